@@ -1,1 +1,48 @@
-//! x
+//! The sandbox in which lake-shim's end-to-end tests run: a home, a toolchain, a workspace and a store of its own
+//! for every test, a fake lake and a fake leantar that keep the real ones' contracts and write down how they
+//! were called.
+//!
+//! A test prepares a [`Sandbox`], runs something in it and says what it expects:
+//!
+//! ```no_run
+//! use shim_tests::{Sandbox, Tree};
+//!
+//! let sandbox = Sandbox::mini_mathlib();
+//! let store = Tree::of(sandbox.store());
+//! sandbox
+//!     .lake("exe cache get Mathlib.Init")   // the shim, called as `lake`
+//!     .env("LAKE_SHIM_NETWORK", "never")
+//!     .without_network()
+//!     .run()
+//!     .expect_code(0)
+//!     .expect_stdout("")
+//!     .stderr_contains("restored 2 modules");
+//! sandbox.expect_restored(&["Mathlib.Init", "Batteries.Data.N"]);
+//! store.assert_unchanged();
+//! assert!(sandbox.lake_calls().is_empty(), "the real lake is not needed");
+//! ```
+//!
+//! The harness panics where it cannot do its part, naming the path, so that tests read as statements.
+//! Which lake, leantar and shim are used is said in [`tools`]; a test that needs a switch of a fake is named
+//! `…_fake_lake_only` and begins with [`need_fake_lake!`].
+
+pub mod call;
+pub mod call_log;
+mod files;
+mod findings;
+mod internet;
+pub mod lean_hash;
+pub mod ltar;
+pub mod mini_mathlib;
+mod or_panic;
+pub mod run;
+mod sandbox;
+pub mod tools;
+pub mod tree;
+
+pub use call::{Call, Running};
+pub use call_log::{LakeCall, LeantarCall};
+pub use mini_mathlib::{Module, modules};
+pub use run::Run;
+pub use sandbox::{NOBODY, Sandbox};
+pub use tree::Tree;

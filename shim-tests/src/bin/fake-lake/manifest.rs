@@ -1,0 +1,149 @@
+//! `lake-manifest.json`: the entries that Lake materialises.
+
+use std::collections::HashMap;
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use fs_err as fs;
+use serde_json::{Value, json};
+
+pub(crate) const FILE: &str = "lake-manifest.json";
+
+pub(crate) struct Manifest {
+    pub(crate) packages_dir: Option<PathBuf>,
+    pub(crate) entries: Vec<Entry>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) scope: String,
+    pub(crate) inherited: bool,
+    pub(crate) config_file: String,
+    pub(crate) source: Source,
+}
+
+#[derive(Clone)]
+pub(crate) enum Source {
+    Path {
+        dir: PathBuf,
+    },
+    Git {
+        url: String,
+        rev: String,
+        input_rev: Option<String>,
+    },
+}
+
+impl Manifest {
+    /// `None` if there is no such file.
+    pub(crate) fn load(path: &Path) -> Result<Option<Manifest>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let manifest: Value = serde_json::from_slice(&fs::read(path)?)
+            .with_context(|| format!("{}: manifest could not be parsed", path.display()))?;
+        let entries = manifest["packages"].as_array().into_iter().flatten();
+        Ok(Some(Manifest {
+            packages_dir: manifest["packagesDir"].as_str().map(PathBuf::from),
+            entries: entries.map(Entry::parse).collect::<Result<_>>()?,
+        }))
+    }
+
+    /// Not in Lean's layout; what it says is the same.
+    pub(crate) fn save(&self, path: &Path, name: &str) -> Result<()> {
+        let manifest = json!({
+            "version": "1.1.0",
+            "packagesDir": self.packages_dir,
+            "packages": self.entries.iter().map(Entry::to_json).collect::<Vec<_>>(),
+            "name": name,
+            "lakeDir": ".lake",
+        });
+        fs::write(path, serde_json::to_string_pretty(&manifest)?)?;
+        Ok(())
+    }
+}
+
+impl Entry {
+    fn parse(value: &Value) -> Result<Entry> {
+        let field = |key: &str| {
+            let text = value[key]
+                .as_str()
+                .with_context(|| format!("package entry: property not found: {key}"));
+            text.map(str::to_owned)
+        };
+        let source = match field("type")?.as_str() {
+            "path" => Source::Path {
+                dir: field("dir")?.into(),
+            },
+            "git" => Source::Git {
+                url: field("url")?,
+                rev: field("rev")?,
+                input_rev: field("inputRev").ok(),
+            },
+            other => anyhow::bail!("package entry: unknown type `{other}`"),
+        };
+        Ok(Entry {
+            // `«std-1.0»` names the directory std-1.0
+            name: field("name")?.replace(['«', '»'], ""),
+            scope: field("scope").unwrap_or_default(),
+            inherited: value["inherited"].as_bool().unwrap_or_default(),
+            config_file: field("configFile").unwrap_or_else(|_| "lakefile".to_owned()),
+            source,
+        })
+    }
+
+    fn to_json(&self) -> Value {
+        let mut entry = json!({
+            "name": quoted(&self.name),
+            "scope": self.scope,
+            "inherited": self.inherited,
+            "configFile": self.config_file,
+            "manifestFile": FILE,
+        });
+        match &self.source {
+            Source::Path { dir } => {
+                entry["type"] = json!("path");
+                entry["dir"] = json!(dir);
+            }
+            Source::Git {
+                url,
+                rev,
+                input_rev,
+            } => {
+                entry["type"] = json!("git");
+                entry["url"] = json!(url);
+                entry["rev"] = json!(rev);
+                entry["inputRev"] = json!(input_rev);
+                entry["subDir"] = Value::Null;
+            }
+        }
+        entry
+    }
+}
+
+/// A name as Lean prints it: what is no plain identifier stands in guillemets.
+fn quoted(name: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let starts_plain = name.starts_with(|first: char| first.is_alphabetic() || first == '_');
+    match starts_plain && name.chars().all(plain) {
+        true => name.to_owned(),
+        false => format!("«{name}»"),
+    }
+}
+
+/// `LAKE_PKG_URL_MAP`: package → the URL to use instead.
+pub(crate) fn url_map() -> Result<HashMap<String, String>> {
+    let Ok(text) = env::var("LAKE_PKG_URL_MAP") else {
+        return Ok(HashMap::new());
+    };
+    let map: Value = serde_json::from_str(&text).context("'LAKE_PKG_URL_MAP' has invalid JSON")?;
+    let map = map
+        .as_object()
+        .context("'LAKE_PKG_URL_MAP' has invalid JSON")?;
+    let pairs = map
+        .iter()
+        .filter_map(|(name, url)| Some((name.clone(), url.as_str()?.to_owned())));
+    Ok(pairs.collect())
+}

@@ -1,0 +1,105 @@
+//! What a test looks at after a run.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::call_log::{self, LakeCall, LeantarCall};
+use crate::mini_mathlib::{self, modules};
+use crate::or_panic::OrPanic as _;
+use crate::sandbox::Sandbox;
+use crate::tools;
+use crate::tree::{Tree, sha256};
+
+impl Sandbox {
+    /// How the fake lake was called, in order.
+    #[track_caller]
+    pub fn lake_calls(&self) -> Vec<LakeCall> {
+        assert!(
+            tools::real_lake().is_none(),
+            "a real lake keeps no log; begin the test with need_fake_lake!()"
+        );
+        call_log::lake_calls(&self.path("logs/lake.jsonl")).or_panic()
+    }
+
+    /// How the fake leantar was called, in order.
+    #[track_caller]
+    pub fn leantar_calls(&self) -> Vec<LeantarCall> {
+        assert!(
+            tools::real_leantar().is_none(),
+            "a real leantar keeps no log; begin with need_fake_leantar!()"
+        );
+        call_log::leantar_calls(&self.path("logs/leantar.jsonl")).or_panic()
+    }
+
+    /// Asserts that every module is whole in the workspace's packages directory, traces included.
+    #[track_caller]
+    pub fn expect_all_restored(&self) {
+        let names: Vec<_> = modules()
+            .iter()
+            .map(|module| module.name.as_str())
+            .collect();
+        self.expect_restored(&names);
+    }
+
+    /// Asserts that exactly these modules are restored, and that nothing is left of any other.
+    #[track_caller]
+    pub fn expect_restored(&self, names: &[&str]) {
+        let expected = mini_mathlib::expected_files();
+        let mut wrong = Vec::new();
+        for module in modules() {
+            let wanted = names.contains(&module.name.as_str());
+            if wanted && !self.trace_matches(&module.trace, module.dep_hash) {
+                wrong.push(format!("{} does not match", module.trace.display()));
+            }
+            for file in module.files.iter().chain([&module.trace]) {
+                let found = std::fs::read(self.packages().join(file)).ok();
+                let found = found.as_deref().map(sha256);
+                match (wanted, found) {
+                    (true, None) => wrong.push(format!("{} is missing", file.display())),
+                    (true, Some(found))
+                        if expected.get(file).is_some_and(|want| *want != found) =>
+                    {
+                        wrong.push(format!("{} has other bytes", file.display()));
+                    }
+                    (false, Some(_)) => {
+                        wrong.push(format!("{} should not be there", file.display()))
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let leftovers = Tree::of(self.packages())
+            .files()
+            .into_keys()
+            .filter(|path| {
+                path.file_name()
+                    .is_some_and(|name| name.to_string_lossy().starts_with(".tmp"))
+            });
+        wrong.extend(leftovers.map(|path| format!("{} was left behind", path.display())));
+        assert!(
+            wrong.is_empty(),
+            "not restored as expected:\n{}",
+            wrong.join("\n")
+        );
+    }
+
+    /// The URL and revision of a package in the workspace's manifest.
+    pub fn locked(&self, name: &str) -> (String, String) {
+        let manifest: Value = serde_json::from_str(&self.read("app/lake-manifest.json")).or_panic();
+        let entry = manifest["packages"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|entry| entry["name"] == name);
+        let entry = entry.unwrap_or_else(|| panic!("no `{name}` in the manifest"));
+        let field = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+        (field("url"), field("rev"))
+    }
+
+    fn trace_matches(&self, trace: &Path, dep_hash: u64) -> bool {
+        let trace = std::fs::read(self.packages().join(trace)).unwrap_or_default();
+        let trace: Value = serde_json::from_slice(&trace).unwrap_or_default();
+        trace["depHash"] == format!("{dep_hash:016x}")
+    }
+}

@@ -1,0 +1,298 @@
+//! `lake-shim`'s own command line. Each arm is one call.
+
+use crate::proxy::exec::{ChildEnvironment, RealLake};
+use crate::proxy::link;
+use crate::report::{Report, data, outcome_json};
+use crate::restore::plan::Request;
+use crate::restore::session::{Mode, Session};
+use crate::settings::{Environment, Settings, current_dir, var};
+use crate::store::Stores;
+use crate::workspace::{Location, Workspace};
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use serde_json::{Map, Value};
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Offline Mathlib builds from a baked store.
+///
+/// Put a directory that holds this binary under the name `lake` first on PATH, and `lake exe cache
+/// get` unpacks from the store instead of downloading.
+#[derive(Debug, Parser)]
+#[command(name = "lake-shim", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Unpack mathlib's build files from the store, as `lake exe cache get` does behind the shim
+    ///
+    /// Examples:
+    ///   lake-shim restore
+    ///   lake-shim restore Mathlib.Order.Lattice --dry-run
+    #[command(verbatim_doc_comment)]
+    Restore(Restore),
+    /// Print the cache file of every module
+    ///
+    /// Examples:
+    ///   lake-shim names Mathlib.Init
+    ///   lake-shim names --where
+    #[command(verbatim_doc_comment)]
+    Names(Names),
+    /// Link the workspace's packages directory to the shared one (`LAKE_PKG_DIR`)
+    Link,
+}
+
+#[derive(Debug, Args)]
+struct Restore {
+    /// Modules (`Mathlib.Init`) or files (`Mathlib/Init.lean`) to restore, with all they import
+    #[arg(value_name = "MODULE")]
+    modules: Vec<String>,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the result as one JSON object
+    #[arg(long, conflicts_with = "dry_run")]
+    json: bool,
+    /// Unpack even what is up to date
+    #[arg(long)]
+    force: bool,
+    /// Do not mind that the release files of ProofWidgets are missing
+    #[arg(long)]
+    skip_proofwidgets: bool,
+}
+
+#[derive(Debug, Args)]
+struct Names {
+    /// Modules or files; with all they import. None means all of mathlib
+    #[arg(value_name = "MODULE")]
+    modules: Vec<String>,
+    /// Print where each file lies, or `-`
+    #[arg(long = "where")]
+    lies: bool,
+    /// Print one JSON object, module name to file name
+    #[arg(long, conflicts_with = "lies")]
+    json: bool,
+}
+
+/// The settings of the environment, as flags.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
+struct Flags {
+    /// The workspace, if not the one around the current directory
+    #[arg(short = 'd', long, global = true, value_name = "DIR")]
+    dir: Option<OsString>,
+    /// Stores, `:`-separated; the first hit wins [env: LAKE_SHIM_STORE]
+    #[arg(long, global = true, value_name = "DIRS")]
+    store: Option<OsString>,
+    /// Shared packages directory [env: LAKE_PKG_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    pkg_dir: Option<OsString>,
+    /// `auto` or `never` [env: LAKE_SHIM_NETWORK]
+    #[arg(long, global = true, value_name = "WHEN")]
+    network: Option<OsString>,
+    /// The real lake [env: LAKE_SHIM_LAKE]
+    #[arg(long, global = true, value_name = "FILE")]
+    lake: Option<OsString>,
+    /// leantar [env: LAKE_SHIM_LEANTAR]
+    #[arg(long, global = true, value_name = "FILE")]
+    leantar: Option<OsString>,
+    /// Threads [env: LAKE_SHIM_JOBS]
+    #[arg(short = 'j', long, global = true, value_name = "N")]
+    jobs: Option<OsString>,
+    /// `quiet`, `info` or `debug` [env: LAKE_SHIM_LOG]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log: Option<OsString>,
+}
+
+impl Flags {
+    /// The environment with the flags' values in it.
+    fn over(&self, env: Environment) -> Environment {
+        let over = |flag: &Option<OsString>, variable| flag.clone().or(variable);
+        Environment {
+            store: over(&self.store, env.store),
+            pkg_dir: over(&self.pkg_dir, env.pkg_dir),
+            network: over(&self.network, env.network),
+            lake: over(&self.lake, env.lake),
+            leantar: over(&self.leantar, env.leantar),
+            jobs: over(&self.jobs, env.jobs),
+            log: over(&self.log, env.log),
+            ..env
+        }
+    }
+}
+
+/// Runs `lake-shim args…`.
+pub fn run(args: &[OsString]) -> Result<ExitCode> {
+    let args = std::iter::once("lake-shim".into()).chain(args.iter().cloned());
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            error.print()?;
+            return Ok(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from));
+        }
+    };
+    let here = Here::new(&cli.flags)?;
+    match &cli.command {
+        Command::Restore(args) => here.restore(args),
+        Command::Names(args) => here.names(args),
+        Command::Link => here.link(),
+    }
+}
+
+/// Where a command runs, and with what settings.
+struct Here {
+    env: Environment,
+    settings: Settings,
+    cwd: PathBuf,
+    workspace: Workspace,
+    report: Report,
+}
+
+impl Here {
+    fn new(flags: &Flags) -> Result<Self> {
+        let env = flags.over(Environment::capture());
+        let settings = Settings::new(&env)?;
+        let cwd = current_dir()?;
+        let location = Location {
+            dir: flags.dir.clone(),
+            ..Location::default()
+        };
+        let workspace = Workspace::discover(&cwd, &location)?.with_context(|| {
+            let place = flags.dir.as_deref().unwrap_or(OsStr::new("."));
+            crate::error::hint(
+                format!(
+                    "no `lakefile.lean` or `lakefile.toml` in `{}`",
+                    place.to_string_lossy()
+                ),
+                "run it in a Lean project, or name one with `--dir`",
+            )
+        })?;
+        let report = Report::at(settings.log);
+        Ok(Self {
+            env,
+            settings,
+            cwd,
+            workspace,
+            report,
+        })
+    }
+
+    fn request(&self, modules: &[String], skip_proofwidgets: bool) -> Request {
+        Request {
+            modules: modules.to_vec(),
+            cwd: self.cwd.clone(),
+            skip_proofwidgets,
+        }
+    }
+
+    fn restore(&self, args: &Restore) -> Result<ExitCode> {
+        let request = self.request(&args.modules, args.skip_proofwidgets);
+        let lake = RealLake::find(&self.env);
+        let observer = |event| self.report.event(event);
+        let session = self.session(lake.as_ref().ok(), &observer);
+        if args.dry_run {
+            data(&format!("{}\n", session.plan(&request, args.force)?))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if self.settings.pkg_dir.is_some() {
+            self.link()?;
+        }
+        // The real lake runs where the workspace is, for its cache tool goes by that.
+        let cache_get = ["exe", "cache", "get"].iter().copied().map(OsString::from);
+        let cache_get: Vec<_> = cache_get
+            .chain(args.modules.iter().map(OsString::from))
+            .collect();
+        let run_lake = |env: &ChildEnvironment| {
+            let mut command = RealLake::find(&self.env)?.command(&cache_get, env);
+            command.current_dir(&self.workspace.root);
+            command.status().context("cannot run the real lake")
+        };
+        let mode = Mode {
+            force: args.force,
+            only_fetch: false,
+            run_lake: Some(&run_lake),
+        };
+        let outcome = session.restore(&request, mode)?.outcome()?;
+        self.report.outcome(&outcome);
+        if args.json {
+            data(&format!("{}\n", outcome_json(&outcome)))?;
+        }
+        outcome
+            .failure()
+            .map_or(Ok(ExitCode::SUCCESS), |failure| Err(failure.into()))
+    }
+
+    fn names(&self, args: &Names) -> Result<ExitCode> {
+        let lake = RealLake::find(&self.env);
+        let observer = |event| self.report.event(event);
+        let session = self.session(lake.as_ref().ok(), &observer);
+        let wanted = session.wanted(&self.request(&args.modules, true))?;
+        if args.json {
+            let entry = |named: &crate::mathlib::names::NamedModule| {
+                (
+                    named.module.to_string(),
+                    Value::String(named.file.to_string()),
+                )
+            };
+            let names: Map<_, _> = wanted.modules.iter().map(entry).collect();
+            data(&format!("{:#}\n", Value::Object(names)))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let stores = Stores::open(&self.settings)?;
+        let mut text = String::new();
+        for named in &wanted.modules {
+            write!(text, "{} {}", named.module, named.file)?;
+            if args.lies {
+                let place = stores.candidates(named.file).find(|file| file.is_file());
+                write!(
+                    text,
+                    " {}",
+                    place.map_or("-".into(), |place| place.display().to_string())
+                )?;
+            }
+            text.push('\n');
+        }
+        data(&text)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn link(&self) -> Result<ExitCode> {
+        let shared = self.settings.pkg_dir.as_ref().with_context(|| {
+            crate::error::hint(
+                format!(
+                    "`{}` is not set, so there is nothing to link to",
+                    var::PKG_DIR
+                ),
+                "set it, or name a directory with `--pkg-dir`",
+            )
+        })?;
+        let Workspace {
+            root, packages_dir, ..
+        } = &self.workspace;
+        let linked = link::link(root, packages_dir, shared)?;
+        self.report.linked(&linked, packages_dir, shared);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn session<'a>(
+        &'a self,
+        lake: Option<&'a RealLake>,
+        observer: &'a dyn Fn(crate::restore::Event),
+    ) -> Session<'a> {
+        Session {
+            workspace: &self.workspace,
+            settings: &self.settings,
+            env: &self.env,
+            lake: lake.map(|lake| lake.path.as_path()),
+            toolchain: None,
+            observer,
+        }
+    }
+}

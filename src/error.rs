@@ -1,0 +1,52 @@
+//! Failures we expect, and the exit codes they lead to.
+//!
+//! | code | when |
+//! |---|---|
+//! | 1 | something failed; Lake's own code for a failure |
+//! | 2 | `lake-shim` was called wrongly (clap's code) |
+//! | 126 | the real lake was found and cannot be executed |
+//! | 127 | there is no real lake |
+//! | 128+n | signal n ended us while we were at work |
+//!
+//! Every other code is the real lake's own, which we have become by then.
+
+use std::fmt;
+use std::process::ExitCode;
+use thiserror::Error;
+
+/// What the shim expects to go wrong, each with its exit code.
+#[derive(Debug, Error)]
+pub enum Failure {
+    #[error("{0}")]
+    NoLake(String),
+    #[error("{0}")]
+    CannotExec(String),
+    /// Going on would lose something.
+    #[error("{0}")]
+    Refused(String),
+    /// Said already, by the report or by the real lake; only the code is left to give.
+    #[error("failed")]
+    Reported(u8),
+}
+
+impl Failure {
+    /// The exit code that `error` asks for.
+    pub fn code_of(error: &anyhow::Error) -> ExitCode {
+        match error.downcast_ref() {
+            Some(Self::NoLake(_)) => 127.into(),
+            Some(Self::CannotExec(_)) => 126.into(),
+            Some(Self::Reported(code)) => (*code).into(),
+            Some(Self::Refused(_)) | None => ExitCode::FAILURE,
+        }
+    }
+
+    /// Whether there is nothing left to print of `error`.
+    pub fn is_reported(error: &anyhow::Error) -> bool {
+        matches!(error.downcast_ref(), Some(Self::Reported(_)))
+    }
+}
+
+/// A message with a hint on a line of its own, saying what to do next.
+pub fn hint(message: impl fmt::Display, hint: impl fmt::Display) -> String {
+    format!("{message}\nhint: {hint}")
+}

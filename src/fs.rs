@@ -1,0 +1,169 @@
+//! What the shim does to the disk, besides plain reads and writes: replace a symlink in one step,
+//! move a tree without replacing anything, wait for whoever works in a directory.
+
+use anyhow::{Context, Result};
+use fs_err as fs;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// Makes `link` a symlink to `target` in one step, replacing a symlink that is there.
+pub fn replace_symlink(target: &Path, link: &Path) -> Result<()> {
+    let parent = link.parent().context("a link has a parent")?;
+    let temporary = tempfile::Builder::new()
+        .prefix(".lake-shim-link-")
+        .make_in(parent, |path| symlink(target, path))
+        .with_context(|| format!("cannot create a symlink in `{}`", parent.display()))?;
+    // The temporary must not be removed after the rename: by then it is the link.
+    let (_, temporary) = temporary.keep()?;
+    fs::rename(&temporary, link).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
+    Ok(())
+}
+
+/// Creates a symlink. `Ok(false)` when something else is there by now.
+pub fn create_symlink(target: &Path, link: &Path) -> Result<bool> {
+    match fs_err::os::unix::fs::symlink(target, link) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Moves `from` to `to`, across file systems if need be. `Ok(false)`, and nothing is changed, when
+/// there is a `to` already.
+pub fn move_aside(from: &Path, to: &Path) -> Result<bool> {
+    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+        Ok(()) => Ok(true),
+        Err(Errno::EEXIST) => Ok(false),
+        Err(Errno::EXDEV) => copy_aside(from, to),
+        // File systems without the flag: the check and the rename are two steps there.
+        Err(Errno::EINVAL | Errno::ENOSYS) if !exists(to) => {
+            fs::rename(from, to)?;
+            Ok(true)
+        }
+        Err(Errno::EINVAL | Errno::ENOSYS) => Ok(false),
+        Err(errno) => Err(io::Error::from(errno))
+            .with_context(|| format!("cannot move `{}` to `{}`", from.display(), to.display())),
+    }
+}
+
+/// The copy is whole before it gets its name, and the original goes last.
+fn copy_aside(from: &Path, to: &Path) -> Result<bool> {
+    if exists(to) {
+        return Ok(false);
+    }
+    let parent = to.parent().context("a destination has a parent")?;
+    let copy = tempfile::Builder::new()
+        .prefix(".lake-shim-move-")
+        .tempdir_in(parent)?;
+    let whole = copy.path().join("tree");
+    copy_tree(from, &whole)?;
+    match renameat2(
+        AT_FDCWD,
+        &whole,
+        AT_FDCWD,
+        to,
+        RenameFlags::RENAME_NOREPLACE,
+    ) {
+        Ok(()) => {}
+        Err(Errno::EEXIST) => return Ok(false),
+        Err(errno) => return Err(io::Error::from(errno).into()),
+    }
+    if from.is_dir() && !from.is_symlink() {
+        fs::remove_dir_all(from)?
+    } else {
+        fs::remove_file(from)?
+    }
+    Ok(true)
+}
+
+/// Copies files, directories and symlinks with their modes and times. (git compares times before
+/// it compares contents.)
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    let meta = fs::symlink_metadata(from)?;
+    if meta.is_symlink() {
+        fs_err::os::unix::fs::symlink(fs::read_link(from)?, to)?;
+        return Ok(());
+    }
+    if meta.is_dir() {
+        fs::create_dir(to)?;
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            copy_tree(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    } else {
+        fs::copy(from, to)?;
+    }
+    let times = std::fs::FileTimes::new().set_modified(meta.modified()?);
+    File::open(to)?.set_times(times)?;
+    fs::set_permissions(to, meta.permissions())?;
+    Ok(())
+}
+
+/// Whether anything is there, a dangling symlink included.
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// A directory that this process works in. Released when dropped, or when the process ends.
+///
+/// The lock only saves work: nothing that is published under it would be wrong without it. It is
+/// on the directory itself, so that it leaves nothing behind and works where nothing may be
+/// written.
+#[derive(Debug)]
+pub struct DirLock {
+    _lock: Option<Flock<File>>,
+}
+
+impl DirLock {
+    /// Locks `dir`, calling `waiting` with a word for the present holder when there is one.
+    pub fn acquire(dir: &Path, waiting: impl FnOnce(String)) -> Result<Self> {
+        let lock = match Flock::lock(open_dir(dir)?, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((file, Errno::EWOULDBLOCK)) => {
+                waiting(holder(&file));
+                match Flock::lock(file, FlockArg::LockExclusive) {
+                    Ok(lock) => lock,
+                    Err(_) => return Ok(Self { _lock: None }),
+                }
+            }
+            // Some network file systems have no locks.
+            Err(_) => return Ok(Self { _lock: None }),
+        };
+        Ok(Self { _lock: Some(lock) })
+    }
+
+    /// Locks `dir` unless somebody has it.
+    pub fn try_acquire(dir: &Path) -> Option<Self> {
+        let lock = Flock::lock(open_dir(dir).ok()?, FlockArg::LockExclusiveNonblock).ok()?;
+        Some(Self { _lock: Some(lock) })
+    }
+}
+
+fn open_dir(dir: &Path) -> Result<File> {
+    Ok(fs::File::open(dir)?.into_file())
+}
+
+/// Who holds a lock on `file`, from `/proc/locks`: `<n>: FLOCK ADVISORY WRITE <pid>
+/// <major>:<minor>:<inode> …`, numbers but the inode in hex.
+fn holder(file: &File) -> String {
+    let find = || -> Option<String> {
+        let inode = file.metadata().ok()?.ino().to_string();
+        let locks = fs::read_to_string("/proc/locks").ok()?;
+        let pid = locks.lines().find_map(|line| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let is_ours =
+                fields.get(1) == Some(&"FLOCK") && fields.get(5)?.rsplit(':').next()? == inode;
+            is_ours.then(|| fields[4].to_owned())
+        })?;
+        let command = fs::read(PathBuf::from("/proc").join(&pid).join("cmdline")).ok()?;
+        let command = String::from_utf8_lossy(&command)
+            .trim_end_matches('\0')
+            .replace('\0', " ");
+        Some(format!("`{command}` (process {pid})"))
+    };
+    find().unwrap_or_else(|| "another lake-shim".to_owned())
+}

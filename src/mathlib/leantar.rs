@@ -1,0 +1,144 @@
+//! leantar, the tool that knows how a cache file is compressed: where it is, how to run it.
+//!
+//! It is not to be trusted with anything. It deletes an input that it takes for corrupt and exits
+//! 0; one flipped bit can abort the whole run. So it is given links instead of the store's files
+//! and an empty directory to write to, and what it says about success is not asked.
+
+use crate::settings::Environment;
+use anyhow::{Context, Result};
+use fs_err as fs;
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+/// One file to unpack.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub file: PathBuf,
+    /// What the paths inside the file are relative to.
+    pub base: PathBuf,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    pub status: ExitStatus,
+    /// What it printed to stderr, the first [`MAX_COMPLAINTS`] bytes.
+    pub complaints: String,
+}
+
+/// More than this is a loop, not a message.
+const MAX_COMPLAINTS: u64 = 1 << 20;
+
+impl Outcome {
+    /// Whether it went through its list: it exits 1 when a file was refused. Any other end (an
+    /// abort, a panic, a signal) leaves an unknown part undone.
+    pub fn finished(&self) -> bool {
+        matches!(self.status.code(), Some(0 | 1))
+    }
+}
+
+/// Finds leantar: `named`, then beside the toolchain's lean, in the stores, on PATH, and where the
+/// stock tool keeps its own.
+pub fn find(
+    named: Option<&Path>,
+    toolchain_bin: Option<&Path>,
+    stores: &[PathBuf],
+    env: &Environment,
+) -> Option<PathBuf> {
+    if let Some(named) = named {
+        return Some(named.to_owned());
+    }
+    let in_toolchain = toolchain_bin
+        .map(|bin| bin.join("leantar"))
+        .filter(|path| path.is_file());
+    in_toolchain
+        .or_else(|| stores.iter().find_map(|store| newest_in(store)))
+        .or_else(|| {
+            which::which_in_global("leantar", env.path.as_ref())
+                .ok()?
+                .next()
+        })
+        .or_else(|| newest_in(&env.user_cache()?))
+}
+
+/// The `leantar-<version>` with the highest version in a cache directory.
+fn newest_in(dir: &Path) -> Option<PathBuf> {
+    let version = |name: &str| -> Option<Vec<u32>> {
+        let version = name.strip_prefix("leantar-")?;
+        version.split('.').map(|part| part.parse().ok()).collect()
+    };
+    let entries = fs::read_dir(dir).ok()?.filter_map(Result::ok);
+    let versions = entries.filter_map(|e| Some((version(e.file_name().to_str()?)?, e.path())));
+    versions.max().map(|(_, path)| path)
+}
+
+/// Unpacks `items`, reporting after each how many were begun.
+///
+/// # Errors
+/// When leantar cannot be run at all. How it fared is in the [`Outcome`].
+pub fn unpack(
+    leantar: &Path,
+    jobs: usize,
+    items: &[Item],
+    begun: &mut dyn FnMut(usize),
+) -> Result<Outcome> {
+    let mut child = Command::new(leantar)
+        .args(["--jobs", &jobs.to_string(), "-v", "-x", "-j", "-"])
+        .env_remove("RAYON_NUM_THREADS")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run `{}`", leantar.display()))?;
+    let stdin = child.stdin.take();
+    let stdout = child.stdout.take();
+    let stderr = child.stderr.take();
+    let complaints = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // A leantar that died early leaves a broken pipe; its exit status tells.
+            stdin.map(|mut stdin| stdin.write_all(list(items).as_bytes()))
+        });
+        let complaints = scope.spawn(move || {
+            let mut text = Vec::new();
+            if let Some(stderr) = stderr {
+                let mut stderr = BufReader::new(stderr);
+                let _ = stderr.by_ref().take(MAX_COMPLAINTS).read_to_end(&mut text);
+                let _ = std::io::copy(&mut stderr, &mut std::io::sink());
+            }
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        if let Some(stdout) = stdout {
+            count_begun(BufReader::new(stdout), begun);
+        }
+        complaints.join().unwrap_or_default()
+    });
+    let status = child
+        .wait()
+        .with_context(|| format!("lost `{}`", leantar.display()))?;
+    Ok(Outcome { status, complaints })
+}
+
+/// With `-v` it prints `unpacking <file>` as it begins one, among much else.
+fn count_begun(mut stdout: impl BufRead, begun: &mut dyn FnMut(usize)) {
+    let mut line = Vec::new();
+    let mut count = 0;
+    while matches!(stdout.read_until(b'\n', &mut line), Ok(1..)) {
+        if line.starts_with(b"unpacking ") {
+            count += 1;
+            begun(count);
+        }
+        line.clear();
+    }
+}
+
+/// The list that `-j -` reads.
+fn list(items: &[Item]) -> String {
+    let path = |path: &PathBuf| path.clone().into_os_string();
+    let text = |path: OsString| path.to_string_lossy().into_owned();
+    let item =
+        |item: &Item| json!({"file": text(path(&item.file)), "base": text(path(&item.base))});
+    Value::Array(items.iter().map(item).collect()).to_string()
+}

@@ -1,0 +1,123 @@
+//! What mathlib's cache is: the names of its files, the shape of an `.ltar`, the tool that unpacks
+//! it.
+//!
+//! Everything in here is read off mathlib's `Cache/*.lean` and digama0's leangz, and tells what
+//! they would do; none of it changes a workspace.
+
+pub mod hash;
+pub mod header;
+pub mod leantar;
+pub mod ltar;
+pub mod names;
+pub mod outputs;
+pub mod recipe;
+
+use header::{is_id_first, is_id_rest};
+use std::fmt;
+use std::path::PathBuf;
+
+/// The name of a Lean module, such as `Mathlib.Order.Lattice`: one or more components, unescaped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Module(Vec<String>);
+
+impl Module {
+    pub fn new(components: Vec<String>) -> Self {
+        debug_assert!(!components.is_empty());
+        Self(components)
+    }
+
+    /// Reads a dotted name, escaped components included. Nothing when it is no module name.
+    pub fn parse(name: &str) -> Option<Self> {
+        let source = format!("import {name}");
+        match header::imports(&source).ok()?.as_slice() {
+            // `A B` would parse too, as `A`: what is printed must be what was read.
+            [module] if module.to_string() == name => Some(module.clone()),
+            _ => None,
+        }
+    }
+
+    /// The first component, which tells the library.
+    pub fn root(&self) -> &str {
+        &self.0[0]
+    }
+
+    /// Where the module's files lie below a source or build directory, without an extension.
+    pub fn path(&self) -> PathBuf {
+        self.0.iter().collect()
+    }
+
+    /// The path components that the cache tool hashes: the *escaped* name turned into a path whose
+    /// extension is then replaced, so that `A.«b.c»` counts as `A`, `«b.lean`.
+    pub fn hashed_path(&self) -> Vec<String> {
+        let joined: Vec<_> = self.0.iter().map(|part| escape(part)).collect();
+        let mut parts: Vec<String> = joined.join("/").split('/').map(str::to_owned).collect();
+        if let Some(last) = parts.last_mut() {
+            let stem = match last.rfind('.') {
+                None | Some(0) => last.len(),
+                Some(dot) => dot,
+            };
+            last.truncate(stem);
+            last.push_str(".lean");
+        }
+        parts
+    }
+}
+
+/// As Lean's `Name.toString` prints it.
+impl fmt::Display for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, component) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str(".")?;
+            }
+            f.write_str(&escape(component))?;
+        }
+        Ok(())
+    }
+}
+
+/// Lean's `Name.escapePart`: `«»` around what is no identifier, unless that could not be read back
+/// or looks like the delaborator's pseudo-syntax.
+pub fn escape(component: &str) -> String {
+    let mut chars = component.chars();
+    let is_identifier = chars.next().is_some_and(is_id_first) && chars.all(is_id_rest);
+    let is_pseudo = component.starts_with(['#', '?']) || component.contains('✝');
+    if is_identifier || is_pseudo || component.contains('»') {
+        component.to_owned()
+    } else {
+        format!("«{component}»")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip() {
+        for name in [
+            "Mathlib",
+            "Mathlib.Order.Lattice",
+            "A.«b c».D",
+            "«std-1.0»",
+            "α.b₁'",
+        ] {
+            let module = Module::parse(name).unwrap_or_else(|| panic!("{name} is a name"));
+            assert_eq!(module.to_string(), name);
+        }
+        for no_name in ["", "A B", "A.", ".A", "1", "A/B", "A.1", "--repo=x"] {
+            assert_eq!(Module::parse(no_name), None, "{no_name:?}");
+        }
+    }
+
+    #[test]
+    fn the_hashed_path_is_the_escaped_one() {
+        let path = |name: &str| Module::parse(name).expect("a name").hashed_path();
+        assert_eq!(
+            path("Mathlib.Order.Lattice"),
+            ["Mathlib", "Order", "Lattice.lean"]
+        );
+        assert_eq!(path("A.«b-c»"), ["A", "«b-c».lean"]);
+        assert_eq!(path("A.«b.c»"), ["A", "«b.lean"]);
+    }
+}

@@ -1,0 +1,250 @@
+//! Whether a module's build files are those that its cache file promises.
+//!
+//! Lake takes a module for built when its trace has the right `depHash` and the outputs exist; it
+//! never reads the outputs. leantar reports success on files it could not read. So what was
+//! unpacked is compared with the hashes that Lake recorded in the trace when it built them, before
+//! Lake gets to see it.
+
+use super::ltar::Place;
+use super::{Module, hash};
+use fs_err as fs;
+use serde_json::Value;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// `Lake.Hash.nil`; the hash of a text starts from it.
+const NIL: u64 = 1723;
+
+/// The files of one module in one build directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    lib: PathBuf,
+    ir: PathBuf,
+}
+
+/// What is wrong with a module's build files.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum Fault {
+    #[error("it has no trace")]
+    NoTrace,
+    #[error("its trace says {found:016x}, not {expected:016x}")]
+    OtherTrace { found: u64, expected: u64 },
+    #[error("`{0}` is missing")]
+    Missing(String),
+    #[error("`{0}` is not what its trace recorded")]
+    Damaged(String),
+}
+
+/// How closely to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The trace, and that the outputs exist and are not empty: what Lake looks at.
+    Presence,
+    /// Every output's bytes against the hash in the trace.
+    Contents,
+}
+
+impl Files {
+    /// The files of `module` below `build`, a package's `.lake/build`.
+    pub fn new(build: &Path, place: &Place, module: &Module) -> Self {
+        Self {
+            lib: build.join(place.lib_stem(module)),
+            ir: build.join("ir").join(module.path()),
+        }
+    }
+
+    pub fn trace(&self) -> PathBuf {
+        with_suffix(&self.lib, "trace")
+    }
+
+    /// Checks the files against `dep_hash`.
+    pub fn check(&self, dep_hash: u64, look: Look) -> Result<(), Fault> {
+        let trace = fs::read(self.trace())
+            .ok()
+            .and_then(|text| Trace::parse(&text));
+        let trace = trace.ok_or(Fault::NoTrace)?;
+        if trace.dep_hash != dep_hash {
+            return Err(Fault::OtherTrace {
+                found: trace.dep_hash,
+                expected: dep_hash,
+            });
+        }
+        trace
+            .outputs
+            .iter()
+            .try_for_each(|output| self.check_output(output, look))
+    }
+
+    fn check_output(&self, output: &Output, look: Look) -> Result<(), Fault> {
+        let stem = if output.is_ir { &self.ir } else { &self.lib };
+        let path = with_suffix(stem, &output.suffix);
+        let name = || {
+            let name = path.file_name().unwrap_or_default();
+            name.to_string_lossy().into_owned()
+        };
+        match (look, output.hash) {
+            (Look::Contents, Some(expected)) => {
+                let data = fs::read(&path).map_err(|_| Fault::Missing(name()))?;
+                let is_same = hash::bytes(&data) == expected
+                    // Lake has hashed `.c` and `.ilean` as text at times.
+                    || hash::mix(NIL, hash::text(&data)) == expected;
+                is_same.then_some(()).ok_or_else(|| Fault::Damaged(name()))
+            }
+            _ => {
+                let is_there =
+                    fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
+                is_there.then_some(()).ok_or_else(|| Fault::Missing(name()))
+            }
+        }
+    }
+}
+
+/// Appends `.suffix`; the stem may have dots of its own.
+fn with_suffix(stem: &Path, suffix: &str) -> PathBuf {
+    let mut path = OsString::from(stem);
+    path.push(".");
+    path.push(suffix);
+    path.into()
+}
+
+/// A Lake trace, as far as it concerns us.
+#[derive(Debug, PartialEq, Eq)]
+struct Trace {
+    dep_hash: u64,
+    outputs: Vec<Output>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Output {
+    /// Such as `olean.private`.
+    suffix: String,
+    /// Whether it lies below `ir` rather than among the Lean files.
+    is_ir: bool,
+    hash: Option<u64>,
+}
+
+impl Trace {
+    /// Reads every form that leantar writes: a bare number, an object with a decimal `depHash`,
+    /// and since 2025-09 an object with a `schemaVersion`, 16 hex digits and the outputs.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let json: Value = serde_json::from_slice(text).ok()?;
+        let dep_hash = match &json {
+            Value::Number(number) => number.as_u64()?,
+            Value::Object(_) => {
+                let dep_hash = json.get("depHash")?.as_str()?;
+                match json.get("schemaVersion") {
+                    Some(_) => hex(dep_hash)?,
+                    None => dep_hash.parse().ok()?,
+                }
+            }
+            _ => return None,
+        };
+        let outputs = json
+            .get("outputs")
+            .and_then(outputs)
+            .unwrap_or_else(required);
+        Some(Self { dep_hash, outputs })
+    }
+}
+
+/// What every module has, when the trace does not say: `mkBuildPaths` in mathlib's `Cache/IO.lean`.
+fn required() -> Vec<Output> {
+    let output = |suffix: &str, is_ir| Output {
+        suffix: suffix.to_owned(),
+        is_ir,
+        hash: None,
+    };
+    vec![
+        output("olean", false),
+        output("ilean", false),
+        output("c", true),
+    ]
+}
+
+/// `{"o": ["<hash>.olean", …], "i": "<hash>.ilean", "c": "<hash>.c", "r": "<hash>.ir"}`. Nothing
+/// when it looks otherwise.
+fn outputs(json: &Value) -> Option<Vec<Output>> {
+    let object = json.as_object()?;
+    let mut outputs = Vec::new();
+    for (kind, value) in object {
+        let is_ir = match kind.as_str() {
+            "o" | "i" | "r" => false,
+            "c" | "b" => true,
+            _ => continue,
+        };
+        let descriptions: Vec<&str> = match value {
+            Value::Array(list) => list.iter().map(Value::as_str).collect::<Option<_>>()?,
+            Value::String(one) => vec![one],
+            Value::Null => continue,
+            _ => return None,
+        };
+        for description in descriptions {
+            let (hash, suffix) = description.split_once('.')?;
+            outputs.push(Output {
+                suffix: suffix.to_owned(),
+                is_ir,
+                hash: Some(hex(hash)?),
+            });
+        }
+    }
+    object.contains_key("o").then_some(outputs)
+}
+
+fn hex(digits: &str) -> Option<u64> {
+    (digits.len() == 16).then(|| u64::from_str_radix(digits, 16).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_trace() {
+        let plain = |text: &str| Trace::parse(text.as_bytes()).map(|trace| trace.dep_hash);
+        assert_eq!(plain("1234"), Some(1234));
+        assert_eq!(plain(r#"{"depHash":"1234","log":[]}"#), Some(1234));
+        let current = r#"{"schemaVersion":"2025-09-10","depHash":"00000000000004d2"}"#;
+        assert_eq!(plain(current), Some(1234));
+        for bad in [
+            "",
+            "{",
+            "[]",
+            "{}",
+            r#"{"depHash":12}"#,
+            r#"{"depHash":"x"}"#,
+            "-1",
+            "null",
+        ] {
+            assert_eq!(plain(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn outputs_say_which_files() {
+        let text = r#"{"schemaVersion":"2025-09-10","depHash":"0000000000000001","outputs":
+            {"c":"000000000000000a.c","o":["000000000000000b.olean","000000000000000c.olean.server"],
+             "r":"000000000000000d.ir","b":null}}"#;
+        let trace = Trace::parse(text.as_bytes()).expect("a trace");
+        let mut found: Vec<_> = trace
+            .outputs
+            .iter()
+            .map(|o| (o.suffix.as_str(), o.is_ir, o.hash))
+            .collect();
+        found.sort_unstable();
+        let expected = [
+            ("c", true, Some(10)),
+            ("ir", false, Some(13)),
+            ("olean", false, Some(11)),
+            ("olean.server", false, Some(12)),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_unknown_shape_asks_for_the_files_every_module_has() {
+        let text = r#"{"schemaVersion":"9","depHash":"0000000000000001","outputs":{"x":{}}}"#;
+        let trace = Trace::parse(text.as_bytes()).expect("a trace");
+        assert_eq!(trace.outputs, required());
+    }
+}

@@ -1,0 +1,168 @@
+//! Finding the real lake, and becoming it.
+
+use crate::error::{Failure, hint};
+use crate::settings::{Environment, var};
+use anyhow::{Result, bail};
+use fs_err as fs;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// elan's proxies choose by `argv[0]`, so it has to be this.
+const ARG0: &str = "lake";
+
+/// One shim passing through itself this often is a loop. Scripts that Lake runs may call `lake`
+/// again, but not this deep.
+const MAX_PASSES: usize = 16;
+
+/// Variables for the child, by name.
+pub type ChildEnvironment = BTreeMap<OsString, OsString>;
+
+/// A file's identity, whatever it is called and however it was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+/// The real lake.
+#[derive(Clone, Debug)]
+pub struct RealLake {
+    pub path: PathBuf,
+    /// [`var::SEEN`] for its children.
+    seen: String,
+}
+
+impl RealLake {
+    /// Finds the real lake: `LAKE_SHIM_LAKE`, or the first on PATH that is not a shim. That is
+    /// neither this file, by whatever link, nor a shim that handed over to us.
+    ///
+    /// # Errors
+    /// [`Failure::NoLake`], naming what was looked at.
+    pub fn find(env: &Environment) -> Result<Self> {
+        let myself = Identity::of(&own_path()?).map_err(|e| Failure::CannotExec(e.to_string()))?;
+        let mut seen = parse_seen(env.seen.as_deref());
+        let passes = seen.iter().filter(|identity| **identity == myself).count();
+        if passes >= MAX_PASSES {
+            bail!(Failure::CannotExec(hint(
+                format!("this `lake` has called itself {passes} times over"),
+                format!(
+                    "set `{}` to the real lake, not to a script that calls `lake`",
+                    var::LAKE
+                ),
+            )));
+        }
+        seen.push(myself);
+        let path = match &env.lake {
+            Some(named) => named_lake(Path::new(named), myself)?,
+            None => first_on_path(env, &seen)?,
+        };
+        Ok(Self {
+            path,
+            seen: print_seen(&seen),
+        })
+    }
+
+    /// A command that runs the real lake as a child, with `env` besides.
+    pub fn command(&self, args: &[OsString], env: &ChildEnvironment) -> Command {
+        let mut command = Command::new(&self.path);
+        command
+            .arg0(ARG0)
+            .args(args)
+            .envs(env)
+            .env(var::SEEN, &self.seen);
+        command
+    }
+
+    /// Becomes the real lake. Returns only when that fails.
+    pub fn exec(&self, args: &[OsString], env: &ChildEnvironment) -> Result<Infallible> {
+        let error = self.command(args, env).exec();
+        bail!(Failure::CannotExec(hint(
+            format!("cannot execute `{}`: {error}", self.path.display()),
+            format!(
+                "is it a program for this machine? `{}` names another",
+                var::LAKE
+            ),
+        )))
+    }
+}
+
+/// This binary, symlinks resolved.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the path of this binary is no setting"
+)]
+fn own_path() -> Result<PathBuf> {
+    Ok(std::env::current_exe().map_err(|e| Failure::CannotExec(format!("who am I: {e}")))?)
+}
+
+impl Identity {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let meta = fs::metadata(path)?;
+        Ok(Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+        })
+    }
+}
+
+fn named_lake(path: &Path, myself: Identity) -> Result<PathBuf> {
+    let named = format!("`{}` is `{}`", var::LAKE, path.display());
+    match Identity::of(path) {
+        Err(e) => bail!(Failure::NoLake(hint(
+            format!("{named}: {}", e.kind()),
+            "name the real lake there, or unset it to search PATH",
+        ))),
+        Ok(identity) if identity == myself => bail!(Failure::NoLake(hint(
+            format!("{named}, which is this shim"),
+            "name the real lake there, or unset it to search PATH",
+        ))),
+        Ok(_) => Ok(path.to_owned()),
+    }
+}
+
+fn first_on_path(env: &Environment, seen: &[Identity]) -> Result<PathBuf> {
+    let candidates = which::which_in_global(ARG0, env.path.as_deref());
+    let mut shims = Vec::new();
+    for candidate in candidates.into_iter().flatten() {
+        match Identity::of(&candidate) {
+            Ok(identity) if !seen.contains(&identity) => return Ok(candidate),
+            _ => shims.push(format!("`{}` (this shim)", candidate.display())),
+        }
+    }
+    let looked = if shims.is_empty() {
+        "no `lake` at all".to_owned()
+    } else {
+        shims.join(", ")
+    };
+    let path = env.path.as_deref().unwrap_or_default().to_string_lossy();
+    bail!(Failure::NoLake(hint(
+        format!("no real lake: PATH has {looked}\nPATH is `{path}`"),
+        format!(
+            "install elan (https://lean-lang.org/install), or set `{}`",
+            var::LAKE
+        ),
+    )))
+}
+
+/// `<device>:<inode>`, comma-separated. What cannot be read was not written by us.
+fn parse_seen(text: Option<&OsStr>) -> Vec<Identity> {
+    let identity = |text: &str| {
+        let (device, inode) = text.split_once(':')?;
+        Some(Identity {
+            device: device.parse().ok()?,
+            inode: inode.parse().ok()?,
+        })
+    };
+    let text = text.and_then(OsStr::to_str).unwrap_or_default();
+    text.split(',').filter_map(identity).collect()
+}
+
+fn print_seen(seen: &[Identity]) -> String {
+    let print = |id: &Identity| format!("{}:{}", id.device, id.inode);
+    seen.iter().map(print).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,243 @@
+//! An environment in which Lake deletes no clone it could have used.
+//!
+//! Lake deletes a package's clone when its origin URL is not the wanted one, letter for letter, and
+//! when git refuses to read another user's clone (LAKE.md, How Lake decides to delete a clone).
+//! Both are answered through variables that Lake and git read anyway; no file is touched, but for
+//! one case, [`Guard::align`].
+
+use super::exec::ChildEnvironment;
+use crate::error::{Failure, hint};
+use crate::settings::{Environment, var};
+use crate::workspace::Workspace;
+use crate::workspace::git::Clone;
+use crate::workspace::url::same_repository;
+use crate::workspace::wanted::{self, Wanted};
+use anyhow::{Result, bail};
+use fs_err as fs;
+use serde_json::{Map, Value};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What keeps the clones of a workspace.
+#[derive(Debug)]
+pub struct Guard {
+    /// Variables for Lake.
+    pub env: ChildEnvironment,
+    /// Clones whose `origin` is spelled as the root's configuration spells it before an update, so
+    /// that the manifest which the update writes agrees with the configuration. Only in a packages
+    /// directory that no other workspace uses.
+    pub align: Vec<(Clone, String)>,
+}
+
+/// The surroundings that a guard is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    pub env: &'a Environment,
+    /// Whether Lake resolves anew: on `update`, and without a manifest.
+    pub resolves: bool,
+    /// The effective user.
+    pub uid: u32,
+}
+
+/// A clone that Lake will look at.
+struct Candidate {
+    name: String,
+    dir: PathBuf,
+    clone: Option<Clone>,
+    is_shared: bool,
+    /// Nothing when Lake has no reason to compare: HEAD is where the manifest wants it.
+    wanted: Option<Want>,
+}
+
+struct Want {
+    url: String,
+    by_root: bool,
+}
+
+impl Guard {
+    /// Plans the guard of `workspace`.
+    ///
+    /// # Errors
+    /// When Lake is about to delete a clone of another repository from a shared directory.
+    pub fn plan(workspace: &Workspace, around: Surroundings) -> Result<Self> {
+        let user_map = UrlMap::parse(around.env);
+        let candidates = candidates(workspace, around.resolves, &user_map)?;
+        let env = safe_directories(&candidates, around);
+        let mut guard = Self { env, align: Vec::new() };
+        let mut map = user_map.clone();
+        for candidate in &candidates {
+            guard.keep(candidate, around.resolves, &mut map)?;
+        }
+        if map != user_map {
+            guard.env.insert(var::URL_MAP.into(), map.print());
+        }
+        Ok(guard)
+    }
+
+    fn keep(&mut self, candidate: &Candidate, resolves: bool, map: &mut UrlMap) -> Result<()> {
+        let Some(want) = &candidate.wanted else {
+            return Ok(());
+        };
+        let origin = candidate
+            .clone
+            .as_ref()
+            .and_then(|c| c.origin_url(&self.env).ok());
+        match (&candidate.clone, origin) {
+            (_, Some(origin)) if origin == want.url => {}
+            (Some(clone), Some(origin)) if same_repository(&origin, &want.url) => {
+                if resolves && want.by_root && !candidate.is_shared {
+                    self.align.push((clone.clone(), want.url.clone()));
+                } else {
+                    map.insert(&candidate.name, origin);
+                }
+            }
+            (_, origin) if candidate.is_shared => {
+                bail!(Failure::Refused(refusal(candidate, want, origin)))
+            }
+            _ => {} // the workspace's own directory: Lake may do with it what it does
+        }
+        Ok(())
+    }
+
+    /// Does what cannot be said through the environment.
+    pub fn align(&self) -> Result<()> {
+        self.align
+            .iter()
+            .try_for_each(|(clone, url)| clone.set_origin_url(url))
+    }
+}
+
+/// The packages that Lake will look at, those it will compare marked.
+fn candidates(workspace: &Workspace, resolves: bool, map: &UrlMap) -> Result<Vec<Candidate>> {
+    let is_shared = !fs::canonicalize(&workspace.packages_dir)
+        .is_ok_and(|real| real.starts_with(&workspace.root));
+    let candidate = |name: &str, dir: &Path, wanted: Option<Want>| {
+        let wanted = wanted.map(|want| match map.get(name) {
+            Some(url) => Want {
+                url: url.to_owned(),
+                by_root: false,
+            },
+            None => want,
+        });
+        Candidate {
+            name: name.to_owned(),
+            dir: dir.to_owned(),
+            clone: Clone::open(dir),
+            // Lake's delete follows such a link (lean4#14476), so what it leads to counts too.
+            is_shared: is_shared || dir.is_symlink(),
+            wanted,
+        }
+    };
+    if resolves {
+        let wanted: Wanted = wanted::urls(workspace)?;
+        let there = wanted.into_iter().filter_map(|(name, want)| {
+            let dir = workspace.packages_dir.join(&name);
+            let want = Want {
+                url: want.url,
+                by_root: want.by_root,
+            };
+            dir.is_dir().then(|| candidate(&name, &dir, Some(want)))
+        });
+        return Ok(there.collect());
+    }
+    let locked = workspace.packages.iter().filter_map(|package| {
+        let lock = package.lock.as_ref().filter(|lock| lock.clone.is_dir())?;
+        let want = Want {
+            url: lock.url.clone(),
+            by_root: false,
+        };
+        let mut candidate = candidate(&package.name, &lock.clone, Some(want));
+        let head = candidate.clone.as_ref().and_then(Clone::head);
+        if head.as_deref() == Some(&lock.rev) {
+            candidate.wanted = None;
+        }
+        Some(candidate)
+    });
+    Ok(locked.collect())
+}
+
+/// git reads another user's clone when `safe.directory` names it. What the user has in
+/// `GIT_CONFIG_*` stays, ours is added behind it.
+fn safe_directories(candidates: &[Candidate], around: Surroundings) -> ChildEnvironment {
+    let foreign = candidates.iter().filter(|candidate| {
+        let clone = candidate.clone.as_ref();
+        clone.is_some_and(|clone| !clone.is_owned_by(around.uid))
+    });
+    let count = around
+        .env
+        .git_config_count
+        .as_deref()
+        .and_then(|count| count.to_str());
+    let mut count: usize = count
+        .and_then(|count| count.trim().parse().ok())
+        .unwrap_or(0);
+    let mut env = ChildEnvironment::new();
+    for candidate in foreign {
+        let Ok(real) = fs::canonicalize(&candidate.dir) else {
+            continue;
+        };
+        env.insert(
+            format!("GIT_CONFIG_KEY_{count}").into(),
+            "safe.directory".into(),
+        );
+        env.insert(format!("GIT_CONFIG_VALUE_{count}").into(), real.into());
+        count += 1;
+    }
+    if !env.is_empty() {
+        env.insert(var::GIT_CONFIG_COUNT.into(), count.to_string().into());
+    }
+    env
+}
+
+fn refusal(candidate: &Candidate, want: &Want, origin: Option<String>) -> String {
+    let what = match &origin {
+        Some(origin) => format!("a clone of `{origin}`"),
+        None => "a directory that is no clone of its own".to_owned(),
+    };
+    let dir = fs::canonicalize(&candidate.dir).unwrap_or_else(|_| candidate.dir.clone());
+    hint(
+        format!(
+            "`{}` in the shared packages directory is {what}, and this workspace wants `{}`: Lake \
+             would delete `{}`, which other workspaces use",
+            candidate.name,
+            want.url,
+            dir.display()
+        ),
+        format!(
+            "point `{}` at another directory for this workspace, or unset it and remove the link \
+             `.lake/packages`",
+            var::PKG_DIR
+        ),
+    )
+}
+
+/// `LAKE_PKG_URL_MAP`, in the order the user wrote it; nothing when that is no JSON object, which
+/// stays as it is for Lake to complain about.
+#[derive(Clone, Debug, PartialEq)]
+struct UrlMap(Option<Map<String, Value>>);
+
+impl UrlMap {
+    fn parse(env: &Environment) -> Self {
+        let parse = |text: &OsString| serde_json::from_str(text.to_str()?).ok();
+        Self(env.url_map.as_ref().map_or_else(|| Some(Map::new()), parse))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.as_ref()?.get(name)?.as_str()
+    }
+
+    fn insert(&mut self, name: &str, url: String) {
+        if let Some(map) = &mut self.0 {
+            map.insert(name.to_owned(), Value::String(url));
+        }
+    }
+
+    fn print(&self) -> OsString {
+        self.0
+            .clone()
+            .map(Value::Object)
+            .unwrap_or_default()
+            .to_string()
+            .into()
+    }
+}

@@ -1,0 +1,219 @@
+//! The workspace's packages directory becomes a symlink to the shared one.
+//!
+//! Whatever is there is kept: a directory with packages is emptied into the shared directory as
+//! far as that lacks them, and stays when something remains. Every step works if another process
+//! does the same at the same time; whoever finds its step already done looks again.
+
+use crate::error::hint;
+use crate::fs::{create_symlink, exists, move_aside, replace_symlink};
+use crate::settings::var;
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// Another process may be at it too; after this many looks something else is wrong.
+const MAX_LOOKS: usize = 100;
+
+/// How the packages directory was left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Linked {
+    /// It was a link to the shared directory already; nothing was written.
+    Already,
+    Now {
+        /// Packages that were moved into the shared directory.
+        moved: Vec<String>,
+    },
+    /// It is still a directory of its own, for the shared one has other packages of these names.
+    Kept { packages: Vec<String> },
+}
+
+/// Links `packages_dir` of the workspace at `root` to `shared`, which is made if need be.
+///
+/// # Errors
+/// When `shared` lies in the workspace or is no directory, and when the disk refuses.
+pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
+    if is_link_to(packages_dir, shared) && shared.is_dir() {
+        return Ok(Linked::Already);
+    }
+    check_shared(root, packages_dir, shared)?;
+    let mut moved = Vec::new();
+    for _ in 0..MAX_LOOKS {
+        let Some(look) = look(packages_dir, shared)? else {
+            return Ok(Linked::Already);
+        };
+        let is_done = match look {
+            Found::Nothing => {
+                let parent = packages_dir
+                    .parent()
+                    .context("a packages directory has a parent")?;
+                fs::create_dir_all(parent)?;
+                create_symlink(shared, packages_dir)?
+            }
+            Found::OtherLink => {
+                replace_symlink(shared, packages_dir)?;
+                true
+            }
+            Found::Directory => {
+                let remaining = empty_into(packages_dir, shared, &mut moved)?;
+                if !remaining.is_empty() && packages_dir.is_symlink() {
+                    continue; // linked by somebody else: what was listed is the shared directory
+                }
+                if !remaining.is_empty() {
+                    leave_links(packages_dir, shared, &moved)?;
+                    return Ok(Linked::Kept {
+                        packages: remaining,
+                    });
+                }
+                remove_empty(packages_dir)? && create_symlink(shared, packages_dir)?
+            }
+        };
+        if is_done {
+            return Ok(Linked::Now { moved });
+        }
+    }
+    bail!(
+        "`{}` keeps changing while it is being linked",
+        packages_dir.display()
+    )
+}
+
+/// Before anything is written: `shared` is outside of the workspace and can be a directory.
+fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<()> {
+    let real = real_path_of_missing(shared)
+        .with_context(|| format!("`{}` is `{}`", var::PKG_DIR, shared.display()))?;
+    if real.starts_with(root) || shared.starts_with(root) || shared.starts_with(packages_dir) {
+        bail!(hint(
+            format!(
+                "`{}` is `{}`, inside the workspace `{}`",
+                var::PKG_DIR,
+                shared.display(),
+                root.display()
+            ),
+            "name a directory that several workspaces can share, or unset it",
+        ));
+    }
+    match fs::metadata(shared) {
+        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(_) => bail!(hint(
+            format!(
+                "`{}` is `{}`, which is no directory",
+                var::PKG_DIR,
+                shared.display()
+            ),
+            "name a directory, or unset it",
+        )),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(fs::create_dir_all(shared)?),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// What the real path of `path` will be once it exists: that of the nearest ancestor which does,
+/// and the rest.
+fn real_path_of_missing(path: &Path) -> Result<PathBuf> {
+    for ancestor in path.ancestors() {
+        match fs::canonicalize(ancestor) {
+            Ok(real) => {
+                let rest = path.strip_prefix(ancestor).unwrap_or(Path::new(""));
+                return Ok(if rest.as_os_str().is_empty() {
+                    real
+                } else {
+                    real.join(rest)
+                });
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound && !exists(ancestor) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    bail!("no part of it exists")
+}
+
+enum Found {
+    Nothing,
+    OtherLink,
+    Directory,
+}
+
+/// What is at `packages_dir`; nothing when it leads to `shared`, however it is spelled.
+fn look(packages_dir: &Path, shared: &Path) -> Result<Option<Found>> {
+    let meta = match fs::symlink_metadata(packages_dir) {
+        Ok(meta) => meta,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Some(Found::Nothing)),
+        Err(e) => return Err(e.into()),
+    };
+    let real = |path| fs::canonicalize(path).ok();
+    let leads_there = real(packages_dir).is_some_and(|target| Some(target) == real(shared));
+    if meta.is_symlink() {
+        Ok((!leads_there).then_some(Found::OtherLink))
+    } else if leads_there {
+        Ok(None) // a bind mount, or a parent directory that is a link
+    } else if meta.is_dir() {
+        Ok(Some(Found::Directory))
+    } else {
+        bail!(hint(
+            format!("`{}` is a file, not a directory", packages_dir.display()),
+            "move it away: Lake keeps its packages there",
+        ))
+    }
+}
+
+fn is_link_to(link: &Path, target: &Path) -> bool {
+    fs::read_link(link).is_ok_and(|found| found == target)
+}
+
+/// Moves what `shared` lacks over there. The names of what remains.
+fn empty_into(packages_dir: &Path, shared: &Path, moved: &mut Vec<String>) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(packages_dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e.into()),
+    };
+    let mut remaining = Vec::new();
+    for entry in entries {
+        let from = entry?.path();
+        let Some(name) = from.file_name() else {
+            continue;
+        };
+        let to = shared.join(name);
+        let name = name.to_string_lossy().into_owned();
+        let meta = match fs::symlink_metadata(&from) {
+            Ok(meta) => meta,
+            Err(_) => continue, // moved by somebody else just now
+        };
+        if meta.is_symlink() && is_link_to(&from, &to) {
+            fs::remove_file(&from)?; // left by `leave_links` when something else remained
+        } else if meta.is_symlink() {
+            remaining.push(name); // its target may be relative, and is not ours to move
+        } else if move_aside(&from, &to)? {
+            moved.push(name);
+        } else if exists(&from) {
+            remaining.push(name);
+        }
+    }
+    remaining.sort();
+    Ok(remaining)
+}
+
+/// A directory that stays must not lack what was moved out of it, or Lake would clone it again.
+fn leave_links(packages_dir: &Path, shared: &Path, moved: &[String]) -> Result<()> {
+    for name in moved {
+        create_symlink(&shared.join(name), &packages_dir.join(name))?;
+    }
+    Ok(())
+}
+
+/// `Ok(false)` when something appeared in it meanwhile.
+fn remove_empty(dir: &Path) -> Result<bool> {
+    match fs::remove_dir(dir) {
+        Ok(()) => Ok(true),
+        Err(e)
+            if matches!(
+                e.kind(),
+                ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound | ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(e) => Err(e.into()),
+    }
+}

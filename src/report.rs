@@ -1,0 +1,364 @@
+//! What people and programs get to see.
+//!
+//! Everything here goes to stderr, except the data that a `lake-shim` command was called for. On a
+//! terminal a restore shows a bar; elsewhere (a CI log) it prints a line now and then.
+
+use crate::mathlib::Module;
+use crate::proxy::link::Linked;
+use crate::restore::{Event, Outcome};
+use crate::settings::{Environment, Log, Settings};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How many names a list shows before it says how many more there are.
+const SHOWN: usize = 10;
+/// How often a log that is no terminal gets a line.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+const BAR: &str = "lake-shim: {msg} {bar:30} {pos}/{len} ({per_sec}, {eta} left)";
+
+/// Shows what happens.
+pub struct Report {
+    log: Log,
+    bar: RefCell<Option<Bar>>,
+}
+
+/// Progress of one stretch of work, as a bar or as lines.
+struct Bar {
+    shown: ProgressBar,
+    is_terminal: bool,
+    total: usize,
+    last_line: Instant,
+}
+
+impl Report {
+    /// A report at the level that `env` asks for; at the default level when that is no level.
+    pub fn new(env: &Environment) -> Self {
+        let only_log = Environment {
+            log: env.log.clone(),
+            ..Environment::default()
+        };
+        Self::at(Settings::new(&only_log).map_or(Log::Info, |settings| settings.log))
+    }
+
+    pub fn at(log: Log) -> Self {
+        Self {
+            log,
+            bar: RefCell::new(None),
+        }
+    }
+
+    /// Something went wrong that does not stop us.
+    pub fn warn(&self, error: &anyhow::Error) {
+        self.end_bar();
+        print(&format!("warning: {}", message(error)));
+    }
+
+    fn say(&self, text: impl Display) {
+        if self.log >= Log::Info {
+            self.end_bar();
+            print(&text.to_string());
+        }
+    }
+
+    pub fn linked(&self, linked: &Linked, packages_dir: &Path, shared: &Path) {
+        let (link, shared) = (packages_dir.display(), shared.display());
+        match linked {
+            Linked::Already => {}
+            Linked::Now { moved } if moved.is_empty() => {
+                self.say(format_args!("linked `{link}` to `{shared}`"));
+            }
+            Linked::Now { moved } => self.say(format_args!(
+                "linked `{link}` to `{shared}`, after moving {} there",
+                quoted(moved)
+            )),
+            Linked::Kept { packages } => {
+                self.end_bar();
+                print(&format!(
+                    "warning: `{link}` is not linked: `{shared}` has another {}\nhint: nothing was \
+                     deleted; remove what you do not need from either, and it is linked next time",
+                    quoted(packages)
+                ));
+            }
+        }
+    }
+
+    /// Shows one event of a restore.
+    pub fn event(&self, event: Event) {
+        match event {
+            Event::Warning { reason } => {
+                self.end_bar();
+                print(&format!("warning: {reason}"));
+            }
+            Event::Waiting { holder } => {
+                self.say(format_args!(
+                    "waiting for {holder}, which restores these packages"
+                ));
+            }
+            Event::Naming => self.debug("reading mathlib's imports"),
+            Event::Unpacking { total } => self.start_bar("unpacking", total),
+            Event::Begun { done } => self.advance(done),
+            Event::Splitting { left } => {
+                self.debug(format_args!(
+                    "leantar died; trying the {left} that are left in halves"
+                ));
+            }
+            Event::Checking { total } => {
+                self.end_bar();
+                self.debug(format_args!("checking {total} modules"));
+            }
+            Event::Asking { missing, attempt } => self.say(format_args!(
+                "asking the real lake for {missing} of the files (attempt {attempt} of 3)"
+            )),
+            Event::Retrying { status, pause } => self.say(format_args!(
+                "the real lake failed ({status}); once more in {} s",
+                pause.as_secs()
+            )),
+        }
+    }
+
+    fn debug(&self, text: impl Display) {
+        if self.log >= Log::Debug {
+            print(&text.to_string());
+        }
+    }
+
+    fn start_bar(&self, what: &'static str, total: usize) {
+        if self.log < Log::Info {
+            return;
+        }
+        let is_terminal = io::stderr().is_terminal();
+        let shown = if is_terminal {
+            ProgressBar::new(total as u64)
+        } else {
+            ProgressBar::hidden()
+        };
+        shown.set_message(what);
+        if let Ok(style) = ProgressStyle::with_template(BAR) {
+            shown.set_style(style);
+        }
+        if !is_terminal {
+            print(&format!("{what} {total} modules"));
+        }
+        let bar = Bar {
+            shown,
+            is_terminal,
+            total,
+            last_line: Instant::now(),
+        };
+        *self.bar.borrow_mut() = Some(bar);
+    }
+
+    fn advance(&self, done: usize) {
+        let mut bar = self.bar.borrow_mut();
+        let Some(bar) = bar.as_mut() else { return };
+        bar.shown.set_position(done as u64);
+        if !bar.is_terminal && bar.last_line.elapsed() >= LINE_EVERY {
+            bar.last_line = Instant::now();
+            print(&format!("unpacked {done} of {} modules", bar.total));
+        }
+    }
+
+    fn end_bar(&self) {
+        if let Some(bar) = self.bar.borrow_mut().take() {
+            bar.shown.finish_and_clear();
+        }
+    }
+
+    /// The end of a restore: what is wrong, by name, then the figures.
+    pub fn outcome(&self, outcome: &Outcome) {
+        self.end_bar();
+        if !outcome.failed.is_empty() {
+            let lines = outcome
+                .failed
+                .iter()
+                .map(|(module, why)| format!("{module}: {why}"));
+            print(&format!(
+                "could not restore {}",
+                count(outcome.failed.len(), "module")
+            ));
+            print_some(lines, outcome.failed.len());
+        }
+        if !outcome.missing.is_empty() {
+            print(&format!(
+                "{} in no store",
+                count(outcome.missing.len(), "module")
+            ));
+            print_some(
+                outcome.missing.iter().map(Module::to_string),
+                outcome.missing.len(),
+            );
+        }
+        if outcome.lacks_proofwidgets {
+            print("the release files of ProofWidgets (`.lake/build/js`) are missing");
+        }
+        if !outcome.in_no_cache.is_empty() {
+            let count = count(outcome.in_no_cache.len(), "module");
+            print(&format!(
+                "{count} in no cache at all: `lake build` will build what it needs"
+            ));
+            print_some(
+                outcome.in_no_cache.iter().map(Module::to_string),
+                outcome.in_no_cache.len(),
+            );
+        }
+        self.summary(outcome);
+        if !outcome.is_whole() {
+            print(hint_for(outcome));
+        }
+    }
+
+    fn summary(&self, outcome: &Outcome) {
+        let Outcome {
+            restored,
+            skipped,
+            packages,
+            store,
+            took,
+            offline,
+            downloaded,
+            ..
+        } = outcome;
+        let seconds = took.as_secs_f64();
+        let how = if *offline {
+            "offline"
+        } else {
+            "with the real lake"
+        };
+        let from = store
+            .as_ref()
+            .map(|store| format!(" from {}", store.display()));
+        let from = from.unwrap_or_default();
+        if restored.is_empty() && outcome.is_whole() && *downloaded == 0 {
+            self.say(format_args!(
+                "nothing to do: {} up to date in {seconds:.1} s ({how})",
+                count(*skipped, "module")
+            ));
+            return;
+        }
+        if *skipped > 0 {
+            self.say(format_args!(
+                "{} already up to date",
+                count(*skipped, "module")
+            ));
+        }
+        if *downloaded > 0 {
+            self.say(format_args!(
+                "the real lake fetched {}",
+                count(*downloaded, "module")
+            ));
+        }
+        self.say(format_args!(
+            "restored {}, {}{from} in {seconds:.1} s ({how})",
+            count(restored.len(), "module"),
+            count(*packages, "package"),
+        ));
+    }
+}
+
+/// What to do about a restore that is not whole.
+fn hint_for(outcome: &Outcome) -> &'static str {
+    if outcome.lake_status.is_some() {
+        "hint: the real lake could not get them either; what it said is above"
+    } else if outcome.missing.is_empty() && !outcome.failed.is_empty() {
+        "hint: these files of the store are damaged: replace them, or allow the network \
+         (`LAKE_SHIM_NETWORK=auto`)"
+    } else {
+        "hint: complete the store for this mathlib, or allow the network (`LAKE_SHIM_NETWORK=auto`)"
+    }
+}
+
+/// `1 module`, `2 modules`.
+fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+fn quoted(names: &[String]) -> String {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn print_some(lines: impl Iterator<Item = String>, total: usize) {
+    lines
+        .take(SHOWN)
+        .for_each(|line| print(&format!("  {line}")));
+    if total > SHOWN {
+        print(&format!("  and {} more", total - SHOWN));
+    }
+}
+
+/// An error as it is printed: its causes in one line, its hints behind them.
+fn message(error: &anyhow::Error) -> String {
+    let mut causes = Vec::new();
+    let mut hints = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        let (cause, hint) = cause
+            .split_once("\nhint: ")
+            .map_or((cause.as_str(), None), |(c, h)| (c, Some(h)));
+        causes.push(cause.to_owned());
+        hints.extend(hint.map(|hint| format!("\nhint: {hint}")));
+    }
+    causes.dedup();
+    causes.join(": ") + &hints
+}
+
+/// The one place that prints why the shim failed.
+pub fn failure(error: &anyhow::Error) {
+    if !crate::error::Failure::is_reported(error) {
+        print(&format!("error: {}", message(error)));
+    }
+}
+
+/// A closed stderr is nobody to tell.
+fn print(text: &str) {
+    let mut stderr = io::stderr().lock();
+    for line in text.lines() {
+        let _ = match line.strip_prefix("hint: ") {
+            Some(_) => writeln!(stderr, "{line}"),
+            None => writeln!(stderr, "lake-shim: {line}"),
+        };
+    }
+}
+
+/// Prints data.
+///
+/// # Errors
+/// When stdout cannot be written; a reader that has enough (`| head`) is no error.
+pub fn data(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// An outcome as one JSON object.
+pub fn outcome_json(outcome: &Outcome) -> Value {
+    let names = |modules: &[Module]| modules.iter().map(Module::to_string).collect::<Vec<_>>();
+    let failed: Vec<_> = outcome.failed.keys().map(Module::to_string).collect();
+    let reasons = outcome
+        .failed
+        .iter()
+        .map(|(module, why)| (module.to_string(), json!(why)));
+    json!({
+        "restored": outcome.restored.len(),
+        "skipped": outcome.skipped,
+        "failed": failed,
+        "missing": names(&outcome.missing),
+        "packages": outcome.packages,
+        "seconds": outcome.took.as_secs_f64(),
+        "offline": outcome.offline,
+        "downloaded": outcome.downloaded,
+        "reasons": Value::Object(reasons.collect()),
+    })
+}

@@ -1,0 +1,212 @@
+//! Carrying out a plan: unpack into the staging directories, compare with what Lake recorded,
+//! publish what is whole.
+
+use super::plan::{Plan, Step};
+use super::publish::publish;
+use super::staging::Staging;
+use super::{Event, Observer, Outcome};
+use crate::error::hint;
+use crate::mathlib::leantar::{self, Item};
+use crate::mathlib::outputs::Look;
+use anyhow::{Result, bail};
+use nix::sys::stat::{Mode, umask};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// A leantar that dies on this many files, alone with each, dies on everything.
+const MAX_CULPRITS: usize = 32;
+
+/// What unpacks.
+#[derive(Clone, Copy, Debug)]
+pub struct Tools<'a> {
+    pub leantar: &'a Path,
+    pub jobs: usize,
+}
+
+/// Carries out the steps of `plan`. What could not be restored is in the outcome, by name.
+///
+/// # Errors
+/// When nothing can be restored at all (leantar cannot be run, the packages cannot be written), and
+/// when the disk is full; what was published by then is whole.
+pub fn apply(plan: &Plan, tools: Tools, observer: Observer) -> Result<Outcome> {
+    let mut outcome = Outcome::of(plan);
+    if plan.steps.is_empty() {
+        return Ok(outcome);
+    }
+    let staging = Staging::new(&plan.steps)?;
+    observer(Event::Unpacking {
+        total: plan.steps.len(),
+    });
+    let mut unpacking = Unpacking {
+        staging: &staging,
+        tools,
+        observer,
+        reasons: BTreeMap::new(),
+    };
+    unpacking.run(&plan.steps)?;
+    let reasons = unpacking.reasons;
+
+    observer(Event::Checking {
+        total: plan.steps.len(),
+    });
+    let look = |step: &Step| {
+        staging
+            .files(step)
+            .check(step.head.dep_hash, Look::Contents)
+    };
+    let checked: Vec<_> = plan.steps.par_iter().map(look).collect();
+    let mut whole = Vec::new();
+    for (step, checked) in plan.steps.iter().zip(checked) {
+        match checked {
+            Ok(()) => whole.push(step),
+            Err(fault) => {
+                let reason = reasons.get(&step.file.to_string()).cloned();
+                let reason = reason.unwrap_or_else(|| fault.to_string());
+                let reason = format!("`{}`: {reason}", step.source.display());
+                outcome.failed.insert(step.module.clone(), reason);
+            }
+        }
+    }
+    publish_all(&staging, &whole)?;
+    let packages: BTreeSet<_> = whole.iter().map(|step| &step.package).collect();
+    outcome.packages = packages.len();
+    outcome.store = whole
+        .first()
+        .and_then(|step| Some(step.source.parent()?.to_owned()));
+    outcome.restored = whole.iter().map(|step| step.module.clone()).collect();
+    if let Some(reason) = reasons.values().find(|reason| is_disk_full(reason)) {
+        bail!(disk_full(plan, &outcome, reason));
+    }
+    Ok(outcome)
+}
+
+fn publish_all(staging: &Staging, whole: &[&Step]) -> Result<()> {
+    // There is no way to read it but to set it.
+    let mask = umask(Mode::empty());
+    umask(mask);
+    let mode = 0o666 & !mask.bits();
+    for (package, staged) in staging.packages() {
+        let steps: Vec<_> = whole
+            .iter()
+            .copied()
+            .filter(|step| step.package == package)
+            .collect();
+        if let Some(first) = steps.first() {
+            publish(&staged, &first.build_dir(), &steps, mode)?;
+        }
+    }
+    Ok(())
+}
+
+/// One leantar run over everything, and more when it dies.
+struct Unpacking<'a> {
+    staging: &'a Staging,
+    tools: Tools<'a>,
+    observer: Observer<'a>,
+    /// What leantar said of a file, by the file's name.
+    reasons: BTreeMap<String, String>,
+}
+
+impl Unpacking<'_> {
+    /// Unpacks `steps`. When leantar dies on the way, what is left is tried in halves, until the
+    /// file that kills it is alone.
+    fn run(&mut self, steps: &[Step]) -> Result<()> {
+        let mut todo: Vec<Vec<&Step>> = vec![steps.iter().collect()];
+        let mut done = 0;
+        let mut culprits = 0;
+        while let Some(list) = todo.pop() {
+            let items: Vec<Item> = list.iter().map(|step| self.staging.item(step)).collect();
+            let observer = self.observer;
+            let mut begun = |count| observer(Event::Begun { done: done + count });
+            let run = leantar::unpack(self.tools.leantar, self.tools.jobs, &items, &mut begun)?;
+            self.note_complaints(&run.complaints);
+            if run.finished() {
+                done += list.len();
+                continue;
+            }
+            let is_left = |step: &&Step| {
+                self.staging
+                    .files(step)
+                    .check(step.head.dep_hash, Look::Presence)
+                    .is_err()
+            };
+            let (left, unpacked): (Vec<&Step>, Vec<_>) = list.into_iter().partition(is_left);
+            done += unpacked.len();
+            let died = format!(
+                "leantar died on it ({}{})",
+                run.status,
+                last_words(&run.complaints)
+            );
+            match left.as_slice() {
+                [] => {}
+                [culprit] => {
+                    self.reasons.insert(culprit.file.to_string(), died.clone());
+                    culprits += 1;
+                    done += 1;
+                }
+                _ if is_disk_full(&run.complaints) => {
+                    self.reasons.insert(left[0].file.to_string(), died.clone());
+                    return Ok(());
+                }
+                _ => {
+                    observer(Event::Splitting { left: left.len() });
+                    let (first, second) = left.split_at(left.len() / 2);
+                    todo.extend([second.to_vec(), first.to_vec()]);
+                }
+            }
+            if culprits == MAX_CULPRITS {
+                bail!(hint(
+                    format!("`{}` keeps dying: {died}", self.tools.leantar.display()),
+                    "is it the right one for this machine? `LAKE_SHIM_LEANTAR` names another",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// leantar complains of one file a line, `<file>: <reason>`.
+    fn note_complaints(&mut self, complaints: &str) {
+        for line in complaints.lines() {
+            let Some((file, reason)) = line.split_once(".ltar: ") else {
+                continue;
+            };
+            let file = Path::new(file)
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy();
+            self.reasons
+                .insert(format!("{file}.ltar"), reason.to_owned());
+        }
+    }
+}
+
+/// What a dying program printed last usually says why.
+fn last_words(complaints: &str) -> String {
+    let line = complaints
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty());
+    line.map(|line| format!(": {}", line.trim()))
+        .unwrap_or_default()
+}
+
+/// As Rust and libc print `ENOSPC` and `EDQUOT`.
+fn is_disk_full(text: &str) -> bool {
+    ["No space left on device", "Disk quota exceeded"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+fn disk_full(plan: &Plan, outcome: &Outcome, reason: &str) -> String {
+    let at = plan.steps.first().map(Step::build_dir).unwrap_or_default();
+    hint(
+        format!(
+            "restored {} of {} modules, then the disk was full at `{}`: {reason}",
+            outcome.restored.len(),
+            plan.steps.len(),
+            at.display()
+        ),
+        "make room and run it again; what is restored is whole and stays",
+    )
+}

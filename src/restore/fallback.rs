@@ -1,0 +1,145 @@
+//! What the store does not have, the real lake may still download.
+//!
+//! Its cache tool gets a directory of its own to work in: links to what the stores have, so that it
+//! downloads only the rest, and so that nothing it deletes is a store's. Downloads end up where the
+//! tool would have put them.
+
+use super::plan::Plan;
+use super::{Event, Observer};
+use crate::fs::exists;
+use crate::mathlib::Module;
+use crate::settings::{Environment, var};
+use crate::store::Stores;
+use anyhow::{Context, Result};
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Pauses before the second and the third attempt. What fails longer than that is no hiccup.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+
+const PREFIX: &str = ".lake-shim-overlay-";
+
+/// Runs the real lake with the user's arguments and these variables besides.
+pub type RunLake<'a> = &'a dyn Fn(&BTreeMap<OsString, OsString>) -> Result<ExitStatus>;
+
+/// Asks the real lake for what `plan` misses or what `failed`, up to three times.
+///
+/// # Errors
+/// When it cannot be run. How it ended is the result.
+pub fn ask(
+    plan: &Plan,
+    failed: &BTreeMap<Module, String>,
+    stores: &Stores,
+    env: &Environment,
+    run: RunLake,
+    observer: Observer,
+) -> Result<ExitStatus> {
+    let overlay = Overlay::new(env.user_cache())?;
+    overlay.link_tools(stores.dirs())?;
+    for named in plan
+        .wanted
+        .iter()
+        .filter(|named| !failed.contains_key(&named.module))
+    {
+        if let Some(file) = stores.candidates(named.file).find(|file| file.is_file()) {
+            overlay.link(&file)?;
+        }
+    }
+    let missing = plan.missing.len() + failed.len();
+    let mut variables = BTreeMap::new();
+    variables.insert(var::MATHLIB_CACHE_DIR.into(), overlay.dir.path().into());
+    // A lake that its tool calls is not to prepare the workspace once more.
+    variables.insert(var::DISABLE.into(), "1".into());
+    let mut pauses = PAUSES.iter();
+    for attempt in 1.. {
+        observer(Event::Asking { missing, attempt });
+        let status = run(&variables)?;
+        let pause = pauses
+            .next()
+            .filter(|_| !status.success() && status.code().is_some());
+        let Some(&pause) = pause else {
+            overlay.keep_downloads()?;
+            return Ok(status);
+        };
+        observer(Event::Retrying {
+            status: status.to_string(),
+            pause,
+        });
+        std::thread::sleep(pause);
+    }
+    unreachable!("the pauses end")
+}
+
+/// A writable cache directory over read-only ones. Removed when dropped.
+struct Overlay {
+    dir: TempDir,
+    /// Where downloads are kept; nothing when there is no such place.
+    cache: Option<PathBuf>,
+}
+
+impl Overlay {
+    /// Makes one inside the user's own cache, so that keeping a download is a rename; in the
+    /// temporary directory when there is no cache to write to.
+    fn new(cache: Option<PathBuf>) -> Result<Self> {
+        if let Some(cache) = cache
+            && fs::create_dir_all(&cache).is_ok()
+            && let Ok(dir) = TempDir::with_prefix_in(PREFIX, &cache)
+        {
+            return Ok(Self {
+                dir,
+                cache: Some(cache),
+            });
+        }
+        let dir = TempDir::with_prefix(PREFIX).context("no directory to download to")?;
+        Ok(Self { dir, cache: None })
+    }
+
+    fn link(&self, file: &Path) -> Result<()> {
+        let name = file.file_name().context("a file has a name")?;
+        let link = self.dir.path().join(name);
+        if !exists(&link) {
+            symlink(fs::canonicalize(file)?, link)?;
+        }
+        Ok(())
+    }
+
+    /// The stock tool downloads its own leantar and curl unless they are in its directory.
+    fn link_tools(&self, stores: &[PathBuf]) -> Result<()> {
+        for dir in stores.iter().chain(&self.cache) {
+            for entry in fs::read_dir(dir)
+                .into_iter()
+                .flatten()
+                .filter_map(Result::ok)
+            {
+                let name = entry.file_name();
+                let name = name.as_encoded_bytes();
+                if name.starts_with(b"leantar-") || name.starts_with(b"curl-") {
+                    self.link(&entry.path())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves what was downloaded to the user's cache: plain files, for the links are the stores'.
+    fn keep_downloads(&self) -> Result<()> {
+        let Some(cache) = &self.cache else {
+            return Ok(());
+        };
+        for entry in fs::read_dir(self.dir.path())? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let is_whole = !name.as_encoded_bytes().ends_with(b".part") && name != "curl.cfg";
+            if is_whole && entry.file_type()?.is_file() {
+                fs::rename(entry.path(), cache.join(&name))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! Build files from the store into the workspace: what is to be done ([`plan`]), doing it
+//! ([`apply`]), asking the real lake for the rest ([`fallback`]), and all three in a row
+//! ([`session`]).
+
+pub mod apply;
+pub mod fallback;
+pub mod plan;
+mod publish;
+pub mod session;
+mod staging;
+
+use crate::mathlib::Module;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What happens while a plan is carried out, for whoever shows it.
+#[derive(Debug)]
+pub enum Event {
+    /// Somebody else works on these packages.
+    Waiting { holder: String },
+    /// Something that does not stop the restore.
+    Warning { reason: String },
+    /// Names are being computed.
+    Naming,
+    /// `total` modules are about to be unpacked.
+    Unpacking { total: usize },
+    /// So many have been begun.
+    Begun { done: usize },
+    /// leantar died; what is left is tried in halves to find the file that kills it.
+    Splitting { left: usize },
+    /// Everything is unpacked, and is compared with what Lake recorded.
+    Checking { total: usize },
+    /// The real lake is asked for what the store does not have.
+    Asking { missing: usize, attempt: u32 },
+    /// It failed; the next attempt comes after a pause.
+    Retrying { status: String, pause: Duration },
+}
+
+/// Takes events.
+pub type Observer<'a> = &'a dyn Fn(Event);
+
+/// What came of a restore.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Modules unpacked, checked and published.
+    pub restored: Vec<Module>,
+    /// Modules that were up to date.
+    pub skipped: usize,
+    /// Modules that the store has and that could not be restored, with the reason.
+    pub failed: BTreeMap<Module, String>,
+    /// Modules that no store has.
+    pub missing: Vec<Module>,
+    /// Modules that the real lake fetched.
+    pub downloaded: usize,
+    /// Modules that the real lake did not find either. Lake will build them.
+    pub in_no_cache: Vec<Module>,
+    /// ProofWidgets' release files are missing.
+    pub lacks_proofwidgets: bool,
+    /// How the real lake failed, when it was asked and did.
+    pub lake_status: Option<u8>,
+    /// Packages that got files.
+    pub packages: usize,
+    /// The store most files came from.
+    pub store: Option<PathBuf>,
+    pub took: Duration,
+    /// Whether the real lake was not needed.
+    pub offline: bool,
+}
+
+impl Outcome {
+    /// Whether everything that was asked for is there.
+    pub fn is_whole(&self) -> bool {
+        self.failed.is_empty() && self.missing.is_empty() && !self.lacks_proofwidgets
+    }
+}

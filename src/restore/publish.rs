@@ -1,0 +1,146 @@
+//! Staged build files become a package's own.
+//!
+//! A module is up to date to Lake when its trace is, so traces come last and old traces go first:
+//! at every moment a module either has no trace or has all the files its trace promises. Whole
+//! directories that the package does not have yet are moved in one step.
+
+use super::plan::Step;
+use anyhow::{Context, Result};
+use fs_err as fs;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use rayon::prelude::*;
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Publishes the files of `steps`, and nothing else that is in `staged`, into their package's
+/// `build` directory. `mode` is what a new file has here by the umask.
+pub fn publish(staged: &Path, build: &Path, steps: &[&Step], mode: u32) -> Result<()> {
+    let accepted: HashSet<PathBuf> = steps.iter().flat_map(|step| stems(step)).collect();
+    tidy(staged, Path::new(""), &accepted, mode)?;
+    steps.par_iter().try_for_each(|step| {
+        let trace = build.join(with_trace(step));
+        match fs::remove_file(&trace) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    })?;
+    // The C files first: the traces are among the Lean files.
+    for part in ["ir", "lib"] {
+        let from = staged.join(part);
+        if from.is_dir() {
+            merge(&from, &build.join(part))?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a module's files are below a build directory, without their suffixes.
+fn stems(step: &Step) -> [PathBuf; 2] {
+    [
+        step.head.place.lib_stem(&step.module),
+        Path::new("ir").join(step.module.path()),
+    ]
+}
+
+fn with_trace(step: &Step) -> PathBuf {
+    let mut trace = step.head.place.lib_stem(&step.module).into_os_string();
+    trace.push(".trace");
+    trace.into()
+}
+
+/// Removes what does not belong to an accepted module (leantar's temporaries, parts of modules
+/// that failed, whatever else a file held), and gives the rest the mode it should have: leantar
+/// makes its files 0600, which no other user of a shared directory could read.
+fn tidy(dir: &Path, relative: &Path, accepted: &HashSet<PathBuf>, mode: u32) -> Result<()> {
+    let entries: Vec<_> = match fs::read_dir(dir) {
+        Ok(entries) => entries.collect::<Result<_, _>>()?,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    entries.par_iter().try_for_each(|entry| {
+        let kind = entry.file_type()?;
+        let name = entry.file_name();
+        if kind.is_dir() {
+            return tidy(&entry.path(), &relative.join(name), accepted, mode);
+        }
+        if kind.is_file() && is_accepted(relative, &name, accepted) {
+            fs::set_permissions(entry.path(), PermissionsExt::from_mode(mode))?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+        Ok(())
+    })
+}
+
+/// Whether `name` is an accepted stem and a suffix.
+fn is_accepted(dir: &Path, name: &OsStr, accepted: &HashSet<PathBuf>) -> bool {
+    let Some(name) = name.to_str() else {
+        return false;
+    };
+    name.match_indices('.')
+        .any(|(dot, _)| accepted.contains(&dir.join(&name[..dot])))
+}
+
+/// Moves everything in `from` into `to`, replacing files; the traces of a directory last.
+fn merge(from: &Path, to: &Path) -> Result<()> {
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    if rename_to_new(from, to)? {
+        return Ok(());
+    }
+    let entries: Vec<_> = fs::read_dir(from)?.collect::<Result<_, _>>()?;
+    let is_trace = |name: &OsStr| Path::new(name).extension() == Some(OsStr::new("trace"));
+    let (mut traces, mut files) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let destination = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            merge(&entry.path(), &destination)?;
+        } else if is_trace(&entry.file_name()) {
+            traces.push((entry.path(), destination));
+        } else {
+            files.push((entry.path(), destination));
+        }
+    }
+    for moves in [files, traces] {
+        moves
+            .par_iter()
+            .try_for_each(|(from, to)| replace(from, to))?;
+    }
+    Ok(())
+}
+
+/// Moves a directory to a name that is free. `Ok(false)` when it is not, or when the two are on
+/// different file systems.
+fn rename_to_new(from: &Path, to: &Path) -> Result<bool> {
+    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+        Ok(()) => Ok(true),
+        Err(Errno::EEXIST) => Ok(false),
+        // No such flag here, or another file system: one level at a time.
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EXDEV) => {
+            fs::create_dir_all(to)?;
+            Ok(false)
+        }
+        Err(errno) => Err(io::Error::from(errno))
+            .with_context(|| format!("cannot move `{}` to `{}`", from.display(), to.display())),
+    }
+}
+
+/// Moves a file, replacing what is there; over a copy when `to` is on another file system.
+fn replace(from: &Path, to: &Path) -> Result<()> {
+    match fs::rename(from, to) {
+        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {}
+        renamed => return Ok(renamed?),
+    }
+    let parent = to.parent().context("a file has a parent")?;
+    let copy = tempfile::Builder::new()
+        .prefix(".lake-shim-")
+        .tempfile_in(parent)?;
+    fs::copy(from, copy.path())?;
+    copy.persist(to)?;
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! A restore from beginning to end: names, plan, unpack, and the real lake for the rest.
+//!
+//! The proxy and `lake-shim restore` both come through here, so they cannot drift apart.
+
+use super::apply::{Tools, apply};
+use super::plan::{Plan, Request, Wanted, check_toolchain, names, plan};
+use super::{Event, Observer, Outcome, fallback};
+use crate::error::{Failure, hint};
+use crate::fs::DirLock;
+use crate::mathlib::leantar;
+use crate::settings::{Environment, Network, Settings, var};
+use crate::store::Stores;
+use crate::workspace::{Workspace, toolchain};
+use anyhow::{Context, Result, bail};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Instant;
+
+/// What a restore works with.
+pub struct Session<'a> {
+    pub workspace: &'a Workspace,
+    pub settings: &'a Settings,
+    pub env: &'a Environment,
+    /// The real lake's path, beside which leantar and lean may be.
+    pub lake: Option<&'a Path>,
+    /// Of `+toolchain`.
+    pub toolchain: Option<&'a str>,
+    pub observer: Observer<'a>,
+}
+
+/// How to go about it.
+#[derive(Clone, Copy)]
+pub struct Mode<'a> {
+    /// Unpack even what is up to date.
+    pub force: bool,
+    /// Only see to it that the files are there.
+    pub only_fetch: bool,
+    /// Whom to ask for what the stores do not have; nobody before a build.
+    pub run_lake: Option<fallback::RunLake<'a>>,
+}
+
+/// How a session ended.
+pub enum Ended {
+    /// As the outcome says.
+    Done(Outcome),
+    /// The stores have no answer, for this reason. Nothing was changed.
+    NotOurs(anyhow::Error),
+}
+
+impl Session<'_> {
+    /// Restores what `request` asks for.
+    ///
+    /// # Errors
+    /// When the workspace's toolchain is not mathlib's, when the packages cannot be written, or
+    /// when the disk is full. What merely could not be restored is in the outcome.
+    pub fn restore(&self, request: &Request, mode: Mode) -> Result<Ended> {
+        let start = Instant::now();
+        let stores = Stores::open(self.settings)?;
+        if !self
+            .workspace
+            .missing_packages()
+            .any(|package| package.name == "mathlib")
+        {
+            check_toolchain(self.workspace)?;
+        }
+        let wanted = match self.wanted(request) {
+            Ok(wanted) => wanted,
+            Err(reason) => return Ok(Ended::NotOurs(reason)),
+        };
+        let mut plan = plan(self.workspace, &wanted, &stores, mode.force);
+        let mut outcome = if mode.only_fetch {
+            plan.skipped += plan.steps.len();
+            plan.steps.clear();
+            Outcome::of(&plan)
+        } else {
+            self.unpack(&mut plan, &wanted, &stores, mode)?
+        };
+        outcome.lacks_proofwidgets = plan.lacks_proofwidgets;
+        if let Some(run_lake) = mode.run_lake
+            && !outcome.is_whole()
+            && self.settings.network == Network::Auto
+        {
+            self.ask_lake(&plan, &wanted, &stores, &mut outcome, run_lake)?;
+        }
+        outcome.took = start.elapsed();
+        Ok(Ended::Done(outcome))
+    }
+
+    /// What a restore would do.
+    pub fn plan(&self, request: &Request, force: bool) -> Result<Plan> {
+        let stores = Stores::open(self.settings)?;
+        check_toolchain(self.workspace)?;
+        Ok(plan(self.workspace, &self.wanted(request)?, &stores, force))
+    }
+
+    /// The modules that `request` asks for.
+    pub fn wanted(&self, request: &Request) -> Result<Wanted> {
+        let githash = || toolchain::githash(self.toolchain_bin().as_deref());
+        names(self.workspace, request, &githash, self.observer)
+    }
+
+    /// Carries out `plan`, alone. Another shim may have done the same work meanwhile.
+    fn unpack(
+        &self,
+        plan: &mut Plan,
+        wanted: &Wanted,
+        stores: &Stores,
+        mode: Mode,
+    ) -> Result<Outcome> {
+        if plan.steps.is_empty() {
+            return Ok(Outcome::of(plan));
+        }
+        let leantar = match self.leantar(stores) {
+            Ok(leantar) => leantar,
+            // The stock tool fetches its own, and then unpacks what the stores have.
+            Err(e) if mode.run_lake.is_some() && self.settings.network == Network::Auto => {
+                (self.observer)(Event::Warning {
+                    reason: format!("{e:#}"),
+                });
+                let mut outcome = Outcome::of(plan);
+                outcome.missing = plan.steps.iter().map(|step| step.module.clone()).collect();
+                return Ok(outcome);
+            }
+            Err(e) => return Err(e),
+        };
+        let mut waited = false;
+        let _lock = DirLock::acquire(self.lock_dir(), |holder| {
+            waited = true;
+            (self.observer)(Event::Waiting { holder });
+        });
+        if waited {
+            *plan = super::plan::plan(self.workspace, wanted, stores, mode.force);
+        }
+        let tools = Tools {
+            leantar: &leantar,
+            jobs: self.settings.jobs,
+        };
+        apply(plan, tools, self.observer)
+    }
+
+    /// Has the real lake fetch what is missing, and looks at what came of it. That a module is in
+    /// no cache at all is no failure to the stock tool: Lake then builds it.
+    fn ask_lake(
+        &self,
+        plan: &Plan,
+        wanted: &Wanted,
+        stores: &Stores,
+        outcome: &mut Outcome,
+        run_lake: fallback::RunLake,
+    ) -> Result<()> {
+        let status = fallback::ask(
+            plan,
+            &outcome.failed,
+            stores,
+            self.env,
+            run_lake,
+            self.observer,
+        )?;
+        outcome.offline = false;
+        if !status.success() {
+            outcome.lake_status = Some(exit_code(status));
+            return Ok(());
+        }
+        let after = super::plan::plan(
+            self.workspace,
+            wanted,
+            &stores.and(self.env.user_cache()),
+            false,
+        );
+        let now_there = after
+            .skipped
+            .saturating_sub(outcome.skipped + outcome.restored.len());
+        let still_missing: Vec<_> = after
+            .missing
+            .iter()
+            .map(|named| named.module.clone())
+            .collect();
+        outcome.downloaded = now_there;
+        outcome.failed = after.failed;
+        let not_unpacked = |step: super::plan::Step| {
+            let reason = "the real lake says it is done, and it is not up to date".to_owned();
+            (step.module, reason)
+        };
+        outcome
+            .failed
+            .extend(after.steps.into_iter().map(not_unpacked));
+        outcome.missing.clear();
+        outcome.in_no_cache = still_missing;
+        outcome.lacks_proofwidgets = false;
+        Ok(())
+    }
+
+    fn leantar(&self, stores: &Stores) -> Result<PathBuf> {
+        let named = self.settings.leantar.as_deref();
+        if let Some(named) = named.filter(|named| !named.is_file()) {
+            bail!(hint(
+                format!(
+                    "`{}` is `{}`, and there is no such file",
+                    var::LEANTAR,
+                    named.display()
+                ),
+                "name leantar there, or unset it",
+            ));
+        }
+        leantar::find(
+            named,
+            self.toolchain_bin().as_deref(),
+            stores.dirs(),
+            self.env,
+        )
+        .with_context(|| {
+            hint(
+                "there is no leantar: not in the toolchain, the stores, PATH or the user's cache",
+                format!(
+                    "put `leantar-<version>` into the store, or set `{}`",
+                    var::LEANTAR
+                ),
+            )
+        })
+    }
+
+    fn toolchain_bin(&self) -> Option<PathBuf> {
+        let of_workspace = || toolchain::read(&self.workspace.root).ok().flatten();
+        let named = self.toolchain.map(str::to_owned);
+        let named = named
+            .or_else(|| self.env.elan_toolchain.clone())
+            .or_else(of_workspace);
+        toolchain::bin(self.lake, named.as_deref(), self.env)
+    }
+
+    /// Restores into one packages directory take turns.
+    fn lock_dir(&self) -> &Path {
+        let packages = &self.workspace.packages_dir;
+        if packages.is_dir() {
+            packages
+        } else {
+            &self.workspace.root
+        }
+    }
+}
+
+/// As a shell counts.
+fn exit_code(status: ExitStatus) -> u8 {
+    let code = status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    u8::try_from(code).unwrap_or(1)
+}
+
+impl Ended {
+    /// The outcome, or the reason why there is none as an error.
+    pub fn outcome(self) -> Result<Outcome> {
+        match self {
+            Self::Done(outcome) => Ok(outcome),
+            Self::NotOurs(reason) => Err(reason),
+        }
+    }
+}
+
+impl Outcome {
+    /// What came of a plan of which no step was carried out.
+    pub fn of(plan: &Plan) -> Self {
+        Self {
+            skipped: plan.skipped,
+            failed: plan.failed.clone(),
+            missing: plan
+                .missing
+                .iter()
+                .map(|named| named.module.clone())
+                .collect(),
+            offline: true,
+            ..Self::default()
+        }
+    }
+
+    /// The error that a restore which was not whole ends in. What is wrong was reported.
+    pub fn failure(&self) -> Option<Failure> {
+        match self.lake_status {
+            Some(code) => Some(Failure::Reported(code)),
+            None => (!self.is_whole()).then_some(Failure::Reported(1)),
+        }
+    }
+}

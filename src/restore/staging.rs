@@ -1,0 +1,154 @@
+//! Where leantar writes: directories of our own beside the real ones, on the same file system.
+//!
+//! Nothing that a killed, lying or hostile leantar leaves here is ever taken for whole, by us or by
+//! Lake. Each package has a stage inside its `.lake/build`, so that publishing is a rename; the
+//! first one also holds the links that leantar is given for inputs, and a base directory whose
+//! `.lake/packages/<name>` lead to the stages. A stage is locked while somebody works in it, which
+//! tells those that a dead process left behind.
+
+use super::plan::Step;
+use crate::error::hint;
+use crate::fs::DirLock;
+use crate::mathlib::leantar::Item;
+use crate::mathlib::outputs::Files;
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// Stages are called `.lake-shim-<random>`.
+const PREFIX: &str = ".lake-shim-";
+
+/// The stages of one restore. Removed when dropped.
+#[derive(Debug)]
+pub struct Staging {
+    /// By package directory.
+    stages: BTreeMap<PathBuf, Stage>,
+    /// Links to the store's files.
+    links: PathBuf,
+    /// What the paths of `.ltar`s that start with `.lake/packages/` are relative to.
+    workspace: PathBuf,
+}
+
+#[derive(Debug)]
+struct Stage {
+    dir: TempDir,
+    _lock: DirLock,
+}
+
+impl Stage {
+    /// Makes a stage in `build`, and removes those that nobody works in any more.
+    fn new(build: &Path) -> Result<Self> {
+        fs::create_dir_all(build).with_context(|| cannot_write(build))?;
+        sweep(build);
+        let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(build);
+        let dir = dir.with_context(|| cannot_write(build))?;
+        let lock = DirLock::acquire(dir.path(), |_| {})?;
+        Ok(Self { dir, _lock: lock })
+    }
+}
+
+fn cannot_write(build: &Path) -> String {
+    hint(
+        format!("cannot restore into `{}`", build.display()),
+        "restoring needs to write there: run it as the owner of the packages, or bake them into \
+         the image",
+    )
+}
+
+/// Removes the stages of dead processes. What cannot be removed stays, and is not in the way.
+pub fn sweep(build: &Path) {
+    let Ok(entries) = fs::read_dir(build) else {
+        return;
+    };
+    for entry in entries.filter_map(Result::ok) {
+        let is_stage = entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(PREFIX.as_bytes());
+        if is_stage && let Some(_lock) = DirLock::try_acquire(&entry.path()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+impl Staging {
+    /// Makes the stages for `steps`, of which there is at least one.
+    pub fn new(steps: &[Step]) -> Result<Self> {
+        let mut stages = BTreeMap::new();
+        for step in steps {
+            if !stages.contains_key(&step.package) {
+                stages.insert(step.package.clone(), Stage::new(&step.build_dir())?);
+            }
+        }
+        let first: &Stage = stages.values().next().context("a restore has steps")?;
+        let links = first.dir.path().join("links");
+        let workspace = first.dir.path().join("workspace");
+        let staging = Self {
+            links,
+            workspace,
+            stages,
+        };
+        fs::create_dir(&staging.links)?;
+        fs::create_dir_all(staging.workspace.join(".lake/packages"))?;
+        steps.iter().try_for_each(|step| staging.add(step))?;
+        Ok(staging)
+    }
+
+    fn add(&self, step: &Step) -> Result<()> {
+        symlink(fs::canonicalize(&step.source)?, self.link(step))?;
+        let Some(package) = &step.head.place.package else {
+            return Ok(());
+        };
+        let stage = self.stage(step);
+        let link = self.workspace.join(".lake/packages").join(package);
+        match fs::read_link(&link) {
+            Ok(target) if target == stage => Ok(()),
+            Ok(_) => bail!("two packages are called `{package}` in the store"),
+            Err(_) => Ok(symlink(stage, link)?),
+        }
+    }
+
+    fn link(&self, step: &Step) -> PathBuf {
+        self.links.join(step.file.to_string())
+    }
+
+    fn stage(&self, step: &Step) -> &Path {
+        self.stages[&step.package].dir.path()
+    }
+
+    /// What leantar is told for `step`.
+    pub fn item(&self, step: &Step) -> Item {
+        let base = match step.head.place.package {
+            Some(_) => &self.workspace,
+            None => self.stage(step),
+        };
+        Item {
+            file: self.link(step),
+            base: base.to_owned(),
+        }
+    }
+
+    /// Where leantar puts the files of `step`.
+    pub fn files(&self, step: &Step) -> Files {
+        Files::new(
+            &staged_build(self.stage(step)),
+            &step.head.place,
+            &step.module,
+        )
+    }
+
+    /// Package directories and the build directories staged for them.
+    pub fn packages(&self) -> impl Iterator<Item = (&Path, PathBuf)> {
+        self.stages
+            .iter()
+            .map(|(package, stage)| (package.as_path(), staged_build(stage.dir.path())))
+    }
+}
+
+/// leantar's paths are relative to a package.
+fn staged_build(stage: &Path) -> PathBuf {
+    stage.join(".lake/build")
+}

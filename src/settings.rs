@@ -1,0 +1,346 @@
+//! Every environment variable the shim reads, in one place, read once.
+//!
+//! [`Environment`] is what is there, taken as it is; it cannot fail, so that the real lake is found
+//! whatever else is wrong. [`Settings`] is what it means, checked; a bad value is an error naming
+//! the variable, the value and what is allowed.
+
+use crate::error::hint;
+use anyhow::{Context, Result, bail};
+use std::ffi::{OsStr, OsString};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+/// Where images have their baked store.
+const IMAGE_STORE: &str = "/opt/mathlib-cache";
+
+/// The variables themselves, for those who write them.
+pub mod var {
+    /// Stores, `:`-separated; the first hit wins.
+    pub const STORE: &str = "LAKE_SHIM_STORE";
+    /// The shared packages directory that workspaces are linked to. Absolute.
+    pub const PKG_DIR: &str = "LAKE_PKG_DIR";
+    /// `auto` or `never`.
+    pub const NETWORK: &str = "LAKE_SHIM_NETWORK";
+    /// `always`, `baked` or `never`.
+    pub const RESTORE: &str = "LAKE_SHIM_RESTORE";
+    /// The real lake.
+    pub const LAKE: &str = "LAKE_SHIM_LAKE";
+    /// leantar.
+    pub const LEANTAR: &str = "LAKE_SHIM_LEANTAR";
+    /// Threads.
+    pub const JOBS: &str = "LAKE_SHIM_JOBS";
+    /// `quiet`, `info` or `debug`.
+    pub const LOG: &str = "LAKE_SHIM_LOG";
+    /// `1`: become the real lake at once.
+    pub const DISABLE: &str = "LAKE_SHIM_DISABLE";
+    /// The shims that handed over to this process; written by the shim, for its own loop guard.
+    pub const SEEN: &str = "LAKE_SHIM_SEEN";
+    /// Lake's map from package names to URLs, a JSON object.
+    pub const URL_MAP: &str = "LAKE_PKG_URL_MAP";
+    /// How many `GIT_CONFIG_KEY_<n>` there are.
+    pub const GIT_CONFIG_COUNT: &str = "GIT_CONFIG_COUNT";
+    /// Where mathlib's cache tool keeps its files.
+    pub const MATHLIB_CACHE_DIR: &str = "MATHLIB_CACHE_DIR";
+}
+
+/// What the process was started with.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    pub path: Option<OsString>,
+    pub home: Option<PathBuf>,
+    pub xdg_cache_home: Option<PathBuf>,
+    pub mathlib_cache_dir: Option<PathBuf>,
+    pub elan_home: Option<PathBuf>,
+    pub elan_toolchain: Option<String>,
+    pub url_map: Option<OsString>,
+    pub git_config_count: Option<OsString>,
+    pub store: Option<OsString>,
+    pub pkg_dir: Option<OsString>,
+    pub network: Option<OsString>,
+    pub restore: Option<OsString>,
+    pub lake: Option<OsString>,
+    pub leantar: Option<OsString>,
+    pub jobs: Option<OsString>,
+    pub log: Option<OsString>,
+    pub disable: Option<OsString>,
+    pub seen: Option<OsString>,
+}
+
+impl Environment {
+    /// Reads the process's environment. An empty variable counts as unset.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
+    pub fn capture() -> Self {
+        let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let path = |name: &str| var(name).map(PathBuf::from);
+        Self {
+            path: var("PATH"),
+            home: path("HOME"),
+            xdg_cache_home: path("XDG_CACHE_HOME"),
+            mathlib_cache_dir: path(var::MATHLIB_CACHE_DIR),
+            elan_home: path("ELAN_HOME"),
+            elan_toolchain: var("ELAN_TOOLCHAIN").and_then(|name| name.into_string().ok()),
+            url_map: var(var::URL_MAP),
+            git_config_count: var(var::GIT_CONFIG_COUNT),
+            store: var(var::STORE),
+            pkg_dir: var(var::PKG_DIR),
+            network: var(var::NETWORK),
+            restore: var(var::RESTORE),
+            lake: var(var::LAKE),
+            leantar: var(var::LEANTAR),
+            jobs: var(var::JOBS),
+            log: var(var::LOG),
+            disable: var(var::DISABLE),
+            seen: var(var::SEEN),
+        }
+    }
+
+    /// Where the stock cache tool downloads to: `IO.CACHEDIR` in mathlib's `Cache/IO.lean`.
+    pub fn user_cache(&self) -> Option<PathBuf> {
+        let xdg = || Some(self.xdg_cache_home.as_ref()?.join("mathlib"));
+        let home = || Some(self.home.as_ref()?.join(".cache/mathlib"));
+        self.mathlib_cache_dir.clone().or_else(xdg).or_else(home)
+    }
+
+    pub fn elan_home(&self) -> Option<PathBuf> {
+        let home = || Some(self.home.as_ref()?.join(".elan"));
+        self.elan_home.clone().or_else(home)
+    }
+
+    /// Whether the shim is told to stand aside.
+    pub fn is_disabled(&self) -> bool {
+        self.disable.as_deref().is_some_and(|value| value != "0")
+    }
+}
+
+/// Where the command runs.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+pub fn current_dir() -> Result<PathBuf> {
+    std::env::current_dir().context("there is no current directory any more")
+}
+
+/// The environment's meaning.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// In order of lookup. Those named explicitly may not exist; the default ones do.
+    pub stores: Vec<PathBuf>,
+    /// Whether the stores were named, so that a missing one is an error.
+    pub stores_are_named: bool,
+    pub pkg_dir: Option<PathBuf>,
+    pub network: Network,
+    pub restore: Restore,
+    pub leantar: Option<PathBuf>,
+    pub jobs: usize,
+    pub log: Log,
+}
+
+/// Whether what the store lacks may be downloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// By the real lake.
+    Auto,
+    /// Fail, and list what is missing.
+    Never,
+}
+
+/// Whether to restore before builds too, and not only on `cache get`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restore {
+    Always,
+    /// When a store with an index is complete for this lock.
+    Baked,
+    Never,
+}
+
+/// How much to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Log {
+    /// Warnings and errors.
+    Quiet,
+    Info,
+    Debug,
+}
+
+impl Settings {
+    /// Checks what `env` says.
+    pub fn new(env: &Environment) -> Result<Self> {
+        let (stores, stores_are_named) = match &env.store {
+            Some(list) => (split_paths(list), true),
+            None => (default_stores(env), false),
+        };
+        Ok(Self {
+            stores,
+            stores_are_named,
+            pkg_dir: env.pkg_dir.as_deref().map(absolute_pkg_dir).transpose()?,
+            network: choice(
+                var::NETWORK,
+                env.network.as_deref(),
+                &[("auto", Network::Auto), ("never", Network::Never)],
+                Network::Auto,
+            )?,
+            restore: choice(
+                var::RESTORE,
+                env.restore.as_deref(),
+                &[
+                    ("always", Restore::Always),
+                    ("baked", Restore::Baked),
+                    ("never", Restore::Never),
+                ],
+                Restore::Baked,
+            )?,
+            leantar: env.leantar.as_deref().map(PathBuf::from),
+            jobs: env.jobs.as_deref().map_or_else(|| Ok(cores()), jobs)?,
+            log: choice(
+                var::LOG,
+                env.log.as_deref(),
+                &[
+                    ("quiet", Log::Quiet),
+                    ("info", Log::Info),
+                    ("debug", Log::Debug),
+                ],
+                Log::Info,
+            )?,
+        })
+    }
+}
+
+/// The first of these that exist is where most machines have their files.
+fn default_stores(env: &Environment) -> Vec<PathBuf> {
+    let stock = Environment {
+        mathlib_cache_dir: None,
+        ..env.clone()
+    }
+    .user_cache();
+    let candidates = [
+        env.mathlib_cache_dir.clone(),
+        Some(PathBuf::from(IMAGE_STORE)),
+        stock,
+    ];
+    candidates
+        .into_iter()
+        .flatten()
+        .filter(|dir| dir.is_dir())
+        .collect()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "splits a string; reads no variable"
+)]
+fn split_paths(list: &OsStr) -> Vec<PathBuf> {
+    std::env::split_paths(list)
+        .filter(|path| !path.as_os_str().is_empty())
+        .collect()
+}
+
+/// A relative path would mean another directory in every workspace.
+fn absolute_pkg_dir(value: &OsStr) -> Result<PathBuf> {
+    let path = Path::new(value);
+    if path.is_relative() {
+        bail!(bad(var::PKG_DIR, value, "an absolute path"));
+    }
+    Ok(path.to_owned())
+}
+
+fn jobs(value: &OsStr) -> Result<usize> {
+    match value
+        .to_str()
+        .and_then(|text| text.parse::<NonZeroUsize>().ok())
+    {
+        Some(jobs) => Ok(jobs.get().min(1024)),
+        None => bail!(bad(var::JOBS, value, "a number of threads, 1 or more")),
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+fn choice<T: Copy>(
+    name: &str,
+    value: Option<&OsStr>,
+    allowed: &[(&str, T)],
+    default: T,
+) -> Result<T> {
+    let Some(value) = value else {
+        return Ok(default);
+    };
+    if let Some((_, choice)) = allowed.iter().find(|(text, _)| value == *text) {
+        return Ok(*choice);
+    }
+    let names: Vec<_> = allowed
+        .iter()
+        .map(|(text, _)| format!("`{text}`"))
+        .collect();
+    bail!(bad(name, value, &names.join(", ")))
+}
+
+fn bad(name: &str, value: &OsStr, allowed: &str) -> String {
+    let value = value.to_string_lossy();
+    hint(
+        format!("`{name}` is `{value}`"),
+        format!("set it to {allowed}, or unset it"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(set: impl FnOnce(&mut Environment)) -> Result<Settings> {
+        let mut env = Environment::default();
+        set(&mut env);
+        Settings::new(&env)
+    }
+
+    #[test]
+    fn defaults() {
+        let settings = with(|_| {}).expect("an empty environment is fine");
+        assert_eq!(settings.network, Network::Auto);
+        assert_eq!(settings.restore, Restore::Baked);
+        assert_eq!(settings.log, Log::Info);
+        assert!(settings.jobs >= 1);
+    }
+
+    #[test]
+    fn stores_are_split() {
+        let settings = with(|env| env.store = Some("/a::/b".into())).expect("paths");
+        assert_eq!(settings.stores, [PathBuf::from("/a"), PathBuf::from("/b")]);
+    }
+
+    #[test]
+    fn bad_values_name_variable_value_and_what_is_allowed() {
+        type Set = fn(&mut Environment, OsString);
+        let cases: [(&str, &str, Set); 6] = [
+            (var::NETWORK, "`auto`, `never`", |env, v| {
+                env.network = Some(v)
+            }),
+            (var::RESTORE, "`always`, `baked`, `never`", |env, v| {
+                env.restore = Some(v)
+            }),
+            (var::LOG, "`quiet`, `info`, `debug`", |env, v| {
+                env.log = Some(v)
+            }),
+            (var::JOBS, "1 or more", |env, v| env.jobs = Some(v)),
+            (var::JOBS, "1 or more", |env, _| {
+                env.jobs = Some("0x".into())
+            }),
+            (var::PKG_DIR, "an absolute path", |env, v| {
+                env.pkg_dir = Some(v)
+            }),
+        ];
+        for (name, allowed, set) in cases {
+            let error = with(|env| set(env, "0x".into()))
+                .expect_err(name)
+                .to_string();
+            for part in [name, "`0x`", allowed] {
+                assert!(error.contains(part), "{error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The state of a clone, read from its files.
+//!
+//! Every pass-through asks where each package's HEAD is, and nine `git rev-parse` cost more than
+//! the whole shim may. So HEAD is read as git stores it: loose refs, packed refs, `gitdir:` files
+//! and worktrees' common directory. What is stored in another way (reftable, a ref that is not
+//! there) counts as unknown, and whoever needs to know asks git.
+
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// git follows this many symbolic refs.
+const MAX_SYMREFS: usize = 5;
+
+/// A clone's git directory.
+#[derive(Clone, Debug)]
+pub struct Clone {
+    work_tree: PathBuf,
+    git_dir: PathBuf,
+}
+
+impl Clone {
+    /// The clone at `work_tree`, or nothing when that directory is no clone of its own. (git would
+    /// go on to the enclosing repository, which is why Lake then deletes the directory.)
+    pub fn open(work_tree: &Path) -> Option<Self> {
+        let dot_git = work_tree.join(".git");
+        let git_dir = if dot_git.is_dir() {
+            dot_git
+        } else {
+            let text = fs::read_to_string(&dot_git).ok()?;
+            work_tree.join(text.strip_prefix("gitdir:")?.trim())
+        };
+        Some(Self {
+            work_tree: work_tree.to_owned(),
+            git_dir,
+        })
+    }
+
+    /// The commit that HEAD is at, as 40 (or 64) hex digits; nothing when files do not tell.
+    pub fn head(&self) -> Option<String> {
+        let common = self.common_dir();
+        let mut name = "HEAD".to_owned();
+        for _ in 0..MAX_SYMREFS {
+            // A worktree has its own HEAD; branches are the common directory's.
+            let dir = if name == "HEAD" {
+                &self.git_dir
+            } else {
+                &common
+            };
+            let Ok(text) = fs::read_to_string(dir.join(&name)) else {
+                return packed_ref(&common, &name);
+            };
+            match text.strip_prefix("ref:") {
+                Some(target) => name = ref_name(target.trim())?.to_owned(),
+                None => return object_name(text.trim()),
+            }
+        }
+        None
+    }
+
+    fn common_dir(&self) -> PathBuf {
+        match fs::read_to_string(self.git_dir.join("commondir")) {
+            Ok(text) => self.git_dir.join(text.trim()),
+            Err(_) => self.git_dir.clone(),
+        }
+    }
+
+    /// Whether git would refuse the clone as another user's (`safe.directory`): it looks at the
+    /// owner of the work tree and of the git directory.
+    pub fn is_owned_by(&self, uid: u32) -> bool {
+        let owner = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.uid() == uid);
+        owner(&self.work_tree) && owner(&self.git_dir) && owner(&self.work_tree.join(".git"))
+    }
+
+    /// What `git remote get-url origin` prints, which is what Lake compares; a user's
+    /// `url.<base>.insteadOf` has its say in it. `env` is added to git's environment.
+    ///
+    /// # Errors
+    /// When git cannot be run, or knows no `origin`.
+    pub fn origin_url<K, V>(&self, env: impl IntoIterator<Item = (K, V)>) -> Result<String>
+    where
+        K: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
+        let output = self
+            .git(["remote", "get-url", "origin"])
+            .envs(env)
+            .output()
+            .context("cannot run `git`")?;
+        ensure!(
+            output.status.success(),
+            "`git remote get-url origin` in `{}`: {}",
+            self.work_tree.display(),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Points `origin` at `url`.
+    pub fn set_origin_url(&self, url: &str) -> Result<()> {
+        let output = self
+            .git(["remote", "set-url", "origin", url])
+            .output()
+            .context("cannot run `git`")?;
+        ensure!(
+            output.status.success(),
+            "`git remote set-url origin` in `{}`: {}",
+            self.work_tree.display(),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        Ok(())
+    }
+
+    fn git<const N: usize>(&self, args: [&str; N]) -> Command {
+        let mut git = Command::new("git");
+        git.args(args)
+            .current_dir(&self.work_tree)
+            .stdin(Stdio::null());
+        git
+    }
+}
+
+/// Looks `name` up in `packed-refs`: lines of `<object> <name>`, comments, and `^` for peeled tags.
+fn packed_ref(common: &Path, name: &str) -> Option<String> {
+    let text = fs::read_to_string(common.join("packed-refs")).ok()?;
+    let entry = |line: &str| {
+        let (object, found) = line.split_once(' ')?;
+        (found == name).then(|| object_name(object))?
+    };
+    text.lines().find_map(entry)
+}
+
+/// A ref that is a path below the git directory, and nothing else.
+fn ref_name(name: &str) -> Option<&str> {
+    let is_plain = name.starts_with("refs/") && !name.split('/').any(|part| part == "..");
+    is_plain.then_some(name)
+}
+
+fn object_name(text: &str) -> Option<String> {
+    let is_hex = text
+        .bytes()
+        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    (is_hex && matches!(text.len(), 40 | 64)).then(|| text.to_owned())
+}

@@ -1,0 +1,237 @@
+//! A Lake workspace as it lies on disk: its root, its lock, its packages. Reading only.
+
+pub mod git;
+pub mod lakefile;
+pub mod manifest;
+pub mod toolchain;
+pub mod url;
+pub mod wanted;
+
+use anyhow::{Context, Result};
+use fs_err as fs;
+use lakefile::Lakefile;
+use manifest::{Entry, Manifest, Source};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Lake's default for `packagesDir`.
+const PACKAGES_DIR: &str = ".lake/packages";
+/// Lake's default for `-f`.
+const CONFIG_FILE: &str = "lakefile";
+
+/// A workspace.
+#[derive(Debug)]
+pub struct Workspace {
+    /// Absolute, without symlinks.
+    pub root: PathBuf,
+    pub config: Config,
+    pub manifest: Option<Manifest>,
+    /// Where Lake keeps the clones. May not exist, may be a symlink.
+    pub packages_dir: PathBuf,
+    /// In the manifest's order, which is the order in which Lake resolved them.
+    pub packages: Vec<Package>,
+}
+
+/// The root's configuration file. Lake prefers the former.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Config {
+    Lean(PathBuf),
+    Toml(PathBuf),
+}
+
+/// A locked dependency and where it lies.
+#[derive(Clone, Debug)]
+pub struct Package {
+    pub name: String,
+    /// Where its configuration file and its sources are.
+    pub dir: PathBuf,
+    /// Of a git dependency.
+    pub lock: Option<GitLock>,
+}
+
+/// What Lake wants a clone to be.
+#[derive(Clone, Debug)]
+pub struct GitLock {
+    /// The clone; the package's directory, unless that is a subdirectory of it.
+    pub clone: PathBuf,
+    pub url: String,
+    pub rev: String,
+}
+
+/// Where to look for a workspace; [`crate::proxy::invocation`] has it from the command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Location {
+    /// `-d`.
+    pub dir: Option<OsString>,
+    /// `-f`, relative to the root.
+    pub file: Option<OsString>,
+    /// `--packages`, relative to where the command runs.
+    pub overrides: Vec<OsString>,
+    /// Whether the manifest is about to be made anew, so that the configuration's `packagesDir`
+    /// counts and overrides do not.
+    pub updates: bool,
+}
+
+impl Workspace {
+    /// Finds the workspace that a command run in `cwd` is about; nothing when there is none.
+    ///
+    /// # Errors
+    /// When there is one and its manifest cannot be understood.
+    pub fn discover(cwd: &Path, location: &Location) -> Result<Option<Self>> {
+        let Some((root, config)) = find_root(cwd, location)? else {
+            return Ok(None);
+        };
+        let manifest = Manifest::read(&root.join("lake-manifest.json"))?;
+        let packages_dir = root.join(packages_dir(manifest.as_ref(), &config, location.updates)?);
+        let mut entries = manifest
+            .as_ref()
+            .map(|m| m.packages.clone())
+            .unwrap_or_default();
+        if !location.updates {
+            apply_overrides(&mut entries, &root.join(".lake/package-overrides.json"))?;
+            for file in &location.overrides {
+                apply_overrides(&mut entries, &cwd.join(file))?;
+            }
+        }
+        let packages = entries
+            .iter()
+            .map(|e| Package::new(e, &root, &packages_dir))
+            .collect();
+        Ok(Some(Self {
+            root,
+            config,
+            manifest,
+            packages_dir,
+            packages,
+        }))
+    }
+
+    /// Mathlib's directory, when mathlib is a dependency or the root itself.
+    pub fn mathlib(&self) -> Option<&Path> {
+        if let Some(package) = self.package("mathlib") {
+            return Some(&package.dir);
+        }
+        let named = self.manifest.as_ref().and_then(|m| m.name.as_deref());
+        let is_named = named.is_none_or(|name| name == "mathlib");
+        let has_tool =
+            || self.root.join("Mathlib.lean").exists() && self.root.join("Cache").is_dir();
+        (is_named && has_tool()).then_some(&self.root)
+    }
+
+    pub fn package(&self, name: &str) -> Option<&Package> {
+        self.packages.iter().find(|package| package.name == name)
+    }
+
+    /// Package directories in the order in which Lean looks for a module's source: Lake puts each
+    /// package *before* those it resolved earlier, so the root comes last (`Workspace.leanSrcPath`
+    /// in `Lake/Config/Workspace.lean`).
+    pub fn source_path(&self) -> Vec<PathBuf> {
+        let dirs = self.packages.iter().rev().map(|package| &package.dir);
+        dirs.chain([&self.root]).cloned().collect()
+    }
+
+    /// Packages whose sources are not there.
+    pub fn missing_packages(&self) -> impl Iterator<Item = &Package> {
+        self.packages.iter().filter(|package| !package.dir.is_dir())
+    }
+
+    /// What the root's `lakefile.toml` says; nothing of a `lakefile.lean`.
+    pub fn lakefile(&self) -> Result<Option<Lakefile>> {
+        match &self.config {
+            Config::Lean(_) => Ok(None),
+            Config::Toml(path) => Lakefile::read(path).map(Some),
+        }
+    }
+}
+
+impl Package {
+    fn new(entry: &Entry, root: &Path, packages_dir: &Path) -> Self {
+        let name = entry.name.clone();
+        match &entry.source {
+            Source::Path { dir } => Self {
+                name,
+                dir: root.join(dir),
+                lock: None,
+            },
+            Source::Git { url, rev, sub_dir } => {
+                let clone = packages_dir.join(&name);
+                let dir = sub_dir
+                    .as_ref()
+                    .map_or_else(|| clone.clone(), |sub| clone.join(sub));
+                let lock = GitLock {
+                    clone,
+                    url: url.clone(),
+                    rev: rev.clone(),
+                };
+                Self {
+                    name,
+                    dir,
+                    lock: Some(lock),
+                }
+            }
+        }
+    }
+}
+
+/// With `-d` the workspace is there or nowhere; else it is `cwd` or the nearest directory above
+/// that has a configuration file.
+fn find_root(cwd: &Path, location: &Location) -> Result<Option<(PathBuf, Config)>> {
+    let file = location.file.as_deref().unwrap_or(OsStr::new(CONFIG_FILE));
+    let above: Box<dyn Iterator<Item = PathBuf>> = match &location.dir {
+        Some(dir) => Box::new(std::iter::once(cwd.join(dir))),
+        None => Box::new(cwd.ancestors().map(Path::to_owned)),
+    };
+    for dir in above {
+        if let Some(config) = Config::find(&dir, file) {
+            return Ok(Some((fs::canonicalize(dir)?, config)));
+        }
+    }
+    Ok(None)
+}
+
+impl Config {
+    fn find(root: &Path, file: &OsStr) -> Option<Self> {
+        let path = root.join(file);
+        let kind: fn(PathBuf) -> Self = match path.extension().and_then(OsStr::to_str) {
+            Some("toml") => Self::Toml,
+            Some(_) => Self::Lean,
+            None => {
+                let [lean, toml] = ["lean", "toml"].map(|extension| path.with_extension(extension));
+                let lean = lean.exists().then_some(Self::Lean(lean));
+                return lean.or_else(|| toml.exists().then_some(Self::Toml(toml)));
+            }
+        };
+        path.exists().then(|| kind(path))
+    }
+}
+
+/// The manifest's `packagesDir`, else the configuration's, else Lake's default.
+fn packages_dir(manifest: Option<&Manifest>, config: &Config, updates: bool) -> Result<PathBuf> {
+    let locked = manifest
+        .filter(|_| !updates)
+        .and_then(|m| m.packages_dir.clone());
+    let configured = || match config {
+        Config::Toml(path) => Ok::<_, anyhow::Error>(Lakefile::read(path)?.packages_dir),
+        // A program; what it was when the manifest was written is the best guess.
+        Config::Lean(_) => Ok(manifest.and_then(|m| m.packages_dir.clone())),
+    };
+    let dir = match locked {
+        Some(dir) => Some(dir),
+        None => configured()?,
+    };
+    Ok(dir.map_or_else(|| PACKAGES_DIR.into(), PathBuf::from))
+}
+
+/// Replaces entries by those of an override file, if there is one.
+fn apply_overrides(entries: &mut Vec<Entry>, file: &Path) -> Result<()> {
+    let overrides = Manifest::read(file)
+        .context("package overrides")?
+        .unwrap_or_default();
+    for entry in overrides.packages {
+        match entries.iter_mut().find(|old| old.name == entry.name) {
+            Some(old) => *old = entry,
+            None => entries.push(entry),
+        }
+    }
+    Ok(())
+}

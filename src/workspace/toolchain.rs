@@ -1,0 +1,88 @@
+//! `lean-toolchain`, and where elan keeps what it names.
+
+use crate::settings::Environment;
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The toolchain that `dir/lean-toolchain` asks for, without surrounding white space; nothing when
+/// there is no such file.
+pub fn read(dir: &Path) -> std::io::Result<Option<String>> {
+    match fs::read_to_string(dir.join("lean-toolchain")) {
+        Ok(text) => Ok(Some(text.trim().to_owned())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// The `bin` directory of the toolchain a command would run with: of the real `lake` when lean
+/// stands beside it, else of the elan toolchain named by `+toolchain`, `ELAN_TOOLCHAIN` or the
+/// workspace.
+pub fn bin(lake: Option<&Path>, named: Option<&str>, env: &Environment) -> Option<PathBuf> {
+    let beside = lake.and_then(|lake| fs::canonicalize(lake).ok());
+    let beside = beside
+        .as_deref()
+        .and_then(Path::parent)
+        .filter(|bin| is_toolchain_bin(bin));
+    if let Some(bin) = beside {
+        return Some(bin.to_owned());
+    }
+    let bin = env
+        .elan_home()?
+        .join("toolchains")
+        .join(elan_dir(named?))
+        .join("bin");
+    is_toolchain_bin(&bin).then_some(bin)
+}
+
+/// `Lean.githash` of the toolchain in `bin`, or of the `lean` on PATH.
+///
+/// # Errors
+/// When there is no lean to ask.
+pub fn githash(bin: Option<&Path>) -> Result<String> {
+    let lean = bin.map_or_else(|| PathBuf::from("lean"), |bin| bin.join("lean"));
+    let output = Command::new(&lean)
+        .arg("--githash")
+        .stdin(Stdio::null())
+        .output();
+    let output = output.with_context(|| format!("cannot run `{}`", lean.display()))?;
+    ensure!(
+        output.status.success(),
+        "`{} --githash` failed: {}",
+        lean.display(),
+        output.status
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// A toolchain has `lake` and `lean` side by side; so has `~/.elan/bin`, whose are elan itself.
+fn is_toolchain_bin(bin: &Path) -> bool {
+    bin.join("lean").is_file() && !bin.join("elan").exists() && !is_elan(&bin.join("lean"))
+}
+
+/// Debian puts elan's proxies into `/usr/bin` as links to `elan`.
+fn is_elan(lean: &Path) -> bool {
+    let target = fs::canonicalize(lean).ok();
+    target.is_some_and(|target| target.file_name().is_some_and(|name| name == "elan"))
+}
+
+/// The directory name that elan gives a toolchain: `leanprover/lean4:v4.27.0` lies in
+/// `leanprover--lean4---v4.27.0`.
+fn elan_dir(toolchain: &str) -> String {
+    toolchain.replace('/', "--").replace(':', "---")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elan_names() {
+        assert_eq!(
+            elan_dir("leanprover/lean4:v4.27.0"),
+            "leanprover--lean4---v4.27.0"
+        );
+        assert_eq!(elan_dir("my-build"), "my-build");
+    }
+}

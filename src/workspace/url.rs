@@ -1,0 +1,150 @@
+//! When two spellings of a git URL name one repository.
+//!
+//! Lake compares URLs as strings and deletes a clone over a trailing `.git` (LAKE.md, How Lake
+//! decides to delete a clone). The forges do not care: they serve one repository under all of
+//! these spellings.
+
+/// Whether `a` and `b` name one repository: equal up to a trailing `/` or `.git`, the case of the
+/// host, user info, default ports, and the ways to spell a host (`https://`, `ssh://`, `git@host:`).
+pub fn same_repository(a: &str, b: &str) -> bool {
+    a == b || Repository::parse(a) == Repository::parse(b)
+}
+
+/// What a URL points at, in one form.
+#[derive(Debug, PartialEq, Eq)]
+enum Repository<'a> {
+    Remote {
+        host: String,
+        port: Option<&'a str>,
+        path: &'a str,
+    },
+    Local {
+        path: &'a str,
+    },
+}
+
+impl<'a> Repository<'a> {
+    fn parse(url: &'a str) -> Self {
+        let url = url.trim();
+        if let Some((scheme, rest)) = url.split_once("://") {
+            let scheme = scheme.to_ascii_lowercase();
+            if scheme == "file" {
+                return Self::Local {
+                    path: plain(rest.strip_prefix("localhost").unwrap_or(rest)),
+                };
+            }
+            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let (host, port) = host_and_port(without_user(authority));
+            let is_default = matches!(
+                (scheme.as_str(), port),
+                ("https", Some("443"))
+                    | ("http", Some("80"))
+                    | ("ssh" | "git+ssh" | "ssh+git", Some("22"))
+                    | ("git", Some("9418"))
+            );
+            let port = port.filter(|port| !is_default && !port.is_empty());
+            return Self::Remote {
+                host: host.to_ascii_lowercase(),
+                port,
+                path: plain_remote(path),
+            };
+        }
+        // git's scp-like form: a colon before any slash. `./a:b` and `/a:b` are paths.
+        match url.split_once(':') {
+            Some((authority, path)) if !authority.contains('/') && !authority.is_empty() => {
+                let host = without_user(authority).to_ascii_lowercase();
+                Self::Remote {
+                    host,
+                    port: None,
+                    path: plain_remote(path),
+                }
+            }
+            _ => Self::Local { path: plain(url) },
+        }
+    }
+}
+
+fn without_user(authority: &str) -> &str {
+    authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host)
+}
+
+/// Splits `host:port`, leaving an IPv6 address in brackets whole.
+fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+/// `git@host:/org/x` and `git@host:org/x` are one on every forge.
+fn plain_remote(path: &str) -> &str {
+    plain(path).trim_start_matches('/')
+}
+
+/// A path without trailing slashes and without `.git`, except where that is the whole name.
+fn plain(path: &str) -> &str {
+    let path = path.trim_end_matches('/');
+    match path.strip_suffix(".git") {
+        Some(stem) if !stem.is_empty() && !stem.ends_with('/') => stem,
+        _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_repository_in_many_spellings() {
+        let spellings = [
+            "https://github.com/org/depa",
+            "https://github.com/org/depa.git",
+            "https://github.com/org/depa/",
+            "https://github.com/org/depa.git/",
+            "https://GitHub.com/org/depa",
+            "https://github.com:443/org/depa",
+            "https://user:token@github.com/org/depa.git",
+            "http://github.com/org/depa",
+            "git://github.com/org/depa",
+            "ssh://git@github.com/org/depa.git",
+            "ssh://git@github.com:22/org/depa",
+            "git@github.com:org/depa.git",
+            "git@github.com:/org/depa",
+            "github.com:org/depa",
+        ];
+        for a in spellings {
+            for b in spellings {
+                assert!(same_repository(a, b), "{a} and {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn different_repositories() {
+        let url = "https://github.com/org/depa";
+        for other in [
+            "https://github.com/fork/depa",
+            "https://github.com/org/Depa",
+            "https://github.com/org/depa2",
+            "https://github.com/org/depa/sub",
+            "https://gitlab.com/org/depa",
+            "https://github.com:8443/org/depa",
+            "ssh://git@github.com:2222/org/depa",
+            "/srv/git/org/depa",
+            "",
+        ] {
+            assert!(!same_repository(url, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn local_paths() {
+        assert!(same_repository("/srv/depa", "/srv/depa.git"));
+        assert!(same_repository("/srv/depa", "file:///srv/depa/"));
+        assert!(!same_repository("/srv/depa", "/srv/depb"));
+        assert!(!same_repository("/srv/a/.git", "/srv/a"));
+        assert!(!same_repository("./a:b", "a:b"));
+    }
+}
