@@ -160,36 +160,20 @@ impl Here {
         let env = flags.over(Environment::capture());
         let settings = Settings::new(&env)?;
         let cwd = current_dir()?;
-        let location = Location {
-            dir: flags.dir.clone(),
-            ..Location::default()
-        };
+        let location = Location { dir: flags.dir.clone(), ..Location::default() };
         let workspace = Workspace::discover(&cwd, &location)?.with_context(|| {
             let place = flags.dir.as_deref().unwrap_or(OsStr::new("."));
             crate::error::hint(
-                format!(
-                    "no `lakefile.lean` or `lakefile.toml` in `{}`",
-                    place.to_string_lossy()
-                ),
+                format!("no `lakefile.lean` or `lakefile.toml` in `{}`", place.to_string_lossy()),
                 "run it in a Lean project, or name one with `--dir`",
             )
         })?;
         let report = Report::at(settings.log);
-        Ok(Self {
-            env,
-            settings,
-            cwd,
-            workspace,
-            report,
-        })
+        Ok(Self { env, settings, cwd, workspace, report })
     }
 
     fn request(&self, modules: &[String], skip_proofwidgets: bool) -> Request {
-        Request {
-            modules: modules.to_vec(),
-            cwd: self.cwd.clone(),
-            skip_proofwidgets,
-        }
+        Request { modules: modules.to_vec(), cwd: self.cwd.clone(), skip_proofwidgets }
     }
 
     fn restore(&self, args: &Restore) -> Result<ExitCode> {
@@ -206,27 +190,19 @@ impl Here {
         }
         // The real lake runs where the workspace is, for its cache tool goes by that.
         let cache_get = ["exe", "cache", "get"].iter().copied().map(OsString::from);
-        let cache_get: Vec<_> = cache_get
-            .chain(args.modules.iter().map(OsString::from))
-            .collect();
+        let cache_get: Vec<_> = cache_get.chain(args.modules.iter().map(OsString::from)).collect();
         let run_lake = |env: &ChildEnvironment| {
             let mut command = RealLake::find(&self.env)?.command(&cache_get, env);
             command.current_dir(&self.workspace.root);
-            command.status().context("cannot run the real lake")
+            command.spawn().context("cannot run the real lake")
         };
-        let mode = Mode {
-            force: args.force,
-            only_fetch: false,
-            run_lake: Some(&run_lake),
-        };
+        let mode = Mode { force: args.force, only_fetch: false, run_lake: Some(&run_lake) };
         let outcome = session.restore(&request, mode)?.outcome()?;
         self.report.outcome(&outcome);
         if args.json {
             data(&format!("{}\n", outcome_json(&outcome)))?;
         }
-        outcome
-            .failure()
-            .map_or(Ok(ExitCode::SUCCESS), |failure| Err(failure.into()))
+        outcome.failure().map_or(Ok(ExitCode::SUCCESS), |failure| Err(failure.into()))
     }
 
     fn names(&self, args: &Names) -> Result<ExitCode> {
@@ -236,10 +212,7 @@ impl Here {
         let wanted = session.wanted(&self.request(&args.modules, true))?;
         if args.json {
             let entry = |named: &crate::mathlib::names::NamedModule| {
-                (
-                    named.module.to_string(),
-                    Value::String(named.file.to_string()),
-                )
+                (named.module.to_string(), Value::String(named.file.to_string()))
             };
             let names: Map<_, _> = wanted.modules.iter().map(entry).collect();
             data(&format!("{:#}\n", Value::Object(names)))?;
@@ -251,11 +224,7 @@ impl Here {
             write!(text, "{} {}", named.module, named.file)?;
             if args.lies {
                 let place = stores.candidates(named.file).find(|file| file.is_file());
-                write!(
-                    text,
-                    " {}",
-                    place.map_or("-".into(), |place| place.display().to_string())
-                )?;
+                write!(text, " {}", place.map_or("-".into(), |place| place.display().to_string()))?;
             }
             text.push('\n');
         }
@@ -266,16 +235,11 @@ impl Here {
     fn link(&self) -> Result<ExitCode> {
         let shared = self.settings.pkg_dir.as_ref().with_context(|| {
             crate::error::hint(
-                format!(
-                    "`{}` is not set, so there is nothing to link to",
-                    var::PKG_DIR
-                ),
+                format!("`{}` is not set, so there is nothing to link to", var::PKG_DIR),
                 "set it, or name a directory with `--pkg-dir`",
             )
         })?;
-        let Workspace {
-            root, packages_dir, ..
-        } = &self.workspace;
+        let Workspace { root, packages_dir, .. } = &self.workspace;
         let linked = link::link(root, packages_dir, shared)?;
         self.report.linked(&linked, packages_dir, shared);
         Ok(ExitCode::SUCCESS)

@@ -24,6 +24,9 @@ pub enum Failure {
     /// Going on would lose something.
     #[error("{0}")]
     Refused(String),
+    /// Told to stop by this signal.
+    #[error("stopped by signal {0}")]
+    Interrupted(i32),
     /// Said already, by the report or by the real lake; only the code is left to give.
     #[error("failed")]
     Reported(u8),
@@ -36,13 +39,14 @@ impl Failure {
             Some(Self::NoLake(_)) => 127.into(),
             Some(Self::CannotExec(_)) => 126.into(),
             Some(Self::Reported(code)) => (*code).into(),
+            Some(Self::Interrupted(signal)) => u8::try_from(128 + signal).unwrap_or(1).into(),
             Some(Self::Refused(_)) | None => ExitCode::FAILURE,
         }
     }
 
     /// Whether there is nothing left to print of `error`.
     pub fn is_reported(error: &anyhow::Error) -> bool {
-        matches!(error.downcast_ref(), Some(Self::Reported(_)))
+        matches!(error.downcast_ref(), Some(Self::Reported(_) | Self::Interrupted(_)))
     }
 }
 

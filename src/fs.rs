@@ -9,6 +9,10 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often a waiting process looks whether a lock is free.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Makes `link` a symlink to `target` in one step, replacing a symlink that is there.
 pub fn replace_symlink(target: &Path, link: &Path) -> Result<()> {
@@ -56,18 +60,10 @@ fn copy_aside(from: &Path, to: &Path) -> Result<bool> {
         return Ok(false);
     }
     let parent = to.parent().context("a destination has a parent")?;
-    let copy = tempfile::Builder::new()
-        .prefix(".lake-shim-move-")
-        .tempdir_in(parent)?;
+    let copy = tempfile::Builder::new().prefix(".lake-shim-move-").tempdir_in(parent)?;
     let whole = copy.path().join("tree");
     copy_tree(from, &whole)?;
-    match renameat2(
-        AT_FDCWD,
-        &whole,
-        AT_FDCWD,
-        to,
-        RenameFlags::RENAME_NOREPLACE,
-    ) {
+    match renameat2(AT_FDCWD, &whole, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
         Ok(()) => {}
         Err(Errno::EEXIST) => return Ok(false),
         Err(errno) => return Err(io::Error::from(errno).into()),
@@ -119,21 +115,30 @@ pub struct DirLock {
 }
 
 impl DirLock {
-    /// Locks `dir`, calling `waiting` with a word for the present holder when there is one.
-    pub fn acquire(dir: &Path, waiting: impl FnOnce(String)) -> Result<Self> {
-        let lock = match Flock::lock(open_dir(dir)?, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => lock,
-            Err((file, Errno::EWOULDBLOCK)) => {
-                waiting(holder(&file));
-                match Flock::lock(file, FlockArg::LockExclusive) {
-                    Ok(lock) => lock,
-                    Err(_) => return Ok(Self { _lock: None }),
-                }
+    /// Locks `dir`. When somebody has it, `waiting` gets a word for the holder, and `may_wait` is
+    /// asked again and again whether to go on waiting.
+    ///
+    /// # Errors
+    /// Those of `may_wait`. Where there can be no lock (some network file systems) there is none.
+    pub fn acquire(
+        dir: &Path,
+        waiting: impl FnOnce(String),
+        may_wait: impl Fn() -> Result<()>,
+    ) -> Result<Self> {
+        let mut waiting = Some(waiting);
+        let mut file = open_dir(dir)?;
+        loop {
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => return Ok(Self { _lock: Some(lock) }),
+                Err((held, Errno::EWOULDBLOCK)) => file = held,
+                Err(_) => return Ok(Self { _lock: None }),
             }
-            // Some network file systems have no locks.
-            Err(_) => return Ok(Self { _lock: None }),
-        };
-        Ok(Self { _lock: Some(lock) })
+            if let Some(waiting) = waiting.take() {
+                waiting(holder(&file));
+            }
+            may_wait()?;
+            std::thread::sleep(LOOK_AGAIN);
+        }
     }
 
     /// Locks `dir` unless somebody has it.
@@ -160,9 +165,7 @@ fn holder(file: &File) -> String {
             is_ours.then(|| fields[4].to_owned())
         })?;
         let command = fs::read(PathBuf::from("/proc").join(&pid).join("cmdline")).ok()?;
-        let command = String::from_utf8_lossy(&command)
-            .trim_end_matches('\0')
-            .replace('\0', " ");
+        let command = String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ");
         Some(format!("`{command}` (process {pid})"))
     };
     find().unwrap_or_else(|| "another lake-shim".to_owned())

@@ -8,6 +8,7 @@
 mod cli;
 mod error;
 mod fs;
+mod interrupt;
 mod mathlib;
 mod proxy;
 mod report;
@@ -22,10 +23,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Not `args()`, which panics on what is not UTF-8.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the arguments"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the arguments")]
     let mut args = std::env::args_os();
     let arg0 = args.next().unwrap_or_default();
     let args: Vec<OsString> = args.collect();
@@ -35,6 +33,9 @@ fn main() -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         report::failure(&error);
+        if let Some(&error::Failure::Interrupted(signal)) = error.downcast_ref() {
+            interrupt::end_by(signal);
+        }
         error::Failure::code_of(&error)
     })
 }

@@ -38,18 +38,12 @@ struct Bar {
 impl Report {
     /// A report at the level that `env` asks for; at the default level when that is no level.
     pub fn new(env: &Environment) -> Self {
-        let only_log = Environment {
-            log: env.log.clone(),
-            ..Environment::default()
-        };
+        let only_log = Environment { log: env.log.clone(), ..Environment::default() };
         Self::at(Settings::new(&only_log).map_or(Log::Info, |settings| settings.log))
     }
 
     pub fn at(log: Log) -> Self {
-        Self {
-            log,
-            bar: RefCell::new(None),
-        }
+        Self { log, bar: RefCell::new(None) }
     }
 
     /// Something went wrong that does not stop us.
@@ -95,17 +89,13 @@ impl Report {
                 print(&format!("warning: {reason}"));
             }
             Event::Waiting { holder } => {
-                self.say(format_args!(
-                    "waiting for {holder}, which restores these packages"
-                ));
+                self.say(format_args!("waiting for {holder}, which restores these packages"));
             }
             Event::Naming => self.debug("reading mathlib's imports"),
             Event::Unpacking { total } => self.start_bar("unpacking", total),
             Event::Begun { done } => self.advance(done),
             Event::Splitting { left } => {
-                self.debug(format_args!(
-                    "leantar died; trying the {left} that are left in halves"
-                ));
+                self.debug(format_args!("leantar died; trying the {left} that are left in halves"));
             }
             Event::Checking { total } => {
                 self.end_bar();
@@ -132,11 +122,8 @@ impl Report {
             return;
         }
         let is_terminal = io::stderr().is_terminal();
-        let shown = if is_terminal {
-            ProgressBar::new(total as u64)
-        } else {
-            ProgressBar::hidden()
-        };
+        let shown =
+            if is_terminal { ProgressBar::new(total as u64) } else { ProgressBar::hidden() };
         shown.set_message(what);
         if let Ok(style) = ProgressStyle::with_template(BAR) {
             shown.set_style(style);
@@ -144,12 +131,7 @@ impl Report {
         if !is_terminal {
             print(&format!("{what} {total} modules"));
         }
-        let bar = Bar {
-            shown,
-            is_terminal,
-            total,
-            last_line: Instant::now(),
-        };
+        let bar = Bar { shown, is_terminal, total, last_line: Instant::now() };
         *self.bar.borrow_mut() = Some(bar);
     }
 
@@ -173,34 +155,20 @@ impl Report {
     pub fn outcome(&self, outcome: &Outcome) {
         self.end_bar();
         if !outcome.failed.is_empty() {
-            let lines = outcome
-                .failed
-                .iter()
-                .map(|(module, why)| format!("{module}: {why}"));
-            print(&format!(
-                "could not restore {}",
-                count(outcome.failed.len(), "module")
-            ));
+            let lines = outcome.failed.iter().map(|(module, why)| format!("{module}: {why}"));
+            print(&format!("could not restore {}", count(outcome.failed.len(), "module")));
             print_some(lines, outcome.failed.len());
         }
         if !outcome.missing.is_empty() {
-            print(&format!(
-                "{} in no store",
-                count(outcome.missing.len(), "module")
-            ));
-            print_some(
-                outcome.missing.iter().map(Module::to_string),
-                outcome.missing.len(),
-            );
+            print(&format!("{} in no store", count(outcome.missing.len(), "module")));
+            print_some(outcome.missing.iter().map(Module::to_string), outcome.missing.len());
         }
         if outcome.lacks_proofwidgets {
             print("the release files of ProofWidgets (`.lake/build/js`) are missing");
         }
         if !outcome.in_no_cache.is_empty() {
             let count = count(outcome.in_no_cache.len(), "module");
-            print(&format!(
-                "{count} in no cache at all: `lake build` will build what it needs"
-            ));
+            print(&format!("{count} in no cache at all: `lake build` will build what it needs"));
             print_some(
                 outcome.in_no_cache.iter().map(Module::to_string),
                 outcome.in_no_cache.len(),
@@ -213,25 +181,10 @@ impl Report {
     }
 
     fn summary(&self, outcome: &Outcome) {
-        let Outcome {
-            restored,
-            skipped,
-            packages,
-            store,
-            took,
-            offline,
-            downloaded,
-            ..
-        } = outcome;
+        let Outcome { restored, skipped, packages, store, took, offline, downloaded, .. } = outcome;
         let seconds = took.as_secs_f64();
-        let how = if *offline {
-            "offline"
-        } else {
-            "with the real lake"
-        };
-        let from = store
-            .as_ref()
-            .map(|store| format!(" from {}", store.display()));
+        let how = if *offline { "offline" } else { "with the real lake" };
+        let from = store.as_ref().map(|store| format!(" from {}", store.display()));
         let from = from.unwrap_or_default();
         if restored.is_empty() && outcome.is_whole() && *downloaded == 0 {
             self.say(format_args!(
@@ -241,16 +194,10 @@ impl Report {
             return;
         }
         if *skipped > 0 {
-            self.say(format_args!(
-                "{} already up to date",
-                count(*skipped, "module")
-            ));
+            self.say(format_args!("{} already up to date", count(*skipped, "module")));
         }
         if *downloaded > 0 {
-            self.say(format_args!(
-                "the real lake fetched {}",
-                count(*downloaded, "module")
-            ));
+            self.say(format_args!("the real lake fetched {}", count(*downloaded, "module")));
         }
         self.say(format_args!(
             "restored {}, {}{from} in {seconds:.1} s ({how})",
@@ -278,17 +225,11 @@ fn count(n: usize, noun: &str) -> String {
 }
 
 fn quoted(names: &[String]) -> String {
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn print_some(lines: impl Iterator<Item = String>, total: usize) {
-    lines
-        .take(SHOWN)
-        .for_each(|line| print(&format!("  {line}")));
+    lines.take(SHOWN).for_each(|line| print(&format!("  {line}")));
     if total > SHOWN {
         print(&format!("  and {} more", total - SHOWN));
     }
@@ -299,9 +240,8 @@ fn message(error: &anyhow::Error) -> String {
     let mut causes = Vec::new();
     let mut hints = String::new();
     for cause in error.chain().map(ToString::to_string) {
-        let (cause, hint) = cause
-            .split_once("\nhint: ")
-            .map_or((cause.as_str(), None), |(c, h)| (c, Some(h)));
+        let (cause, hint) =
+            cause.split_once("\nhint: ").map_or((cause.as_str(), None), |(c, h)| (c, Some(h)));
         causes.push(cause.to_owned());
         hints.extend(hint.map(|hint| format!("\nhint: {hint}")));
     }
@@ -333,10 +273,7 @@ fn print(text: &str) {
 /// When stdout cannot be written; a reader that has enough (`| head`) is no error.
 pub fn data(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
     }
@@ -346,10 +283,7 @@ pub fn data(text: &str) -> io::Result<()> {
 pub fn outcome_json(outcome: &Outcome) -> Value {
     let names = |modules: &[Module]| modules.iter().map(Module::to_string).collect::<Vec<_>>();
     let failed: Vec<_> = outcome.failed.keys().map(Module::to_string).collect();
-    let reasons = outcome
-        .failed
-        .iter()
-        .map(|(module, why)| (module.to_string(), json!(why)));
+    let reasons = outcome.failed.iter().map(|(module, why)| (module.to_string(), json!(why)));
     json!({
         "restored": outcome.restored.len(),
         "skipped": outcome.skipped,

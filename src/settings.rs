@@ -68,10 +68,7 @@ pub struct Environment {
 
 impl Environment {
     /// Reads the process's environment. An empty variable counts as unset.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the environment"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn capture() -> Self {
         let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let path = |name: &str| var(name).map(PathBuf::from);
@@ -116,10 +113,7 @@ impl Environment {
 }
 
 /// Where the command runs.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that reads the environment"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn current_dir() -> Result<PathBuf> {
     std::env::current_dir().context("there is no current directory any more")
 }
@@ -198,11 +192,7 @@ impl Settings {
             log: choice(
                 var::LOG,
                 env.log.as_deref(),
-                &[
-                    ("quiet", Log::Quiet),
-                    ("info", Log::Info),
-                    ("debug", Log::Debug),
-                ],
+                &[("quiet", Log::Quiet), ("info", Log::Info), ("debug", Log::Debug)],
                 Log::Info,
             )?,
         })
@@ -211,31 +201,14 @@ impl Settings {
 
 /// The first of these that exist is where most machines have their files.
 fn default_stores(env: &Environment) -> Vec<PathBuf> {
-    let stock = Environment {
-        mathlib_cache_dir: None,
-        ..env.clone()
-    }
-    .user_cache();
-    let candidates = [
-        env.mathlib_cache_dir.clone(),
-        Some(PathBuf::from(IMAGE_STORE)),
-        stock,
-    ];
-    candidates
-        .into_iter()
-        .flatten()
-        .filter(|dir| dir.is_dir())
-        .collect()
+    let stock = Environment { mathlib_cache_dir: None, ..env.clone() }.user_cache();
+    let candidates = [env.mathlib_cache_dir.clone(), Some(PathBuf::from(IMAGE_STORE)), stock];
+    candidates.into_iter().flatten().filter(|dir| dir.is_dir()).collect()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "splits a string; reads no variable"
-)]
+#[expect(clippy::disallowed_methods, reason = "splits a string; reads no variable")]
 fn split_paths(list: &OsStr) -> Vec<PathBuf> {
-    std::env::split_paths(list)
-        .filter(|path| !path.as_os_str().is_empty())
-        .collect()
+    std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).collect()
 }
 
 /// A relative path would mean another directory in every workspace.
@@ -248,10 +221,7 @@ fn absolute_pkg_dir(value: &OsStr) -> Result<PathBuf> {
 }
 
 fn jobs(value: &OsStr) -> Result<usize> {
-    match value
-        .to_str()
-        .and_then(|text| text.parse::<NonZeroUsize>().ok())
-    {
+    match value.to_str().and_then(|text| text.parse::<NonZeroUsize>().ok()) {
         Some(jobs) => Ok(jobs.get().min(1024)),
         None => bail!(bad(var::JOBS, value, "a number of threads, 1 or more")),
     }
@@ -273,19 +243,13 @@ fn choice<T: Copy>(
     if let Some((_, choice)) = allowed.iter().find(|(text, _)| value == *text) {
         return Ok(*choice);
     }
-    let names: Vec<_> = allowed
-        .iter()
-        .map(|(text, _)| format!("`{text}`"))
-        .collect();
+    let names: Vec<_> = allowed.iter().map(|(text, _)| format!("`{text}`")).collect();
     bail!(bad(name, value, &names.join(", ")))
 }
 
 fn bad(name: &str, value: &OsStr, allowed: &str) -> String {
     let value = value.to_string_lossy();
-    hint(
-        format!("`{name}` is `{value}`"),
-        format!("set it to {allowed}, or unset it"),
-    )
+    hint(format!("`{name}` is `{value}`"), format!("set it to {allowed}, or unset it"))
 }
 
 #[cfg(test)]
@@ -317,27 +281,15 @@ mod tests {
     fn bad_values_name_variable_value_and_what_is_allowed() {
         type Set = fn(&mut Environment, OsString);
         let cases: [(&str, &str, Set); 6] = [
-            (var::NETWORK, "`auto`, `never`", |env, v| {
-                env.network = Some(v)
-            }),
-            (var::RESTORE, "`always`, `baked`, `never`", |env, v| {
-                env.restore = Some(v)
-            }),
-            (var::LOG, "`quiet`, `info`, `debug`", |env, v| {
-                env.log = Some(v)
-            }),
+            (var::NETWORK, "`auto`, `never`", |env, v| env.network = Some(v)),
+            (var::RESTORE, "`always`, `baked`, `never`", |env, v| env.restore = Some(v)),
+            (var::LOG, "`quiet`, `info`, `debug`", |env, v| env.log = Some(v)),
             (var::JOBS, "1 or more", |env, v| env.jobs = Some(v)),
-            (var::JOBS, "1 or more", |env, _| {
-                env.jobs = Some("0x".into())
-            }),
-            (var::PKG_DIR, "an absolute path", |env, v| {
-                env.pkg_dir = Some(v)
-            }),
+            (var::JOBS, "1 or more", |env, _| env.jobs = Some("0x".into())),
+            (var::PKG_DIR, "an absolute path", |env, v| env.pkg_dir = Some(v)),
         ];
         for (name, allowed, set) in cases {
-            let error = with(|env| set(env, "0x".into()))
-                .expect_err(name)
-                .to_string();
+            let error = with(|env| set(env, "0x".into())).expect_err(name).to_string();
             for part in [name, "`0x`", allowed] {
                 assert!(error.contains(part), "{error}");
             }

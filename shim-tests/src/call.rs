@@ -64,14 +64,12 @@ impl<'a> Call<'a> {
     }
 
     pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Call<'a> {
-        self.args
-            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Call<'a> {
-        self.env
-            .push((name.as_ref().to_owned(), Some(value.as_ref().to_owned())));
+        self.env.push((name.as_ref().to_owned(), Some(value.as_ref().to_owned())));
         self
     }
 
@@ -130,34 +128,18 @@ impl<'a> Call<'a> {
     #[track_caller]
     pub fn spawn(self) -> Running {
         let mut command = self.command();
-        let stdin = if self.stdin.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        };
+        let stdin = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
         // A group of its own, so that a run that hangs can be killed with all its children.
-        command
-            .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let started = Instant::now();
         let line = self.line();
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{line}: {error}"));
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
         if let Some((bytes, mut pipe)) = self.stdin.zip(child.stdin.take()) {
             // Who does not read to the end is free not to.
             thread::spawn(move || pipe.write_all(&bytes));
         }
         let out = [collect(child.stdout.take()), collect(child.stderr.take())];
-        Running {
-            child,
-            command: line,
-            started,
-            timeout: self.timeout,
-            out,
-        }
+        Running { child, command: line, started, timeout: self.timeout, out }
     }
 
     fn command(&self) -> Command {
@@ -201,9 +183,7 @@ impl<'a> Call<'a> {
     fn home_of(&self, user: u32) -> PathBuf {
         let home = format!("home.{user}");
         if !self.sandbox.path(&home).exists() {
-            self.sandbox
-                .mkdir(&home)
-                .copy("home/.gitconfig", format!("{home}/.gitconfig"));
+            self.sandbox.mkdir(&home).copy("home/.gitconfig", format!("{home}/.gitconfig"));
             self.sandbox.chown(&home, user);
         }
         self.sandbox.path(home)
@@ -211,10 +191,7 @@ impl<'a> Call<'a> {
 
     fn line(&self) -> String {
         let words = [&self.program].into_iter().chain(&self.args);
-        words
-            .map(|word| word.to_string_lossy())
-            .collect::<Vec<_>>()
-            .join(" ")
+        words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -235,11 +212,7 @@ impl Running {
     pub fn wait_until(&self, mut seen: impl FnMut() -> bool) -> &Running {
         let start = Instant::now();
         while !seen() {
-            assert!(
-                start.elapsed() < Duration::from_secs(10),
-                "still not seen: {}",
-                self.command
-            );
+            assert!(start.elapsed() < Duration::from_secs(10), "still not seen: {}", self.command);
             thread::sleep(POLL);
         }
         self

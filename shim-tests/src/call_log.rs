@@ -73,10 +73,7 @@ impl LakeCall {
             .flatten()
             .flatten()
             .map(|entry| {
-                (
-                    entry.file_name().to_string_lossy().into_owned(),
-                    link_target(&entry.path()),
-                )
+                (entry.file_name().to_string_lossy().into_owned(), link_target(&entry.path()))
             })
             .collect();
         json!({
@@ -91,11 +88,8 @@ impl LakeCall {
     }
 
     fn parse(line: &Value) -> Result<LakeCall> {
-        let entries = |key: &str| {
-            line[key]
-                .as_object()
-                .with_context(|| format!("no `{key}` in {line}"))
-        };
+        let entries =
+            |key: &str| line[key].as_object().with_context(|| format!("no `{key}` in {line}"));
         Ok(LakeCall {
             args: args(line)?,
             argv0: decode(&line["argv0"])?,
@@ -149,10 +143,7 @@ pub fn append(variable: &str, call: &Value) -> Result<()> {
     let Some(path) = env::var_os(variable) else {
         return Ok(());
     };
-    let mut log = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(PathBuf::from(path))?;
+    let mut log = fs::OpenOptions::new().create(true).append(true).open(PathBuf::from(path))?;
     // One write of the whole line: O_APPEND keeps lines of different processes apart.
     log.write_all(format!("{call}\n").as_bytes())?;
     Ok(())
@@ -173,9 +164,7 @@ fn lines(log: &Path) -> Result<Vec<Value>> {
         return Ok(Vec::new());
     }
     let text = fs::read_to_string(log)?;
-    text.lines()
-        .map(|line| Ok(serde_json::from_str(line)?))
-        .collect()
+    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }
 
 fn is_noted(name: &str) -> bool {
@@ -191,12 +180,7 @@ fn link_target(path: &Path) -> Value {
 }
 
 fn args(line: &Value) -> Result<Vec<OsString>> {
-    line["args"]
-        .as_array()
-        .context("no `args`")?
-        .iter()
-        .map(decode)
-        .collect()
+    line["args"].as_array().context("no `args`")?.iter().map(decode).collect()
 }
 
 fn optional_path(value: &Value) -> Result<Option<PathBuf>> {
@@ -217,14 +201,9 @@ fn decode(value: &Value) -> Result<OsString> {
     match value {
         Value::String(text) => Ok(text.into()),
         Value::Array(bytes) => {
-            let bytes = bytes
-                .iter()
-                .map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok()));
-            Ok(OsString::from_vec(
-                bytes
-                    .collect::<Option<_>>()
-                    .context("not an array of bytes")?,
-            ))
+            let bytes =
+                bytes.iter().map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok()));
+            Ok(OsString::from_vec(bytes.collect::<Option<_>>().context("not an array of bytes")?))
         }
         other => bail!("neither a string nor bytes: {other}"),
     }
@@ -239,11 +218,9 @@ mod tests {
 
     #[test]
     fn loses_nothing() {
-        for text in [
-            OsString::from("plain"),
-            OsString::new(),
-            OsString::from_vec(vec![b'a', 0xff, 0xfe]),
-        ] {
+        for text in
+            [OsString::from("plain"), OsString::new(), OsString::from_vec(vec![b'a', 0xff, 0xfe])]
+        {
             assert_eq!(decode(&encode(&text)).ok(), Some(text));
         }
     }

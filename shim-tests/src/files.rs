@@ -24,18 +24,9 @@ impl Sandbox {
         let script = format!("#!/bin/sh\n{body}\n");
         let mut command = Command::new("sh");
         command
-            .args([
-                "-c",
-                "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"",
-                "sh",
-                &script,
-            ])
+            .args(["-c", "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"", "sh", &script])
             .arg(&path);
-        assert!(
-            command.status().or_panic().success(),
-            "cannot write {}",
-            path.display()
-        );
+        assert!(command.status().or_panic().success(), "cannot write {}", path.display());
         self
     }
 
@@ -74,18 +65,8 @@ impl Sandbox {
     pub fn copy(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> &Sandbox {
         let (from, to) = (self.path(from), self.with_parent(to.as_ref()));
         // `-T`: onto the directory, not into it, where it exists.
-        let copied = Command::new("cp")
-            .args(["-a", "-T"])
-            .arg(&from)
-            .arg(&to)
-            .status()
-            .or_panic();
-        assert!(
-            copied.success(),
-            "cannot copy {} to {}",
-            from.display(),
-            to.display()
-        );
+        let copied = Command::new("cp").args(["-a", "-T"]).arg(&from).arg(&to).status().or_panic();
+        assert!(copied.success(), "cannot copy {} to {}", from.display(), to.display());
         self
     }
 
@@ -123,17 +104,9 @@ impl Sandbox {
     /// Clones without printing, whoever the source belongs to.
     pub(crate) fn git_clone(&self, from: &Path, to: &Path, kind: &[&str]) {
         let mut command = Command::new("git");
-        command
-            .args(["-c", "safe.directory=*", "clone", "--quiet"])
-            .args(kind)
-            .arg(from)
-            .arg(to);
+        command.args(["-c", "safe.directory=*", "clone", "--quiet"]).args(kind).arg(from).arg(to);
         command.env("HOME", self.home()).stdin(Stdio::null());
-        assert!(
-            command.status().or_panic().success(),
-            "cannot clone {}",
-            from.display()
-        );
+        assert!(command.status().or_panic().success(), "cannot clone {}", from.display());
     }
 
     fn with_parent(&self, path: &Path) -> PathBuf {

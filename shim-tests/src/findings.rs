@@ -1,7 +1,8 @@
 //! What a test looks at after a run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use fs_err as fs;
 use serde_json::Value;
 
 use crate::call_log::{self, LakeCall, LeantarCall};
@@ -35,25 +36,29 @@ impl Sandbox {
     /// Asserts that every module is whole in the workspace's packages directory, traces included.
     #[track_caller]
     pub fn expect_all_restored(&self) {
-        let names: Vec<_> = modules()
-            .iter()
-            .map(|module| module.name.as_str())
-            .collect();
+        let names: Vec<_> = modules().iter().map(|module| module.name.as_str()).collect();
         self.expect_restored(&names);
     }
 
     /// Asserts that exactly these modules are restored, and that nothing is left of any other.
     #[track_caller]
     pub fn expect_restored(&self, names: &[&str]) {
+        self.expect_restored_below(self.packages(), names);
+    }
+
+    /// As [`Sandbox::expect_restored`], for packages that lie elsewhere.
+    #[track_caller]
+    pub fn expect_restored_below(&self, packages: impl AsRef<Path>, names: &[&str]) {
+        let packages = self.path(packages);
         let expected = mini_mathlib::expected_files();
         let mut wrong = Vec::new();
         for module in modules() {
             let wanted = names.contains(&module.name.as_str());
-            if wanted && !self.trace_matches(&module.trace, module.dep_hash) {
+            if wanted && !trace_matches(&packages.join(&module.trace), module.dep_hash) {
                 wrong.push(format!("{} does not match", module.trace.display()));
             }
             for file in module.files.iter().chain([&module.trace]) {
-                let found = std::fs::read(self.packages().join(file)).ok();
+                let found = std::fs::read(packages.join(file)).ok();
                 let found = found.as_deref().map(sha256);
                 match (wanted, found) {
                     (true, None) => wrong.push(format!("{} is missing", file.display())),
@@ -69,19 +74,32 @@ impl Sandbox {
                 }
             }
         }
-        let leftovers = Tree::of(self.packages())
-            .files()
-            .into_keys()
-            .filter(|path| {
-                path.file_name()
-                    .is_some_and(|name| name.to_string_lossy().starts_with(".tmp"))
-            });
+        let leftovers = Tree::of(&packages).files().into_keys().filter(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp"))
+        });
         wrong.extend(leftovers.map(|path| format!("{} was left behind", path.display())));
-        assert!(
-            wrong.is_empty(),
-            "not restored as expected:\n{}",
-            wrong.join("\n")
-        );
+        assert!(wrong.is_empty(), "not restored as expected:\n{}", wrong.join("\n"));
+    }
+
+    /// What lies below a directory under a name that leantar or the shim gives to what is not finished.
+    pub fn leftovers(&self, below: impl AsRef<Path>) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.path(below)];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).or_panic() {
+                let entry = entry.or_panic();
+                let name = entry.file_name();
+                let is_leftover = [".lake-shim", ".tmp"]
+                    .iter()
+                    .any(|prefix| name.to_string_lossy().starts_with(prefix));
+                if is_leftover {
+                    found.push(entry.path());
+                } else if entry.file_type().or_panic().is_dir() {
+                    folders.push(entry.path());
+                }
+            }
+        }
+        found
     }
 
     /// The URL and revision of a package in the workspace's manifest.
@@ -96,10 +114,10 @@ impl Sandbox {
         let field = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
         (field("url"), field("rev"))
     }
+}
 
-    fn trace_matches(&self, trace: &Path, dep_hash: u64) -> bool {
-        let trace = std::fs::read(self.packages().join(trace)).unwrap_or_default();
-        let trace: Value = serde_json::from_slice(&trace).unwrap_or_default();
-        trace["depHash"] == format!("{dep_hash:016x}")
-    }
+fn trace_matches(trace: &Path, dep_hash: u64) -> bool {
+    let trace = std::fs::read(trace).unwrap_or_default();
+    let trace: Value = serde_json::from_slice(&trace).unwrap_or_default();
+    trace["depHash"] == format!("{dep_hash:016x}")
 }

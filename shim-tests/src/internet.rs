@@ -52,10 +52,8 @@ impl Sandbox {
     /// Serves what a bundle or repository holds at an `https://` URL. Implies an internet.
     pub fn with_remote(self, url: &str, source: &Path) -> Sandbox {
         let sandbox = self.with_internet();
-        let address = url
-            .trim_start_matches("https://")
-            .trim_end_matches('/')
-            .trim_end_matches(".git");
+        let address =
+            url.trim_start_matches("https://").trim_end_matches('/').trim_end_matches(".git");
         let repository = sandbox.path("remotes").join(address);
         if !repository.exists() {
             sandbox.git_clone(source, &repository, &["--bare"]);
@@ -65,8 +63,7 @@ impl Sandbox {
 
     /// The repository behind an `https://` URL, to be pushed to or removed.
     pub fn remote(&self, url: &str) -> PathBuf {
-        self.path("remotes")
-            .join(url.trim_start_matches("https://").trim_end_matches(".git"))
+        self.path("remotes").join(url.trim_start_matches("https://").trim_end_matches(".git"))
     }
 
     /// An empty internet.
@@ -80,11 +77,7 @@ impl Sandbox {
         let original = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         for entry in fs::read_dir(original).or_panic() {
             let entry = entry.or_panic();
-            if !entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with("git-remote-http")
-            {
+            if !entry.file_name().to_string_lossy().starts_with("git-remote-http") {
                 symlink(entry.path(), exec_path.join(entry.file_name())).or_panic();
             }
         }

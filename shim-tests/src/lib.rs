@@ -37,6 +37,7 @@ pub mod mini_mathlib;
 mod or_panic;
 pub mod run;
 mod sandbox;
+mod tmpfs;
 pub mod tools;
 pub mod tree;
 
@@ -45,4 +46,5 @@ pub use call_log::{LakeCall, LeantarCall};
 pub use mini_mathlib::{Module, modules};
 pub use run::Run;
 pub use sandbox::{NOBODY, Sandbox};
+pub use tmpfs::Tmpfs;
 pub use tree::Tree;

@@ -124,11 +124,7 @@ impl<'a> Reader<'a> {
             return Err(Damage::BadMagic);
         }
         let dep_hash = self.u64()?;
-        let end = self
-            .0
-            .iter()
-            .position(|&byte| byte == 0)
-            .ok_or(Damage::Truncated)?;
+        let end = self.0.iter().position(|&byte| byte == 0).ok_or(Damage::Truncated)?;
         let trace = text(self.take(end)?)?;
         self.take(1)?;
         Ok(Header { dep_hash, trace })
@@ -142,10 +138,7 @@ impl<'a> Reader<'a> {
         let length = self.length()?;
         let bytes = self.take(length)?;
         match kind {
-            b'F' => Ok(Entry::File {
-                path: name,
-                bytes: bytes.to_vec(),
-            }),
+            b'F' => Ok(Entry::File { path: name, bytes: bytes.to_vec() }),
             b'C' => Ok(Entry::Comment(name)),
             _ => Err(Damage::Flipped),
         }
@@ -183,15 +176,9 @@ mod tests {
                 trace: ".lake/build/lib/lean/A.trace".into(),
             },
             entries: vec![
-                Entry::File {
-                    path: ".lake/build/lib/lean/A.trace".into(),
-                    bytes: b"{}".to_vec(),
-                },
+                Entry::File { path: ".lake/build/lib/lean/A.trace".into(), bytes: b"{}".to_vec() },
                 Entry::Comment("git=mathlib4@0".into()),
-                Entry::File {
-                    path: ".lake/build/lib/lean/A.olean".into(),
-                    bytes: vec![7; 100],
-                },
+                Entry::File { path: ".lake/build/lib/lean/A.olean".into(), bytes: vec![7; 100] },
             ],
         }
     }
@@ -205,18 +192,11 @@ mod tests {
     fn tells_the_damages_apart() {
         let good = sample().to_bytes();
         for length in [0, 3, 11, 20, 41, good.len() / 2, good.len() - 1] {
-            assert_eq!(
-                Ltar::parse(&good[..length]),
-                Err(Damage::Truncated),
-                "{length} bytes"
-            );
+            assert_eq!(Ltar::parse(&good[..length]), Err(Damage::Truncated), "{length} bytes");
         }
         let mut flipped = good.clone();
         flipped[60] ^= 1;
         assert_eq!(Ltar::parse(&flipped), Err(Damage::Flipped));
-        assert_eq!(
-            Ltar::parse(b"GIF89a, not an archive"),
-            Err(Damage::BadMagic)
-        );
+        assert_eq!(Ltar::parse(b"GIF89a, not an archive"), Err(Damage::BadMagic));
     }
 }

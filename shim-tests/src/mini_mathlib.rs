@@ -18,10 +18,8 @@ use crate::tools;
 use crate::tree::sha256;
 
 /// The wanted packages: directory name and bundle.
-pub const PACKAGES: [(&str, &str); 2] = [
-    ("mathlib", "mathlib4.bundle"),
-    ("batteries", "batteries.bundle"),
-];
+pub const PACKAGES: [(&str, &str); 2] =
+    [("mathlib", "mathlib4.bundle"), ("batteries", "batteries.bundle")];
 
 /// One module that the cache covers.
 #[derive(Clone, Debug)]
@@ -61,9 +59,7 @@ pub fn expected_files() -> BTreeMap<PathBuf, String> {
         return built_sha256();
     }
     let made_up = modules().iter().flat_map(made_up_files);
-    made_up
-        .map(|(path, bytes)| (path, sha256(&bytes)))
-        .collect()
+    made_up.map(|(path, bytes)| (path, sha256(&bytes))).collect()
 }
 
 /// Fills a directory with the archives that the leantar in use can read, under their true names.
@@ -79,10 +75,8 @@ pub fn write_store(store: &Path) {
 
 /// Module → archive name, in a file: what the fake cloud is told.
 pub fn write_names(path: &Path) {
-    let names: serde_json::Map<_, _> = modules()
-        .iter()
-        .map(|module| (module.name.clone(), json!(module.ltar)))
-        .collect();
+    let names: serde_json::Map<_, _> =
+        modules().iter().map(|module| (module.name.clone(), json!(module.ltar))).collect();
     fs::write(path, Value::Object(names).to_string()).or_panic();
 }
 
@@ -149,10 +143,7 @@ fn on_disk(module: &Module, archived: &str) -> PathBuf {
 
 fn archived(module: &Module, on_disk: &Path) -> String {
     let inside = match module.package() {
-        "mathlib" => on_disk
-            .strip_prefix("mathlib")
-            .unwrap_or(on_disk)
-            .to_owned(),
+        "mathlib" => on_disk.strip_prefix("mathlib").unwrap_or(on_disk).to_owned(),
         _ => Path::new(".lake/packages").join(on_disk),
     };
     inside.to_string_lossy().into_owned()
@@ -178,35 +169,22 @@ fn made_up_archive(module: &Module) -> Vec<u8> {
         "outputs": outputs,
     });
     let mut entries = vec![
-        Entry::File {
-            path: module.archived_trace.clone(),
-            bytes: trace.to_string().into_bytes(),
-        },
+        Entry::File { path: module.archived_trace.clone(), bytes: trace.to_string().into_bytes() },
         Entry::Comment("git=mathlib4@7644214d632598d68620e33c40d3b98136b6741e".to_owned()),
     ];
-    entries.extend(files.into_iter().map(|(path, bytes)| Entry::File {
-        path: archived(module, &path),
-        bytes,
-    }));
-    let header = Header {
-        dep_hash: module.dep_hash,
-        trace: module.archived_trace.clone(),
-    };
+    entries.extend(
+        files.into_iter().map(|(path, bytes)| Entry::File { path: archived(module, &path), bytes }),
+    );
+    let header = Header { dep_hash: module.dep_hash, trace: module.archived_trace.clone() };
     Ltar { header, entries }.to_bytes()
 }
 
 /// About 2 kB a file, so that half of one is visibly half; a `.hash` holds the hash of its neighbour.
 fn made_up_files(module: &Module) -> Vec<(PathBuf, Vec<u8>)> {
-    let content = |file: &Path| {
-        format!("{} of {}\n", file.display(), module.name)
-            .repeat(32)
-            .into_bytes()
-    };
+    let content =
+        |file: &Path| format!("{} of {}\n", file.display(), module.name).repeat(32).into_bytes();
     let files = module.files.iter().map(|file| {
-        let bytes = match file
-            .extension()
-            .is_some_and(|extension| extension == "hash")
-        {
+        let bytes = match file.extension().is_some_and(|extension| extension == "hash") {
             true => lean_hash_hex(&content(&file.with_extension(""))).into_bytes(),
             false => content(file),
         };
@@ -218,9 +196,7 @@ fn made_up_files(module: &Module) -> Vec<(PathBuf, Vec<u8>)> {
 fn built_sha256() -> BTreeMap<PathBuf, String> {
     let text = String::from_utf8_lossy(&read(&fixture().join("built.sha256"))).into_owned();
     let lines = text.lines().filter_map(|line| line.split_once("  ./"));
-    lines
-        .map(|(sha256, path)| (path.into(), sha256.to_owned()))
-        .collect()
+    lines.map(|(sha256, path)| (path.into(), sha256.to_owned())).collect()
 }
 
 fn read(path: &Path) -> Vec<u8> {

@@ -51,10 +51,7 @@ impl Run {
     /// That this signal ended it.
     #[track_caller]
     pub fn expect_signal(&self, signal: Signal) -> &Run {
-        self.check(
-            self.signal == Some(signal as i32),
-            &format!("death by {signal}"),
-        )
+        self.check(self.signal == Some(signal as i32), &format!("death by {signal}"))
     }
 
     #[track_caller]
@@ -80,10 +77,7 @@ impl Run {
 
     #[track_caller]
     pub fn stdout_lacks(&self, text: &str) -> &Run {
-        self.check(
-            !self.stdout.contains(text),
-            &format!("no `{text}` on stdout"),
-        )
+        self.check(!self.stdout.contains(text), &format!("no `{text}` on stdout"))
     }
 
     #[track_caller]
@@ -93,10 +87,7 @@ impl Run {
 
     #[track_caller]
     pub fn stderr_lacks(&self, text: &str) -> &Run {
-        self.check(
-            !self.stderr.contains(text),
-            &format!("no `{text}` on stderr"),
-        )
+        self.check(!self.stderr.contains(text), &format!("no `{text}` on stderr"))
     }
 
     #[track_caller]
@@ -108,19 +99,8 @@ impl Run {
 
 impl fmt::Display for Run {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Run {
-            command,
-            code,
-            signal,
-            stdout,
-            stderr,
-            took,
-            ..
-        } = self;
-        writeln!(
-            out,
-            "$ {command}\ncode {code:?}, signal {signal:?}, after {took:.1?}"
-        )?;
+        let Run { command, code, signal, stdout, stderr, took, .. } = self;
+        writeln!(out, "$ {command}\ncode {code:?}, signal {signal:?}, after {took:.1?}")?;
         writeln!(out, "--- stdout\n{stdout}--- stderr\n{stderr}---")
     }
 }

@@ -43,17 +43,9 @@ pub struct Sandbox {
 impl Sandbox {
     /// A home and tools, an empty `app/` and an empty `store/`. Git reaches nothing but local files.
     pub fn empty() -> Sandbox {
-        let dir = tempfile::Builder::new()
-            .prefix("shim-test-")
-            .tempdir()
-            .or_panic();
+        let dir = tempfile::Builder::new().prefix("shim-test-").tempdir().or_panic();
         let root = fs::canonicalize(dir.path()).or_panic();
-        let mut sandbox = Sandbox {
-            root,
-            shim: OnceLock::new(),
-            env: Vec::new(),
-            _dir: dir,
-        };
+        let mut sandbox = Sandbox { root, shim: OnceLock::new(), env: Vec::new(), _dir: dir };
         sandbox.make_folders();
         sandbox.install_tools();
         sandbox.set_base_env();
@@ -89,10 +81,7 @@ impl Sandbox {
         let facts: Value = serde_json::from_str(&sandbox.read(case.join("case.json"))).or_panic();
         let repositories = facts["repos"].as_object().into_iter().flatten();
         repositories.fold(sandbox, |sandbox, (url, bundle)| {
-            sandbox.with_remote(
-                url,
-                &case.join("git").join(bundle.as_str().unwrap_or_default()),
-            )
+            sandbox.with_remote(url, &case.join("git").join(bundle.as_str().unwrap_or_default()))
         })
     }
 
@@ -120,8 +109,7 @@ impl Sandbox {
     /// Sets a variable for every run from now on.
     pub fn set_env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Sandbox {
         self.env.retain(|(other, _)| other != name.as_ref());
-        self.env
-            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -152,8 +140,7 @@ impl Sandbox {
     /// The archive of a module in the store.
     pub fn ltar(&self, module: &str) -> PathBuf {
         let module = modules().iter().find(|known| known.name == module);
-        self.store()
-            .join(&module.unwrap_or_else(|| panic!("no such module")).ltar)
+        self.store().join(&module.unwrap_or_else(|| panic!("no such module")).ltar)
     }
 
     pub fn cloud(&self) -> PathBuf {
@@ -217,17 +204,9 @@ impl Sandbox {
     }
 
     fn make_folders(&self) {
-        for folder in [
-            "home",
-            "tmp",
-            "shim/bin",
-            "toolchain/bin",
-            "tools",
-            "app",
-            "store",
-            "logs",
-            "state",
-        ] {
+        for folder in
+            ["home", "tmp", "shim/bin", "toolchain/bin", "tools", "app", "store", "logs", "state"]
+        {
             fs::create_dir_all(self.path(folder)).or_panic();
         }
         // Another user must get in, and the fakes must be able to log for him.
@@ -262,11 +241,7 @@ impl Sandbox {
     }
 
     fn set_base_env(&mut self) {
-        let folders = [
-            self.path("shim/bin"),
-            self.toolchain_bin(),
-            self.path("tools"),
-        ];
+        let folders = [self.path("shim/bin"), self.toolchain_bin(), self.path("tools")];
         let path = std::env::join_paths(folders).or_panic();
         self.set_env("PATH", path);
         self.set_env("HOME", self.home());
@@ -285,9 +260,7 @@ impl Sandbox {
 fn built_modules() -> String {
     let olean =
         |module: &mini_mathlib::Module| json!(Path::new(".lake/packages").join(module.olean()));
-    let oleans = modules()
-        .iter()
-        .map(|module| (module.name.clone(), olean(module)));
+    let oleans = modules().iter().map(|module| (module.name.clone(), olean(module)));
     Value::Object(oleans.collect()).to_string()
 }
 
@@ -297,22 +270,9 @@ fn built_modules() -> String {
 /// be inherited by another thread's child, and running it would then fail with "text file busy".
 fn place(program: &Path, path: &Path) {
     if fs::hard_link(program, path).is_err() {
-        let copied = Command::new("cp")
-            .arg(program)
-            .arg(path)
-            .status()
-            .or_panic();
-        assert!(
-            copied.success(),
-            "cannot copy {} to {}",
-            program.display(),
-            path.display()
-        );
+        let copied = Command::new("cp").arg(program).arg(path).status().or_panic();
+        assert!(copied.success(), "cannot copy {} to {}", program.display(), path.display());
     }
     let mode = fs::metadata(path).or_panic().permissions().mode();
-    assert!(
-        mode & 0o005 == 0o005,
-        "{} is not for everyone to run",
-        path.display()
-    );
+    assert!(mode & 0o005 == 0o005, "{} is not for everyone to run", path.display());
 }

@@ -41,11 +41,12 @@ pub fn fake_leantar() -> PathBuf {
     fakes().join("fake-leantar")
 }
 
-/// Whether a tool can be used here. For `unshare` and `setpriv` this tries, since a container may forbid them.
+/// Whether a tool can be used here. For `unshare`, `mount` and `setpriv` this tries, since a container may forbid them.
 pub fn is_usable(tool: &str) -> bool {
     match tool {
         "root" => nix::unistd::geteuid().is_root(),
         "unshare" => succeeds(Command::new("unshare").args(["--net", "true"])),
+        "mount" => succeeds(Command::new("unshare").args(["--mount", "true"])),
         "setpriv" => {
             succeeds(Command::new("setpriv").args(["--reuid=65534", "--clear-groups", "true"]))
         }
@@ -56,9 +57,7 @@ pub fn is_usable(tool: &str) -> bool {
 /// The first file of that name on the PATH of the test process.
 pub fn find_on_path(tool: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join(tool))
-        .find(|file| file.is_file())
+    env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| file.is_file())
 }
 
 /// Behind [`crate::need_tool!`]: whether to go on, or to skip; panics where skipping is not allowed.
@@ -69,10 +68,7 @@ pub fn go_on_with(tool: &str) -> bool {
         return true;
     }
     let allowed = env::var_os("SHIM_TEST_ALLOW_MISSING").is_some_and(|value| value == "1");
-    assert!(
-        allowed,
-        "this test needs `{tool}`; SHIM_TEST_ALLOW_MISSING=1 skips it"
-    );
+    assert!(allowed, "this test needs `{tool}`; SHIM_TEST_ALLOW_MISSING=1 skips it");
     false
 }
 
@@ -113,10 +109,7 @@ macro_rules! skip_unless {
 }
 
 #[doc(hidden)]
-#[expect(
-    clippy::print_stderr,
-    reason = "a skipped test says so in the test's own output"
-)]
+#[expect(clippy::print_stderr, reason = "a skipped test says so in the test's own output")]
 pub fn say(message: &str) {
     eprintln!("{message}");
 }
@@ -139,10 +132,7 @@ fn build(package: &str) -> PathBuf {
     };
     let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--bins", "--package", package])
-        .args([
-            "--manifest-path",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"),
-        ])
+        .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")])
         .arg("--target-dir")
         .arg(target)
         .arg("--profile")
@@ -156,9 +146,6 @@ fn build(package: &str) -> PathBuf {
 }
 
 fn succeeds(command: &mut Command) -> bool {
-    let quiet = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }

@@ -52,13 +52,10 @@ impl Tree {
 
     /// Relative path → sha256 of every file.
     pub fn files(&self) -> BTreeMap<PathBuf, String> {
-        let files = self
-            .entries
-            .iter()
-            .filter_map(|(path, entry)| match &entry.kind {
-                Kind::File { sha256 } => Some((path.clone(), sha256.clone())),
-                _ => None,
-            });
+        let files = self.entries.iter().filter_map(|(path, entry)| match &entry.kind {
+            Kind::File { sha256 } => Some((path.clone(), sha256.clone())),
+            _ => None,
+        });
         files.collect()
     }
 
@@ -79,10 +76,7 @@ impl Tree {
     pub fn assert_same_content(&self) {
         let now = Tree::of(&self.root);
         let kinds = |tree: &Tree| -> BTreeMap<_, _> {
-            tree.entries
-                .iter()
-                .map(|(path, entry)| (path.clone(), entry.kind.clone()))
-                .collect()
+            tree.entries.iter().map(|(path, entry)| (path.clone(), entry.kind.clone())).collect()
         };
         let changes = self.changes_to(&now);
         assert!(
@@ -95,21 +89,15 @@ impl Tree {
 
     /// A line per entry that differs.
     pub fn changes_to(&self, now: &Tree) -> Vec<String> {
-        let gone = self
-            .entries
-            .keys()
-            .filter(|path| !now.entries.contains_key(*path));
+        let gone = self.entries.keys().filter(|path| !now.entries.contains_key(*path));
         let gone = gone.map(|path| format!("- {}", path.display()));
-        let rest = now
-            .entries
-            .iter()
-            .filter_map(|(path, entry)| match self.entries.get(path) {
-                None => Some(format!("+ {} {entry:?}", path.display())),
-                Some(before) if before != entry => {
-                    Some(format!("~ {} {before:?} -> {entry:?}", path.display()))
-                }
-                Some(_) => None,
-            });
+        let rest = now.entries.iter().filter_map(|(path, entry)| match self.entries.get(path) {
+            None => Some(format!("+ {} {entry:?}", path.display())),
+            Some(before) if before != entry => {
+                Some(format!("~ {} {before:?} -> {entry:?}", path.display()))
+            }
+            Some(_) => None,
+        });
         gone.chain(rest).collect()
     }
 }
@@ -122,24 +110,17 @@ impl fmt::Debug for Tree {
 
 /// The sha256 of some bytes in hex, as `sha256sum` prints it.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn visit(root: &Path, path: &Path, entries: &mut BTreeMap<PathBuf, Entry>) {
     let meta = fs::symlink_metadata(path).or_panic();
     let kind = if meta.is_symlink() {
-        Kind::Symlink {
-            target: fs::read_link(path).or_panic(),
-        }
+        Kind::Symlink { target: fs::read_link(path).or_panic() }
     } else if meta.is_dir() {
         Kind::Directory
     } else if meta.is_file() {
-        Kind::File {
-            sha256: sha256(&fs::read(path).or_panic()),
-        }
+        Kind::File { sha256: sha256(&fs::read(path).or_panic()) }
     } else {
         Kind::Other
     };

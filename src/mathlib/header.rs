@@ -152,9 +152,8 @@ impl Parser<'_> {
     fn component(&mut self) -> Parse<&str> {
         let rest = self.rest;
         if let Some(escaped) = rest.strip_prefix('«') {
-            let (component, rest) = escaped
-                .split_once('»')
-                .ok_or("unterminated identifier escape")?;
+            let (component, rest) =
+                escaped.split_once('»').ok_or("unterminated identifier escape")?;
             self.rest = rest;
             return Ok(component);
         }
@@ -215,10 +214,7 @@ mod tests {
             let source = case["source"].as_str().expect("a source");
             let ours = imports(source);
             let Some(expected) = case["imports"].as_array() else {
-                assert!(
-                    ours.is_err(),
-                    "{source:?}: Lean refuses it, we read {ours:?}"
-                );
+                assert!(ours.is_err(), "{source:?}: Lean refuses it, we read {ours:?}");
                 continue;
             };
             let expected: Vec<Module> = expected
@@ -242,9 +238,6 @@ mod tests {
     /// Not in the fixture; read off `atomic` and `manyImports` in `ParseImportsFast.lean`.
     #[test]
     fn a_tab_before_the_name_ends_the_header_quietly() {
-        assert_eq!(
-            imports("import A\nimport\tB"),
-            Ok(vec![Module::parse("A").expect("a name")])
-        );
+        assert_eq!(imports("import A\nimport\tB"), Ok(vec![Module::parse("A").expect("a name")]));
     }
 }

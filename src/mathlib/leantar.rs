@@ -4,6 +4,7 @@
 //! 0; one flipped bit can abort the whole run. So it is given links instead of the store's files
 //! and an empty directory to write to, and what it says about success is not asked.
 
+use crate::interrupt::Interrupts;
 use crate::settings::Environment;
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// One file to unpack.
 #[derive(Clone, Debug)]
@@ -51,16 +52,10 @@ pub fn find(
     if let Some(named) = named {
         return Some(named.to_owned());
     }
-    let in_toolchain = toolchain_bin
-        .map(|bin| bin.join("leantar"))
-        .filter(|path| path.is_file());
+    let in_toolchain = toolchain_bin.map(|bin| bin.join("leantar")).filter(|path| path.is_file());
     in_toolchain
         .or_else(|| stores.iter().find_map(|store| newest_in(store)))
-        .or_else(|| {
-            which::which_in_global("leantar", env.path.as_ref())
-                .ok()?
-                .next()
-        })
+        .or_else(|| which::which_in_global("leantar", env.path.as_ref()).ok()?.next())
         .or_else(|| newest_in(&env.user_cache()?))
 }
 
@@ -78,11 +73,12 @@ fn newest_in(dir: &Path) -> Option<PathBuf> {
 /// Unpacks `items`, reporting after each how many were begun.
 ///
 /// # Errors
-/// When leantar cannot be run at all. How it fared is in the [`Outcome`].
+/// When leantar cannot be run at all, or we are told to stop. How it fared is in the [`Outcome`].
 pub fn unpack(
     leantar: &Path,
     jobs: usize,
     items: &[Item],
+    interrupts: &Interrupts,
     begun: &mut dyn FnMut(usize),
 ) -> Result<Outcome> {
     let mut child = Command::new(leantar)
@@ -93,10 +89,19 @@ pub fn unpack(
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot run `{}`", leantar.display()))?;
+    interrupts.while_waiting(&mut child, |child| {
+        let complaints = talk(child, items, begun);
+        let status = child.wait().with_context(|| format!("lost `{}`", leantar.display()))?;
+        Ok(Outcome { status, complaints })
+    })
+}
+
+/// Gives `child` its list and listens until it closes its output. What it printed to stderr.
+fn talk(child: &mut Child, items: &[Item], begun: &mut dyn FnMut(usize)) -> String {
     let stdin = child.stdin.take();
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
-    let complaints = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         scope.spawn(move || {
             // A leantar that died early leaves a broken pipe; its exit status tells.
             stdin.map(|mut stdin| stdin.write_all(list(items).as_bytes()))
@@ -114,11 +119,7 @@ pub fn unpack(
             count_begun(BufReader::new(stdout), begun);
         }
         complaints.join().unwrap_or_default()
-    });
-    let status = child
-        .wait()
-        .with_context(|| format!("lost `{}`", leantar.display()))?;
-    Ok(Outcome { status, complaints })
+    })
 }
 
 /// With `-v` it prints `unpacking <file>` as it begins one, among much else.

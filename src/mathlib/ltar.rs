@@ -53,9 +53,7 @@ impl Head {
         fs::File::open(path)?.take(256).read_to_end(&mut bytes)?;
         if bytes.len() == 256 && !bytes.contains(&0) {
             bytes.clear();
-            fs::File::open(path)?
-                .take(MAX_HEAD)
-                .read_to_end(&mut bytes)?;
+            fs::File::open(path)?.take(MAX_HEAD).read_to_end(&mut bytes)?;
         }
         Self::parse(&bytes, module)
     }
@@ -69,17 +67,11 @@ impl Head {
             return Err(HeadError::Magic);
         }
         let (dep_hash, rest) = rest.split_first_chunk::<8>().ok_or(HeadError::Truncated)?;
-        let end = rest
-            .iter()
-            .position(|&b| b == 0)
-            .ok_or(HeadError::Truncated)?;
+        let end = rest.iter().position(|&b| b == 0).ok_or(HeadError::Truncated)?;
         let trace = String::from_utf8_lossy(&rest[..end]);
         let place = Place::parse(&trace, module)
             .ok_or_else(|| HeadError::OtherModule(trace.into_owned()))?;
-        Ok(Self {
-            dep_hash: u64::from_le_bytes(*dep_hash),
-            place,
-        })
+        Ok(Self { dep_hash: u64::from_le_bytes(*dep_hash), place })
     }
 }
 
@@ -122,18 +114,11 @@ mod tests {
         for (trace, package, lib) in [
             (".lake/build/lib/lean/Mathlib/Init.trace", None, "lib/lean"),
             (".lake/build/lib/Mathlib/Init.trace", None, "lib"),
-            (
-                ".lake/packages/m/.lake/build/lib/lean/Mathlib/Init.trace",
-                Some("m"),
-                "lib/lean",
-            ),
+            (".lake/packages/m/.lake/build/lib/lean/Mathlib/Init.trace", Some("m"), "lib/lean"),
         ] {
             let head = head(trace).expect(trace);
             assert_eq!(head.dep_hash, 1);
-            assert_eq!(
-                (head.place.package.as_deref(), head.place.lib),
-                (package, lib)
-            );
+            assert_eq!((head.place.package.as_deref(), head.place.lib), (package, lib));
         }
     }
 
@@ -150,10 +135,7 @@ mod tests {
             ".lake/build/lib/lean/../lean/Mathlib/Init.trace",
             ".lake/build/lib/lean/Mathlib/Init.olean",
         ] {
-            assert!(
-                matches!(head(trace), Err(HeadError::OtherModule(_))),
-                "{trace}"
-            );
+            assert!(matches!(head(trace), Err(HeadError::OtherModule(_))), "{trace}");
         }
     }
 

@@ -95,13 +95,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for name in [
-            "Mathlib",
-            "Mathlib.Order.Lattice",
-            "A.«b c».D",
-            "«std-1.0»",
-            "α.b₁'",
-        ] {
+        for name in ["Mathlib", "Mathlib.Order.Lattice", "A.«b c».D", "«std-1.0»", "α.b₁'"] {
             let module = Module::parse(name).unwrap_or_else(|| panic!("{name} is a name"));
             assert_eq!(module.to_string(), name);
         }
@@ -113,10 +107,7 @@ mod tests {
     #[test]
     fn the_hashed_path_is_the_escaped_one() {
         let path = |name: &str| Module::parse(name).expect("a name").hashed_path();
-        assert_eq!(
-            path("Mathlib.Order.Lattice"),
-            ["Mathlib", "Order", "Lattice.lean"]
-        );
+        assert_eq!(path("Mathlib.Order.Lattice"), ["Mathlib", "Order", "Lattice.lean"]);
         assert_eq!(path("A.«b-c»"), ["A", "«b-c».lean"]);
         assert_eq!(path("A.«b.c»"), ["A", "«b.lean"]);
     }

@@ -86,10 +86,7 @@ impl Names {
     /// package has, an import cycle, a file that cannot be read.
     pub fn compute(inputs: &Inputs, extra: &[Module]) -> Result<Self> {
         let root_hash = root_hash(inputs)?;
-        let mut names = Self {
-            nodes: Vec::new(),
-            index: HashMap::new(),
-        };
+        let mut names = Self { nodes: Vec::new(), index: HashMap::new() };
         let mathlib = Module::new(vec!["Mathlib".to_owned()]);
         names.read_graph(inputs, std::iter::once(&mathlib).chain(extra))?;
         for node in 0..names.nodes.len() {
@@ -107,10 +104,8 @@ impl Names {
     /// the cache tool leaves it out.
     pub fn closure(&self, roots: &[Module]) -> Vec<NamedModule> {
         let mut wanted = vec![false; self.nodes.len()];
-        let mut todo: Vec<usize> = roots
-            .iter()
-            .filter_map(|m| self.index.get(m).copied())
-            .collect();
+        let mut todo: Vec<usize> =
+            roots.iter().filter_map(|m| self.index.get(m).copied()).collect();
         while let Some(node) = todo.pop() {
             if !std::mem::replace(&mut wanted[node], true) {
                 todo.extend(&self.nodes[node].imports);
@@ -139,10 +134,7 @@ impl Names {
         inputs: &Inputs,
         roots: impl Iterator<Item = &'a Module>,
     ) -> Result<()> {
-        let mut packages = PackageOf {
-            inputs,
-            known: HashMap::new(),
-        };
+        let mut packages = PackageOf { inputs, known: HashMap::new() };
         for root in roots {
             self.intern(root.clone(), &mut packages)?;
         }
@@ -160,9 +152,7 @@ impl Names {
                 let imports = source.imports.into_iter();
                 let imports: Result<_> = imports.map(|m| self.intern(m, &mut packages)).collect();
                 let node = &mut self.nodes[read + offset];
-                node.state = State::Read {
-                    contents: source.contents,
-                };
+                node.state = State::Read { contents: source.contents };
                 node.imports = imports?;
             }
             read = layer_end;
@@ -178,13 +168,7 @@ impl Names {
         let covered = packages.inputs.recipe.covers(&module);
         self.index.insert(module.clone(), self.nodes.len());
         let (imports, state) = (Vec::new(), State::Uncovered);
-        self.nodes.push(Node {
-            module,
-            covered,
-            package,
-            imports,
-            state,
-        });
+        self.nodes.push(Node { module, covered, package, imports, state });
         Ok(self.nodes.len() - 1)
     }
 
@@ -223,12 +207,8 @@ impl Names {
 
     fn named(&self, node: usize, contents: u64, root_hash: u64) -> State {
         let node = &self.nodes[node];
-        let path = hash::list(
-            node.module
-                .hashed_path()
-                .iter()
-                .map(|part| hash::bytes(part.as_bytes())),
-        );
+        let path =
+            hash::list(node.module.hashed_path().iter().map(|part| hash::bytes(part.as_bytes())));
         let mut parts = vec![root_hash, path, contents];
         for &import in &node.imports {
             match self.nodes[import].state {
@@ -269,12 +249,7 @@ impl PackageOf<'_> {
         }
         let has_root =
             |dir: &&PathBuf| dir.join(root).is_dir() || dir.join(format!("{root}.lean")).exists();
-        let package = self
-            .inputs
-            .search_path
-            .iter()
-            .enumerate()
-            .find(|(_, dir)| has_root(dir));
+        let package = self.inputs.search_path.iter().enumerate().find(|(_, dir)| has_root(dir));
         let (package, _) = package.with_context(|| {
             format!("`{module}` is imported, and no package has `{root}` or `{root}.lean`")
         })?;
@@ -302,8 +277,5 @@ fn read_source(package: &Path, node: &Node, recipe: &Recipe) -> Result<Option<So
     let source = std::str::from_utf8(&text).with_context(|| format!("`{path}` is not UTF-8"))?;
     let mut imports = header::imports(source).map_err(|e| anyhow::anyhow!("{path}:{e}"))?;
     imports.retain(|module| recipe.covers(module));
-    Ok(Some(Source {
-        contents: hash::text(&text),
-        imports,
-    }))
+    Ok(Some(Source { contents: hash::text(&text), imports }))
 }

@@ -48,10 +48,7 @@ pub enum Look {
 impl Files {
     /// The files of `module` below `build`, a package's `.lake/build`.
     pub fn new(build: &Path, place: &Place, module: &Module) -> Self {
-        Self {
-            lib: build.join(place.lib_stem(module)),
-            ir: build.join("ir").join(module.path()),
-        }
+        Self { lib: build.join(place.lib_stem(module)), ir: build.join("ir").join(module.path()) }
     }
 
     pub fn trace(&self) -> PathBuf {
@@ -60,20 +57,12 @@ impl Files {
 
     /// Checks the files against `dep_hash`.
     pub fn check(&self, dep_hash: u64, look: Look) -> Result<(), Fault> {
-        let trace = fs::read(self.trace())
-            .ok()
-            .and_then(|text| Trace::parse(&text));
+        let trace = fs::read(self.trace()).ok().and_then(|text| Trace::parse(&text));
         let trace = trace.ok_or(Fault::NoTrace)?;
         if trace.dep_hash != dep_hash {
-            return Err(Fault::OtherTrace {
-                found: trace.dep_hash,
-                expected: dep_hash,
-            });
+            return Err(Fault::OtherTrace { found: trace.dep_hash, expected: dep_hash });
         }
-        trace
-            .outputs
-            .iter()
-            .try_for_each(|output| self.check_output(output, look))
+        trace.outputs.iter().try_for_each(|output| self.check_output(output, look))
     }
 
     fn check_output(&self, output: &Output, look: Look) -> Result<(), Fault> {
@@ -83,21 +72,22 @@ impl Files {
             let name = path.file_name().unwrap_or_default();
             name.to_string_lossy().into_owned()
         };
+        let meta = fs::metadata(&path).ok().filter(|meta| meta.is_file() && meta.len() > 0);
+        let meta = meta.ok_or_else(|| Fault::Missing(name()))?;
         match (look, output.hash) {
-            (Look::Contents, Some(expected)) => {
-                let data = fs::read(&path).map_err(|_| Fault::Missing(name()))?;
-                let is_same = hash::bytes(&data) == expected
-                    // Lake has hashed `.c` and `.ilean` as text at times.
-                    || hash::mix(NIL, hash::text(&data)) == expected;
-                is_same.then_some(()).ok_or_else(|| Fault::Damaged(name()))
+            (Look::Contents, Some(expected)) if !has_hash(&path, meta.len(), expected) => {
+                Err(Fault::Damaged(name()))
             }
-            _ => {
-                let is_there =
-                    fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
-                is_there.then_some(()).ok_or_else(|| Fault::Missing(name()))
-            }
+            _ => Ok(()),
         }
     }
+}
+
+/// Whether Lake would hash the file so. It has hashed `.c` and `.ilean` as text at times.
+fn has_hash(path: &Path, len: u64, expected: u64) -> bool {
+    let as_bytes = || hash::file(&mut fs::File::open(path)?, len);
+    let as_text = || fs::read(path).map(|data| hash::mix(NIL, hash::text(&data)));
+    as_bytes().is_ok_and(|hash| hash == expected) || as_text().is_ok_and(|hash| hash == expected)
 }
 
 /// Appends `.suffix`; the stem may have dots of its own.
@@ -140,26 +130,15 @@ impl Trace {
             }
             _ => return None,
         };
-        let outputs = json
-            .get("outputs")
-            .and_then(outputs)
-            .unwrap_or_else(required);
+        let outputs = json.get("outputs").and_then(outputs).unwrap_or_else(required);
         Some(Self { dep_hash, outputs })
     }
 }
 
 /// What every module has, when the trace does not say: `mkBuildPaths` in mathlib's `Cache/IO.lean`.
 fn required() -> Vec<Output> {
-    let output = |suffix: &str, is_ir| Output {
-        suffix: suffix.to_owned(),
-        is_ir,
-        hash: None,
-    };
-    vec![
-        output("olean", false),
-        output("ilean", false),
-        output("c", true),
-    ]
+    let output = |suffix: &str, is_ir| Output { suffix: suffix.to_owned(), is_ir, hash: None };
+    vec![output("olean", false), output("ilean", false), output("c", true)]
 }
 
 /// `{"o": ["<hash>.olean", …], "i": "<hash>.ilean", "c": "<hash>.c", "r": "<hash>.ir"}`. Nothing
@@ -181,11 +160,7 @@ fn outputs(json: &Value) -> Option<Vec<Output>> {
         };
         for description in descriptions {
             let (hash, suffix) = description.split_once('.')?;
-            outputs.push(Output {
-                suffix: suffix.to_owned(),
-                is_ir,
-                hash: Some(hex(hash)?),
-            });
+            outputs.push(Output { suffix: suffix.to_owned(), is_ir, hash: Some(hex(hash)?) });
         }
     }
     object.contains_key("o").then_some(outputs)
@@ -206,16 +181,7 @@ mod tests {
         assert_eq!(plain(r#"{"depHash":"1234","log":[]}"#), Some(1234));
         let current = r#"{"schemaVersion":"2025-09-10","depHash":"00000000000004d2"}"#;
         assert_eq!(plain(current), Some(1234));
-        for bad in [
-            "",
-            "{",
-            "[]",
-            "{}",
-            r#"{"depHash":12}"#,
-            r#"{"depHash":"x"}"#,
-            "-1",
-            "null",
-        ] {
+        for bad in ["", "{", "[]", "{}", r#"{"depHash":12}"#, r#"{"depHash":"x"}"#, "-1", "null"] {
             assert_eq!(plain(bad), None, "{bad:?}");
         }
     }
@@ -226,11 +192,8 @@ mod tests {
             {"c":"000000000000000a.c","o":["000000000000000b.olean","000000000000000c.olean.server"],
              "r":"000000000000000d.ir","b":null}}"#;
         let trace = Trace::parse(text.as_bytes()).expect("a trace");
-        let mut found: Vec<_> = trace
-            .outputs
-            .iter()
-            .map(|o| (o.suffix.as_str(), o.is_ir, o.hash))
-            .collect();
+        let mut found: Vec<_> =
+            trace.outputs.iter().map(|o| (o.suffix.as_str(), o.is_ir, o.hash)).collect();
         found.sort_unstable();
         let expected = [
             ("c", true, Some(10)),

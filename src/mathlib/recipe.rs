@@ -45,16 +45,9 @@ impl Recipe {
             text.push_str(&fs::read_to_string(file)?);
             text.push('\n');
         }
-        ensure!(
-            !text.is_empty(),
-            "`{}` has no cache tool",
-            mathlib.display()
-        );
+        ensure!(!text.is_empty(), "`{}` has no cache tool", mathlib.display());
         Self::parse(&text).with_context(|| {
-            format!(
-                "the cache recipe of `{}` is not one we know",
-                mathlib.display()
-            )
+            format!("the cache recipe of `{}` is not one we know", mathlib.display())
         })
     }
 
@@ -98,15 +91,9 @@ fn scheme(text: &str) -> Result<Scheme> {
         "`getRootHash` reads other files than {}",
         ROOT_FILES.join(", ")
     );
-    let (_, result) = body
-        .rsplit_once("return hash")
-        .context("`getRootHash` returns no `hash`")?;
+    let (_, result) = body.rsplit_once("return hash").context("`getRootHash` returns no `hash`")?;
     let result: String = result.chars().filter(|c| !"() \n".contains(*c)).collect();
-    match result
-        .strip_suffix("es")
-        .or(result.strip_suffix('s'))
-        .unwrap_or_default()
-    {
+    match result.strip_suffix("es").or(result.strip_suffix('s')).unwrap_or_default() {
         "rootHashGeneration::hash" => Ok(Scheme::Generation(generation(text)?)),
         "rootHashGeneration::hashLean.githash::hash" => {
             Ok(Scheme::GenerationAndGithash(generation(text)?))
@@ -117,42 +104,29 @@ fn scheme(text: &str) -> Result<Scheme> {
 }
 
 fn generation(text: &str) -> Result<u64> {
-    let (_, rest) = text
-        .split_once("def rootHashGeneration : UInt64 :=")
-        .context("no `rootHashGeneration`")?;
+    let (_, rest) =
+        text.split_once("def rootHashGeneration : UInt64 :=").context("no `rootHashGeneration`")?;
     let number = rest.split_whitespace().next().unwrap_or_default();
-    number
-        .parse()
-        .with_context(|| format!("`rootHashGeneration` is `{number}`"))
+    number.parse().with_context(|| format!("`rootHashGeneration` is `{number}`"))
 }
 
 /// `isPartOfMathlibCache`, or before 2025-02 the table of package directories.
 fn covered(text: &str) -> Result<Vec<String>> {
     let names: Vec<String> = if let Some(body) = definition(text, "isPartOfMathlibCache") {
-        let (_, list) = body
-            .split_once("#[")
-            .context("`isPartOfMathlibCache` has no list")?;
+        let (_, list) = body.split_once("#[").context("`isPartOfMathlibCache` has no list")?;
         let (list, test) = list.split_once(']').context("an unclosed list")?;
         ensure!(
             test.trim() == ".contains mod.getRoot",
             "`isPartOfMathlibCache` tests something new"
         );
         let name = |item: &str| item.trim().strip_prefix('`').map(str::to_owned);
-        list.split(',')
-            .map(name)
-            .collect::<Option<_>>()
-            .context("a list of something new")?
+        list.split(',').map(name).collect::<Option<_>>().context("a list of something new")?
     } else {
         let body = definition(text, "CacheM.getContext").context("no list of covered packages")?;
         let entries = body.split("(\"").skip(1);
-        entries
-            .filter_map(|entry| Some(entry.split_once("\",")?.0.to_owned()))
-            .collect()
+        entries.filter_map(|entry| Some(entry.split_once("\",")?.0.to_owned())).collect()
     };
-    ensure!(
-        names.iter().any(|name| name == "Mathlib"),
-        "the cache does not cover Mathlib"
-    );
+    ensure!(names.iter().any(|name| name == "Mathlib"), "the cache does not cover Mathlib");
     Ok(names)
 }
 
@@ -181,13 +155,10 @@ fn check_file_hash(text: &str) -> Result<()> {
 
 /// The text from `def name` to the next blank line or top-level command.
 fn definition<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let start = text
-        .match_indices("def ")
-        .map(|(i, def)| i + def.len())
-        .find(|&i| {
-            let rest = text[i..].strip_prefix(name);
-            rest.is_some_and(|rest| rest.starts_with([' ', '\n']))
-        })?;
+    let start = text.match_indices("def ").map(|(i, def)| i + def.len()).find(|&i| {
+        let rest = text[i..].strip_prefix(name);
+        rest.is_some_and(|rest| rest.starts_with([' ', '\n']))
+    })?;
     let body = &text[start + name.len()..];
     let mut end = 0;
     for line in body.split_inclusive('\n') {
@@ -294,10 +265,7 @@ private def CacheM.getContext : IO CacheM.Context := do
         for (old, new) in [
             ("(rootHashGeneration ::", "(salt :: rootHashGeneration ::"),
             ("\"lean-toolchain\", ", ""),
-            (
-                "rootHashGeneration : UInt64 := 5",
-                "rootHashGeneration : UInt64 := five",
-            ),
+            ("rootHashGeneration : UInt64 := 5", "rootHashGeneration : UInt64 := five"),
             (".contains mod.getRoot", ".any (·.isPrefixOf mod)"),
             ("`Mathlib", "`Matlib"),
             ("def getRootHash", "def rootHash"),

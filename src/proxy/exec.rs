@@ -50,10 +50,7 @@ impl RealLake {
         if passes >= MAX_PASSES {
             bail!(Failure::CannotExec(hint(
                 format!("this `lake` has called itself {passes} times over"),
-                format!(
-                    "set `{}` to the real lake, not to a script that calls `lake`",
-                    var::LAKE
-                ),
+                format!("set `{}` to the real lake, not to a script that calls `lake`", var::LAKE),
             )));
         }
         seen.push(myself);
@@ -61,20 +58,13 @@ impl RealLake {
             Some(named) => named_lake(Path::new(named), myself)?,
             None => first_on_path(env, &seen)?,
         };
-        Ok(Self {
-            path,
-            seen: print_seen(&seen),
-        })
+        Ok(Self { path, seen: print_seen(&seen) })
     }
 
     /// A command that runs the real lake as a child, with `env` besides.
     pub fn command(&self, args: &[OsString], env: &ChildEnvironment) -> Command {
         let mut command = Command::new(&self.path);
-        command
-            .arg0(ARG0)
-            .args(args)
-            .envs(env)
-            .env(var::SEEN, &self.seen);
+        command.arg0(ARG0).args(args).envs(env).env(var::SEEN, &self.seen);
         command
     }
 
@@ -83,19 +73,13 @@ impl RealLake {
         let error = self.command(args, env).exec();
         bail!(Failure::CannotExec(hint(
             format!("cannot execute `{}`: {error}", self.path.display()),
-            format!(
-                "is it a program for this machine? `{}` names another",
-                var::LAKE
-            ),
+            format!("is it a program for this machine? `{}` names another", var::LAKE),
         )))
     }
 }
 
 /// This binary, symlinks resolved.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the path of this binary is no setting"
-)]
+#[expect(clippy::disallowed_methods, reason = "the path of this binary is no setting")]
 fn own_path() -> Result<PathBuf> {
     Ok(std::env::current_exe().map_err(|e| Failure::CannotExec(format!("who am I: {e}")))?)
 }
@@ -103,10 +87,7 @@ fn own_path() -> Result<PathBuf> {
 impl Identity {
     fn of(path: &Path) -> std::io::Result<Self> {
         let meta = fs::metadata(path)?;
-        Ok(Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-        })
+        Ok(Self { device: meta.dev(), inode: meta.ino() })
     }
 }
 
@@ -134,18 +115,11 @@ fn first_on_path(env: &Environment, seen: &[Identity]) -> Result<PathBuf> {
             _ => shims.push(format!("`{}` (this shim)", candidate.display())),
         }
     }
-    let looked = if shims.is_empty() {
-        "no `lake` at all".to_owned()
-    } else {
-        shims.join(", ")
-    };
+    let looked = if shims.is_empty() { "no `lake` at all".to_owned() } else { shims.join(", ") };
     let path = env.path.as_deref().unwrap_or_default().to_string_lossy();
     bail!(Failure::NoLake(hint(
         format!("no real lake: PATH has {looked}\nPATH is `{path}`"),
-        format!(
-            "install elan (https://lean-lang.org/install), or set `{}`",
-            var::LAKE
-        ),
+        format!("install elan (https://lean-lang.org/install), or set `{}`", var::LAKE),
     )))
 }
 
@@ -153,10 +127,7 @@ fn first_on_path(env: &Environment, seen: &[Identity]) -> Result<PathBuf> {
 fn parse_seen(text: Option<&OsStr>) -> Vec<Identity> {
     let identity = |text: &str| {
         let (device, inode) = text.split_once(':')?;
-        Some(Identity {
-            device: device.parse().ok()?,
-            inode: inode.parse().ok()?,
-        })
+        Some(Identity { device: device.parse().ok()?, inode: inode.parse().ok()? })
     };
     let text = text.and_then(OsStr::to_str).unwrap_or_default();
     text.split(',').filter_map(identity).collect()

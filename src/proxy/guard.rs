@@ -78,10 +78,7 @@ impl Guard {
         let Some(want) = &candidate.wanted else {
             return Ok(());
         };
-        let origin = candidate
-            .clone
-            .as_ref()
-            .and_then(|c| c.origin_url(&self.env).ok());
+        let origin = candidate.clone.as_ref().and_then(|c| c.origin_url(&self.env).ok());
         match (&candidate.clone, origin) {
             (_, Some(origin)) if origin == want.url => {}
             (Some(clone), Some(origin)) if same_repository(&origin, &want.url) => {
@@ -101,9 +98,7 @@ impl Guard {
 
     /// Does what cannot be said through the environment.
     pub fn align(&self) -> Result<()> {
-        self.align
-            .iter()
-            .try_for_each(|(clone, url)| clone.set_origin_url(url))
+        self.align.iter().try_for_each(|(clone, url)| clone.set_origin_url(url))
     }
 }
 
@@ -113,10 +108,7 @@ fn candidates(workspace: &Workspace, resolves: bool, map: &UrlMap) -> Result<Vec
         .is_ok_and(|real| real.starts_with(&workspace.root));
     let candidate = |name: &str, dir: &Path, wanted: Option<Want>| {
         let wanted = wanted.map(|want| match map.get(name) {
-            Some(url) => Want {
-                url: url.to_owned(),
-                by_root: false,
-            },
+            Some(url) => Want { url: url.to_owned(), by_root: false },
             None => want,
         });
         Candidate {
@@ -132,20 +124,14 @@ fn candidates(workspace: &Workspace, resolves: bool, map: &UrlMap) -> Result<Vec
         let wanted: Wanted = wanted::urls(workspace)?;
         let there = wanted.into_iter().filter_map(|(name, want)| {
             let dir = workspace.packages_dir.join(&name);
-            let want = Want {
-                url: want.url,
-                by_root: want.by_root,
-            };
+            let want = Want { url: want.url, by_root: want.by_root };
             dir.is_dir().then(|| candidate(&name, &dir, Some(want)))
         });
         return Ok(there.collect());
     }
     let locked = workspace.packages.iter().filter_map(|package| {
         let lock = package.lock.as_ref().filter(|lock| lock.clone.is_dir())?;
-        let want = Want {
-            url: lock.url.clone(),
-            by_root: false,
-        };
+        let want = Want { url: lock.url.clone(), by_root: false };
         let mut candidate = candidate(&package.name, &lock.clone, Some(want));
         let head = candidate.clone.as_ref().and_then(Clone::head);
         if head.as_deref() == Some(&lock.rev) {
@@ -163,23 +149,14 @@ fn safe_directories(candidates: &[Candidate], around: Surroundings) -> ChildEnvi
         let clone = candidate.clone.as_ref();
         clone.is_some_and(|clone| !clone.is_owned_by(around.uid))
     });
-    let count = around
-        .env
-        .git_config_count
-        .as_deref()
-        .and_then(|count| count.to_str());
-    let mut count: usize = count
-        .and_then(|count| count.trim().parse().ok())
-        .unwrap_or(0);
+    let count = around.env.git_config_count.as_deref().and_then(|count| count.to_str());
+    let mut count: usize = count.and_then(|count| count.trim().parse().ok()).unwrap_or(0);
     let mut env = ChildEnvironment::new();
     for candidate in foreign {
         let Ok(real) = fs::canonicalize(&candidate.dir) else {
             continue;
         };
-        env.insert(
-            format!("GIT_CONFIG_KEY_{count}").into(),
-            "safe.directory".into(),
-        );
+        env.insert(format!("GIT_CONFIG_KEY_{count}").into(), "safe.directory".into());
         env.insert(format!("GIT_CONFIG_VALUE_{count}").into(), real.into());
         count += 1;
     }
@@ -233,11 +210,6 @@ impl UrlMap {
     }
 
     fn print(&self) -> OsString {
-        self.0
-            .clone()
-            .map(Value::Object)
-            .unwrap_or_default()
-            .to_string()
-            .into()
+        self.0.clone().map(Value::Object).unwrap_or_default().to_string().into()
     }
 }

@@ -63,24 +63,13 @@ pub enum CacheVerb {
 impl Invocation {
     /// Reads the arguments after `argv[0]`.
     pub fn parse(args: &[OsString]) -> Self {
-        let mut parser = Parser {
-            args: args.iter().cloned().collect(),
-            ..Parser::default()
-        };
+        let mut parser = Parser { args: args.iter().cloned().collect(), ..Parser::default() };
         let command = parser.command().unwrap_or_default();
-        let Parser {
-            toolchain,
-            mut location,
-            ..
-        } = parser;
+        let Parser { toolchain, mut location, .. } = parser;
         if command == Command::Other {
             location = Location::default();
         }
-        Self {
-            toolchain,
-            location,
-            command,
-        }
+        Self { toolchain, location, command }
     }
 }
 
@@ -96,10 +85,7 @@ type Parse<T> = Option<T>;
 
 impl Parser {
     fn command(&mut self) -> Parse<Command> {
-        if let Some(toolchain) = self
-            .args
-            .front()
-            .and_then(|arg| arg.as_bytes().strip_prefix(b"+"))
+        if let Some(toolchain) = self.args.front().and_then(|arg| arg.as_bytes().strip_prefix(b"+"))
         {
             self.toolchain = Some(OsStr::from_bytes(toolchain).to_owned());
             self.args.pop_front();
@@ -137,10 +123,7 @@ impl Parser {
 
     fn exe(&mut self) -> Parse<Command> {
         let spec = self.args.pop_front()?;
-        let is_cache = matches!(
-            spec.to_str(),
-            Some("cache" | "mathlib/cache" | "@mathlib/cache")
-        );
+        let is_cache = matches!(spec.to_str(), Some("cache" | "mathlib/cache" | "@mathlib/cache"));
         let request = is_cache.then(|| CacheRequest::parse(&self.args)).flatten();
         Some(request.map_or(Command::Load { may_restore: true }, Command::MathlibCache))
     }
@@ -188,8 +171,7 @@ impl Parser {
                 self.short_option(*short)
             }
             [b'-', short, b' ', value @ ..] => {
-                self.args
-                    .push_front(OsStr::from_bytes(value.trim_ascii_start()).to_owned());
+                self.args.push_front(OsStr::from_bytes(value.trim_ascii_start()).to_owned());
                 self.short_option(*short)
             }
             [b'-', short, value @ ..] => {
@@ -205,8 +187,7 @@ impl Parser {
         let mut name = option.as_bytes();
         for separator in [b'=', b' '] {
             if let Some(at) = name.iter().position(|&b| b == separator) {
-                self.args
-                    .push_front(OsStr::from_bytes(&name[at + 1..]).to_owned());
+                self.args.push_front(OsStr::from_bytes(&name[at + 1..]).to_owned());
                 name = &name[..at];
             }
         }
@@ -273,11 +254,7 @@ impl CacheRequest {
             "unpack!" if modules.is_empty() => CacheVerb::UnpackForce,
             _ => return None,
         };
-        Some(Self {
-            verb,
-            modules: modules.to_vec(),
-            skip_proofwidgets,
-        })
+        Some(Self { verb, modules: modules.to_vec(), skip_proofwidgets })
     }
 }
 

@@ -3,11 +3,7 @@
 use super::*;
 
 fn parse(line: &str) -> Invocation {
-    let args: Vec<OsString> = line
-        .split(' ')
-        .filter(|a| !a.is_empty())
-        .map(Into::into)
-        .collect();
+    let args: Vec<OsString> = line.split(' ').filter(|a| !a.is_empty()).map(Into::into).collect();
     Invocation::parse(&args)
 }
 
@@ -17,11 +13,7 @@ fn load(may_restore: bool) -> Command {
 
 fn cache(verb: CacheVerb, modules: &[&str]) -> Command {
     let modules = modules.iter().map(|&module| module.to_owned()).collect();
-    Command::MathlibCache(CacheRequest {
-        verb,
-        modules,
-        skip_proofwidgets: false,
-    })
+    Command::MathlibCache(CacheRequest { verb, modules, skip_proofwidgets: false })
 }
 
 #[test]
@@ -121,39 +113,16 @@ fn places() {
         "-d other -d DIR build",
     ] {
         let location = parse(line).location;
-        assert_eq!(
-            location.dir.as_deref(),
-            Some(OsStr::new("DIR")),
-            "lake {line}"
-        );
+        assert_eq!(location.dir.as_deref(), Some(OsStr::new("DIR")), "lake {line}");
     }
     let spaced = ["-d DIR", "build"].map(OsString::from);
-    assert_eq!(
-        Invocation::parse(&spaced).location.dir.as_deref(),
-        Some(OsStr::new("DIR"))
-    );
+    assert_eq!(Invocation::parse(&spaced).location.dir.as_deref(), Some(OsStr::new("DIR")));
     let spaced = ["--dir DIR", "build"].map(OsString::from);
-    assert_eq!(
-        Invocation::parse(&spaced).location.dir.as_deref(),
-        Some(OsStr::new("DIR"))
-    );
-    for line in [
-        "-f F build",
-        "-fF build",
-        "-f=F build",
-        "--file=F build",
-        "build --file F",
-    ] {
-        assert_eq!(
-            parse(line).location.file.as_deref(),
-            Some(OsStr::new("F")),
-            "lake {line}"
-        );
+    assert_eq!(Invocation::parse(&spaced).location.dir.as_deref(), Some(OsStr::new("DIR")));
+    for line in ["-f F build", "-fF build", "-f=F build", "--file=F build", "build --file F"] {
+        assert_eq!(parse(line).location.file.as_deref(), Some(OsStr::new("F")), "lake {line}");
     }
-    assert_eq!(
-        parse("--packages=a --packages b build").location.overrides,
-        ["a", "b"]
-    );
+    assert_eq!(parse("--packages=a --packages b build").location.overrides, ["a", "b"]);
     assert!(parse("build --update").location.updates);
     assert!(parse("update").location.updates);
     // What follows a command's own program is not Lake's.
@@ -204,16 +173,8 @@ fn every_option_is_known() {
         "--rev x",
         "--max-revs 1",
     ] {
-        assert_eq!(
-            parse(&format!("{option} build")).command,
-            load(true),
-            "{option} before"
-        );
-        assert_eq!(
-            parse(&format!("build {option}")).command,
-            load(true),
-            "{option} after"
-        );
+        assert_eq!(parse(&format!("{option} build")).command, load(true), "{option} before");
+        assert_eq!(parse(&format!("build {option}")).command, load(true), "{option} after");
     }
 }
 
@@ -241,20 +202,13 @@ fn what_is_not_known_is_left_alone() {
     }
     let toolchain_only = parse("+nightly --help");
     assert_eq!(toolchain_only.command, Command::Other);
-    assert_eq!(
-        toolchain_only.toolchain.as_deref(),
-        Some(OsStr::new("nightly"))
-    );
+    assert_eq!(toolchain_only.toolchain.as_deref(), Some(OsStr::new("nightly")));
 }
 
 #[test]
 fn odd_arguments() {
     assert_eq!(parse("+nightly build").command, load(true));
-    assert_eq!(
-        parse("build +nightly").command,
-        load(true),
-        "a target, to Lake"
-    );
+    assert_eq!(parse("build +nightly").command, load(true), "a target, to Lake");
     let empty = ["", "build", ""].map(OsString::from);
     assert_eq!(Invocation::parse(&empty).command, load(true));
     let raw = OsString::from_vec(vec![b'a', 0xff]);

@@ -44,9 +44,7 @@ pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
         };
         let is_done = match look {
             Found::Nothing => {
-                let parent = packages_dir
-                    .parent()
-                    .context("a packages directory has a parent")?;
+                let parent = packages_dir.parent().context("a packages directory has a parent")?;
                 fs::create_dir_all(parent)?;
                 create_symlink(shared, packages_dir)?
             }
@@ -61,9 +59,7 @@ pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
                 }
                 if !remaining.is_empty() {
                     leave_links(packages_dir, shared, &moved)?;
-                    return Ok(Linked::Kept {
-                        packages: remaining,
-                    });
+                    return Ok(Linked::Kept { packages: remaining });
                 }
                 remove_empty(packages_dir)? && create_symlink(shared, packages_dir)?
             }
@@ -72,10 +68,7 @@ pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
             return Ok(Linked::Now { moved });
         }
     }
-    bail!(
-        "`{}` keeps changing while it is being linked",
-        packages_dir.display()
-    )
+    bail!("`{}` keeps changing while it is being linked", packages_dir.display())
 }
 
 /// Before anything is written: `shared` is outside of the workspace and can be a directory.
@@ -96,11 +89,7 @@ fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<()> {
     match fs::metadata(shared) {
         Ok(meta) if meta.is_dir() => Ok(()),
         Ok(_) => bail!(hint(
-            format!(
-                "`{}` is `{}`, which is no directory",
-                var::PKG_DIR,
-                shared.display()
-            ),
+            format!("`{}` is `{}`, which is no directory", var::PKG_DIR, shared.display()),
             "name a directory, or unset it",
         )),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(fs::create_dir_all(shared)?),
@@ -115,11 +104,7 @@ fn real_path_of_missing(path: &Path) -> Result<PathBuf> {
         match fs::canonicalize(ancestor) {
             Ok(real) => {
                 let rest = path.strip_prefix(ancestor).unwrap_or(Path::new(""));
-                return Ok(if rest.as_os_str().is_empty() {
-                    real
-                } else {
-                    real.join(rest)
-                });
+                return Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) });
             }
             Err(e) if e.kind() == ErrorKind::NotFound && !exists(ancestor) => {}
             Err(e) => return Err(e.into()),

@@ -32,12 +32,7 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
         match RealLake::find(&env)?.exec(args, &ChildEnvironment::new())? {}
     }
     let report = Report::new(&env);
-    let proxy = Proxy {
-        args,
-        env: &env,
-        invocation: &invocation,
-        report: &report,
-    };
+    let proxy = Proxy { args, env: &env, invocation: &invocation, report: &report };
     let child_env = match proxy.prepare() {
         Ok(Next::Done) => return Ok(ExitCode::SUCCESS),
         Ok(Next::Become(child_env)) => child_env,
@@ -78,11 +73,7 @@ impl Proxy<'_> {
             self.report.warn(&error);
         }
         let resolves = location.updates || workspace.manifest.is_none();
-        let around = Surroundings {
-            env: self.env,
-            resolves,
-            uid: geteuid().as_raw(),
-        };
+        let around = Surroundings { env: self.env, resolves, uid: geteuid().as_raw() };
         let guard = Guard::plan(&workspace, around)?;
         guard.align()?;
         match self.restore_mode(&settings, &workspace) {
@@ -133,9 +124,7 @@ impl Proxy<'_> {
             let mut env = env.clone();
             env.extend(child_env.clone());
             let path = lake.path.display();
-            lake.command(self.args, &env)
-                .status()
-                .with_context(|| format!("cannot run `{path}`"))
+            lake.command(self.args, &env).spawn().with_context(|| format!("cannot run `{path}`"))
         };
         let observer = |event| self.report.event(event);
         let session = Session {

@@ -6,6 +6,7 @@ use super::publish::publish;
 use super::staging::Staging;
 use super::{Event, Observer, Outcome};
 use crate::error::hint;
+use crate::interrupt::Interrupts;
 use crate::mathlib::leantar::{self, Item};
 use crate::mathlib::outputs::Look;
 use anyhow::{Result, bail};
@@ -29,32 +30,25 @@ pub struct Tools<'a> {
 /// # Errors
 /// When nothing can be restored at all (leantar cannot be run, the packages cannot be written), and
 /// when the disk is full; what was published by then is whole.
-pub fn apply(plan: &Plan, tools: Tools, observer: Observer) -> Result<Outcome> {
+pub fn apply(
+    plan: &Plan,
+    tools: Tools,
+    interrupts: &Interrupts,
+    observer: Observer,
+) -> Result<Outcome> {
     let mut outcome = Outcome::of(plan);
     if plan.steps.is_empty() {
         return Ok(outcome);
     }
     let staging = Staging::new(&plan.steps)?;
-    observer(Event::Unpacking {
-        total: plan.steps.len(),
-    });
-    let mut unpacking = Unpacking {
-        staging: &staging,
-        tools,
-        observer,
-        reasons: BTreeMap::new(),
-    };
+    observer(Event::Unpacking { total: plan.steps.len() });
+    let mut unpacking =
+        Unpacking { staging: &staging, tools, interrupts, observer, reasons: BTreeMap::new() };
     unpacking.run(&plan.steps)?;
     let reasons = unpacking.reasons;
 
-    observer(Event::Checking {
-        total: plan.steps.len(),
-    });
-    let look = |step: &Step| {
-        staging
-            .files(step)
-            .check(step.head.dep_hash, Look::Contents)
-    };
+    observer(Event::Checking { total: plan.steps.len() });
+    let look = |step: &Step| staging.files(step).check(step.head.dep_hash, Look::Contents);
     let checked: Vec<_> = plan.steps.par_iter().map(look).collect();
     let mut whole = Vec::new();
     for (step, checked) in plan.steps.iter().zip(checked) {
@@ -68,12 +62,11 @@ pub fn apply(plan: &Plan, tools: Tools, observer: Observer) -> Result<Outcome> {
             }
         }
     }
+    interrupts.check()?;
     publish_all(&staging, &whole)?;
     let packages: BTreeSet<_> = whole.iter().map(|step| &step.package).collect();
     outcome.packages = packages.len();
-    outcome.store = whole
-        .first()
-        .and_then(|step| Some(step.source.parent()?.to_owned()));
+    outcome.store = whole.first().and_then(|step| Some(step.source.parent()?.to_owned()));
     outcome.restored = whole.iter().map(|step| step.module.clone()).collect();
     if let Some(reason) = reasons.values().find(|reason| is_disk_full(reason)) {
         bail!(disk_full(plan, &outcome, reason));
@@ -87,11 +80,7 @@ fn publish_all(staging: &Staging, whole: &[&Step]) -> Result<()> {
     umask(mask);
     let mode = 0o666 & !mask.bits();
     for (package, staged) in staging.packages() {
-        let steps: Vec<_> = whole
-            .iter()
-            .copied()
-            .filter(|step| step.package == package)
-            .collect();
+        let steps: Vec<_> = whole.iter().copied().filter(|step| step.package == package).collect();
         if let Some(first) = steps.first() {
             publish(&staged, &first.build_dir(), &steps, mode)?;
         }
@@ -103,6 +92,7 @@ fn publish_all(staging: &Staging, whole: &[&Step]) -> Result<()> {
 struct Unpacking<'a> {
     staging: &'a Staging,
     tools: Tools<'a>,
+    interrupts: &'a Interrupts,
     observer: Observer<'a>,
     /// What leantar said of a file, by the file's name.
     reasons: BTreeMap<String, String>,
@@ -119,25 +109,19 @@ impl Unpacking<'_> {
             let items: Vec<Item> = list.iter().map(|step| self.staging.item(step)).collect();
             let observer = self.observer;
             let mut begun = |count| observer(Event::Begun { done: done + count });
-            let run = leantar::unpack(self.tools.leantar, self.tools.jobs, &items, &mut begun)?;
+            let run = self.unpack(&items, &mut begun)?;
             self.note_complaints(&run.complaints);
             if run.finished() {
                 done += list.len();
                 continue;
             }
             let is_left = |step: &&Step| {
-                self.staging
-                    .files(step)
-                    .check(step.head.dep_hash, Look::Presence)
-                    .is_err()
+                self.staging.files(step).check(step.head.dep_hash, Look::Presence).is_err()
             };
             let (left, unpacked): (Vec<&Step>, Vec<_>) = list.into_iter().partition(is_left);
             done += unpacked.len();
-            let died = format!(
-                "leantar died on it ({}{})",
-                run.status,
-                last_words(&run.complaints)
-            );
+            let died =
+                format!("leantar died on it ({}{})", run.status, last_words(&run.complaints));
             match left.as_slice() {
                 [] => {}
                 [culprit] => {
@@ -165,37 +149,32 @@ impl Unpacking<'_> {
         Ok(())
     }
 
+    fn unpack(&self, items: &[Item], begun: &mut dyn FnMut(usize)) -> Result<leantar::Outcome> {
+        let Tools { leantar, jobs } = self.tools;
+        leantar::unpack(leantar, jobs, items, self.interrupts, begun)
+    }
+
     /// leantar complains of one file a line, `<file>: <reason>`.
     fn note_complaints(&mut self, complaints: &str) {
         for line in complaints.lines() {
             let Some((file, reason)) = line.split_once(".ltar: ") else {
                 continue;
             };
-            let file = Path::new(file)
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy();
-            self.reasons
-                .insert(format!("{file}.ltar"), reason.to_owned());
+            let file = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
+            self.reasons.insert(format!("{file}.ltar"), reason.to_owned());
         }
     }
 }
 
 /// What a dying program printed last usually says why.
 fn last_words(complaints: &str) -> String {
-    let line = complaints
-        .lines()
-        .rev()
-        .find(|line| !line.trim().is_empty());
-    line.map(|line| format!(": {}", line.trim()))
-        .unwrap_or_default()
+    let line = complaints.lines().rev().find(|line| !line.trim().is_empty());
+    line.map(|line| format!(": {}", line.trim())).unwrap_or_default()
 }
 
 /// As Rust and libc print `ENOSPC` and `EDQUOT`.
 fn is_disk_full(text: &str) -> bool {
-    ["No space left on device", "Disk quota exceeded"]
-        .iter()
-        .any(|words| text.contains(words))
+    ["No space left on device", "Disk quota exceeded"].iter().any(|words| text.contains(words))
 }
 
 fn disk_full(plan: &Plan, outcome: &Outcome, reason: &str) -> String {

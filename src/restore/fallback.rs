@@ -7,6 +7,7 @@
 use super::plan::Plan;
 use super::{Event, Observer};
 use crate::fs::exists;
+use crate::interrupt::Interrupts;
 use crate::mathlib::Module;
 use crate::settings::{Environment, var};
 use crate::store::Stores;
@@ -16,7 +17,7 @@ use fs_err::os::unix::fs::symlink;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Child, ExitStatus};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -25,28 +26,25 @@ const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 
 const PREFIX: &str = ".lake-shim-overlay-";
 
-/// Runs the real lake with the user's arguments and these variables besides.
-pub type RunLake<'a> = &'a dyn Fn(&BTreeMap<OsString, OsString>) -> Result<ExitStatus>;
+/// Starts the real lake with the user's arguments and these variables besides.
+pub type RunLake<'a> = &'a dyn Fn(&BTreeMap<OsString, OsString>) -> Result<Child>;
 
 /// Asks the real lake for what `plan` misses or what `failed`, up to three times.
 ///
 /// # Errors
-/// When it cannot be run. How it ended is the result.
+/// When it cannot be run, or we are told to stop. How it ended is the result.
 pub fn ask(
     plan: &Plan,
     failed: &BTreeMap<Module, String>,
     stores: &Stores,
     env: &Environment,
     run: RunLake,
+    interrupts: &Interrupts,
     observer: Observer,
 ) -> Result<ExitStatus> {
     let overlay = Overlay::new(env.user_cache())?;
     overlay.link_tools(stores.dirs())?;
-    for named in plan
-        .wanted
-        .iter()
-        .filter(|named| !failed.contains_key(&named.module))
-    {
+    for named in plan.wanted.iter().filter(|named| !failed.contains_key(&named.module)) {
         if let Some(file) = stores.candidates(named.file).find(|file| file.is_file()) {
             overlay.link(&file)?;
         }
@@ -59,19 +57,16 @@ pub fn ask(
     let mut pauses = PAUSES.iter();
     for attempt in 1.. {
         observer(Event::Asking { missing, attempt });
-        let status = run(&variables)?;
-        let pause = pauses
-            .next()
-            .filter(|_| !status.success() && status.code().is_some());
+        let mut lake = run(&variables)?;
+        let status = interrupts.while_waiting(&mut lake, |lake| Ok(lake.wait()?))?;
+        let pause = pauses.next().filter(|_| !status.success() && status.code().is_some());
         let Some(&pause) = pause else {
             overlay.keep_downloads()?;
             return Ok(status);
         };
-        observer(Event::Retrying {
-            status: status.to_string(),
-            pause,
-        });
+        observer(Event::Retrying { status: status.to_string(), pause });
         std::thread::sleep(pause);
+        interrupts.check()?;
     }
     unreachable!("the pauses end")
 }
@@ -91,10 +86,7 @@ impl Overlay {
             && fs::create_dir_all(&cache).is_ok()
             && let Ok(dir) = TempDir::with_prefix_in(PREFIX, &cache)
         {
-            return Ok(Self {
-                dir,
-                cache: Some(cache),
-            });
+            return Ok(Self { dir, cache: Some(cache) });
         }
         let dir = TempDir::with_prefix(PREFIX).context("no directory to download to")?;
         Ok(Self { dir, cache: None })
@@ -112,11 +104,7 @@ impl Overlay {
     /// The stock tool downloads its own leantar and curl unless they are in its directory.
     fn link_tools(&self, stores: &[PathBuf]) -> Result<()> {
         for dir in stores.iter().chain(&self.cache) {
-            for entry in fs::read_dir(dir)
-                .into_iter()
-                .flatten()
-                .filter_map(Result::ok)
-            {
+            for entry in fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok) {
                 let name = entry.file_name();
                 let name = name.as_encoded_bytes();
                 if name.starts_with(b"leantar-") || name.starts_with(b"curl-") {

@@ -85,15 +85,9 @@ pub fn names(
     observer: Observer,
 ) -> Result<Wanted> {
     let mathlib = workspace.mathlib().with_context(|| {
-        hint(
-            "this workspace does not use mathlib",
-            "there is nothing to restore",
-        )
+        hint("this workspace does not use mathlib", "there is nothing to restore")
     })?;
-    let missing: Vec<_> = workspace
-        .missing_packages()
-        .map(|p| format!("`{}`", p.name))
-        .collect();
+    let missing: Vec<_> = workspace.missing_packages().map(|p| format!("`{}`", p.name)).collect();
     if !missing.is_empty() {
         bail!(hint(
             format!("the sources of {} are missing", missing.join(", ")),
@@ -103,38 +97,21 @@ pub fn names(
     let recipe = Recipe::read(mathlib)?;
     let search_path = workspace.source_path();
     observer(Event::Naming);
-    let inputs = Inputs {
-        mathlib,
-        recipe: &recipe,
-        search_path: &search_path,
-        githash,
-    };
-    let roots = request
-        .modules
-        .iter()
-        .map(|spec| module(spec, &request.cwd));
+    let inputs = Inputs { mathlib, recipe: &recipe, search_path: &search_path, githash };
+    let roots = request.modules.iter().map(|spec| module(spec, &request.cwd));
     let roots: Vec<Module> = roots.collect::<Result<_>>()?;
     let names = Names::compute(&inputs, &roots)?;
-    let modules = if roots.is_empty() {
-        names.all()
-    } else {
-        names.closure(&roots)
-    };
+    let modules = if roots.is_empty() { names.all() } else { names.closure(&roots) };
     let proofwidgets = recipe.fetches_proofwidgets && !request.skip_proofwidgets;
-    Ok(Wanted {
-        modules,
-        proofwidgets,
-    })
+    Ok(Wanted { modules, proofwidgets })
 }
 
 /// Plans to restore what is `wanted`, which came from [`names`] for the same workspace.
 pub fn plan(workspace: &Workspace, wanted: &Wanted, stores: &Stores, force: bool) -> Plan {
     let packages = workspace.source_path();
     let modules = &wanted.modules;
-    let found: Vec<Found> = modules
-        .par_iter()
-        .map(|named| find(named, &packages, stores, force))
-        .collect();
+    let found: Vec<Found> =
+        modules.par_iter().map(|named| find(named, &packages, stores, force)).collect();
     let mut plan = Plan::default();
     for (named, found) in modules.iter().zip(found) {
         match found {
@@ -165,11 +142,7 @@ enum Found {
 
 /// Looks a module up; the first store that has a fit file wins.
 fn find(named: &NamedModule, packages: &[PathBuf], stores: &Stores, force: bool) -> Found {
-    let NamedModule {
-        module,
-        file,
-        package,
-    } = named;
+    let NamedModule { module, file, package } = named;
     let mut unfit = None;
     for source in stores.candidates(*file) {
         let head = match Head::read(&source, module) {
@@ -186,13 +159,7 @@ fn find(named: &NamedModule, packages: &[PathBuf], stores: &Stores, force: bool)
             return Found::UpToDate;
         }
         let (module, file) = (module.clone(), *file);
-        return Found::Present(Box::new(Step {
-            module,
-            file,
-            source,
-            head,
-            package,
-        }));
+        return Found::Present(Box::new(Step { module, file, source, head, package }));
     }
     unfit.map_or(Found::Missing, Found::Unfit)
 }
@@ -205,18 +172,13 @@ fn module(spec: &str, cwd: &Path) -> Result<Module> {
         return Module::parse(spec).with_context(|| format!("`{spec}` is no module name"));
     }
     let is_file = path.is_relative() && cwd.join(path).is_file();
-    let stem = path
-        .to_str()
-        .and_then(|path| path.strip_suffix(".lean"))
-        .filter(|_| is_file);
+    let stem = path.to_str().and_then(|path| path.strip_suffix(".lean")).filter(|_| is_file);
     let stem = stem.with_context(|| format!("`{spec}` is no `.lean` file here"))?;
     let components: Vec<_> = stem.split('/').filter(|part| !part.is_empty()).collect();
     if components.contains(&"..") || components.contains(&".") {
         bail!("`{spec}` does not lie below this directory");
     }
-    Ok(Module::new(
-        components.into_iter().map(str::to_owned).collect(),
-    ))
+    Ok(Module::new(components.into_iter().map(str::to_owned).collect()))
 }
 
 /// Refuses a workspace whose toolchain is not mathlib's: Lake would rebuild everything, as the
@@ -239,11 +201,7 @@ pub fn check_toolchain(workspace: &Workspace) -> Result<()> {
             "is its checkout whole? `git -C` it `status` tells",
         ));
     };
-    let fix = format!(
-        "cp {0}/lean-toolchain {1}/",
-        mathlib.display(),
-        workspace.root.display()
-    );
+    let fix = format!("cp {0}/lean-toolchain {1}/", mathlib.display(), workspace.root.display());
     match ours {
         Some(ours) => bail!(hint(
             format!(
@@ -261,18 +219,8 @@ pub fn check_toolchain(workspace: &Workspace) -> Result<()> {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in &self.steps {
-            let Step {
-                module,
-                source,
-                package,
-                ..
-            } = step;
-            writeln!(
-                f,
-                "unpack {module} from {} into {}",
-                source.display(),
-                package.display()
-            )?;
+            let Step { module, source, package, .. } = step;
+            writeln!(f, "unpack {module} from {} into {}", source.display(), package.display())?;
         }
         for (module, reason) in &self.failed {
             writeln!(f, "cannot restore {module}: {reason}")?;

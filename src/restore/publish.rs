@@ -40,10 +40,7 @@ pub fn publish(staged: &Path, build: &Path, steps: &[&Step], mode: u32) -> Resul
 
 /// Where a module's files are below a build directory, without their suffixes.
 fn stems(step: &Step) -> [PathBuf; 2] {
-    [
-        step.head.place.lib_stem(&step.module),
-        Path::new("ir").join(step.module.path()),
-    ]
+    [step.head.place.lib_stem(&step.module), Path::new("ir").join(step.module.path())]
 }
 
 fn with_trace(step: &Step) -> PathBuf {
@@ -81,8 +78,7 @@ fn is_accepted(dir: &Path, name: &OsStr, accepted: &HashSet<PathBuf>) -> bool {
     let Some(name) = name.to_str() else {
         return false;
     };
-    name.match_indices('.')
-        .any(|(dot, _)| accepted.contains(&dir.join(&name[..dot])))
+    name.match_indices('.').any(|(dot, _)| accepted.contains(&dir.join(&name[..dot])))
 }
 
 /// Moves everything in `from` into `to`, replacing files; the traces of a directory last.
@@ -107,9 +103,7 @@ fn merge(from: &Path, to: &Path) -> Result<()> {
         }
     }
     for moves in [files, traces] {
-        moves
-            .par_iter()
-            .try_for_each(|(from, to)| replace(from, to))?;
+        moves.par_iter().try_for_each(|(from, to)| replace(from, to))?;
     }
     Ok(())
 }
@@ -137,9 +131,7 @@ fn replace(from: &Path, to: &Path) -> Result<()> {
         renamed => return Ok(renamed?),
     }
     let parent = to.parent().context("a file has a parent")?;
-    let copy = tempfile::Builder::new()
-        .prefix(".lake-shim-")
-        .tempfile_in(parent)?;
+    let copy = tempfile::Builder::new().prefix(".lake-shim-").tempfile_in(parent)?;
     fs::copy(from, copy.path())?;
     copy.persist(to)?;
     Ok(())

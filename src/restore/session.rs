@@ -7,6 +7,7 @@ use super::plan::{Plan, Request, Wanted, check_toolchain, names, plan};
 use super::{Event, Observer, Outcome, fallback};
 use crate::error::{Failure, hint};
 use crate::fs::DirLock;
+use crate::interrupt::Interrupts;
 use crate::mathlib::leantar;
 use crate::settings::{Environment, Network, Settings, var};
 use crate::store::Stores;
@@ -56,12 +57,9 @@ impl Session<'_> {
     /// when the disk is full. What merely could not be restored is in the outcome.
     pub fn restore(&self, request: &Request, mode: Mode) -> Result<Ended> {
         let start = Instant::now();
+        let interrupts = Interrupts::catch()?;
         let stores = Stores::open(self.settings)?;
-        if !self
-            .workspace
-            .missing_packages()
-            .any(|package| package.name == "mathlib")
-        {
+        if !self.workspace.missing_packages().any(|package| package.name == "mathlib") {
             check_toolchain(self.workspace)?;
         }
         let wanted = match self.wanted(request) {
@@ -74,14 +72,14 @@ impl Session<'_> {
             plan.steps.clear();
             Outcome::of(&plan)
         } else {
-            self.unpack(&mut plan, &wanted, &stores, mode)?
+            self.unpack(&mut plan, &wanted, &stores, mode, &interrupts)?
         };
         outcome.lacks_proofwidgets = plan.lacks_proofwidgets;
         if let Some(run_lake) = mode.run_lake
             && !outcome.is_whole()
             && self.settings.network == Network::Auto
         {
-            self.ask_lake(&plan, &wanted, &stores, &mut outcome, run_lake)?;
+            self.ask_lake(&plan, &wanted, &stores, &mut outcome, run_lake, &interrupts)?;
         }
         outcome.took = start.elapsed();
         Ok(Ended::Done(outcome))
@@ -107,6 +105,7 @@ impl Session<'_> {
         wanted: &Wanted,
         stores: &Stores,
         mode: Mode,
+        interrupts: &Interrupts,
     ) -> Result<Outcome> {
         if plan.steps.is_empty() {
             return Ok(Outcome::of(plan));
@@ -115,9 +114,7 @@ impl Session<'_> {
             Ok(leantar) => leantar,
             // The stock tool fetches its own, and then unpacks what the stores have.
             Err(e) if mode.run_lake.is_some() && self.settings.network == Network::Auto => {
-                (self.observer)(Event::Warning {
-                    reason: format!("{e:#}"),
-                });
+                (self.observer)(Event::Warning { reason: format!("{e:#}") });
                 let mut outcome = Outcome::of(plan);
                 outcome.missing = plan.steps.iter().map(|step| step.module.clone()).collect();
                 return Ok(outcome);
@@ -125,18 +122,16 @@ impl Session<'_> {
             Err(e) => return Err(e),
         };
         let mut waited = false;
-        let _lock = DirLock::acquire(self.lock_dir(), |holder| {
+        let tell = |holder| {
             waited = true;
             (self.observer)(Event::Waiting { holder });
-        });
+        };
+        let _lock = DirLock::acquire(self.lock_dir(), tell, || interrupts.check())?;
         if waited {
             *plan = super::plan::plan(self.workspace, wanted, stores, mode.force);
         }
-        let tools = Tools {
-            leantar: &leantar,
-            jobs: self.settings.jobs,
-        };
-        apply(plan, tools, self.observer)
+        let tools = Tools { leantar: &leantar, jobs: self.settings.jobs };
+        apply(plan, tools, interrupts, self.observer)
     }
 
     /// Has the real lake fetch what is missing, and looks at what came of it. That a module is in
@@ -148,6 +143,7 @@ impl Session<'_> {
         stores: &Stores,
         outcome: &mut Outcome,
         run_lake: fallback::RunLake,
+        interrupts: &Interrupts,
     ) -> Result<()> {
         let status = fallback::ask(
             plan,
@@ -155,6 +151,7 @@ impl Session<'_> {
             stores,
             self.env,
             run_lake,
+            interrupts,
             self.observer,
         )?;
         outcome.offline = false;
@@ -162,29 +159,18 @@ impl Session<'_> {
             outcome.lake_status = Some(exit_code(status));
             return Ok(());
         }
-        let after = super::plan::plan(
-            self.workspace,
-            wanted,
-            &stores.and(self.env.user_cache()),
-            false,
-        );
-        let now_there = after
-            .skipped
-            .saturating_sub(outcome.skipped + outcome.restored.len());
-        let still_missing: Vec<_> = after
-            .missing
-            .iter()
-            .map(|named| named.module.clone())
-            .collect();
+        let after =
+            super::plan::plan(self.workspace, wanted, &stores.and(self.env.user_cache()), false);
+        let now_there = after.skipped.saturating_sub(outcome.skipped + outcome.restored.len());
+        let still_missing: Vec<_> =
+            after.missing.iter().map(|named| named.module.clone()).collect();
         outcome.downloaded = now_there;
         outcome.failed = after.failed;
         let not_unpacked = |step: super::plan::Step| {
             let reason = "the real lake says it is done, and it is not up to date".to_owned();
             (step.module, reason)
         };
-        outcome
-            .failed
-            .extend(after.steps.into_iter().map(not_unpacked));
+        outcome.failed.extend(after.steps.into_iter().map(not_unpacked));
         outcome.missing.clear();
         outcome.in_no_cache = still_missing;
         outcome.lacks_proofwidgets = false;
@@ -195,11 +181,7 @@ impl Session<'_> {
         let named = self.settings.leantar.as_deref();
         if let Some(named) = named.filter(|named| !named.is_file()) {
             bail!(hint(
-                format!(
-                    "`{}` is `{}`, and there is no such file",
-                    var::LEANTAR,
-                    named.display()
-                ),
+                format!("`{}` is `{}`, and there is no such file", var::LEANTAR, named.display()),
                 "name leantar there, or unset it",
             ));
         }
@@ -223,28 +205,20 @@ impl Session<'_> {
     fn toolchain_bin(&self) -> Option<PathBuf> {
         let of_workspace = || toolchain::read(&self.workspace.root).ok().flatten();
         let named = self.toolchain.map(str::to_owned);
-        let named = named
-            .or_else(|| self.env.elan_toolchain.clone())
-            .or_else(of_workspace);
+        let named = named.or_else(|| self.env.elan_toolchain.clone()).or_else(of_workspace);
         toolchain::bin(self.lake, named.as_deref(), self.env)
     }
 
     /// Restores into one packages directory take turns.
     fn lock_dir(&self) -> &Path {
         let packages = &self.workspace.packages_dir;
-        if packages.is_dir() {
-            packages
-        } else {
-            &self.workspace.root
-        }
+        if packages.is_dir() { packages } else { &self.workspace.root }
     }
 }
 
 /// As a shell counts.
 fn exit_code(status: ExitStatus) -> u8 {
-    let code = status
-        .code()
-        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     u8::try_from(code).unwrap_or(1)
 }
 
@@ -264,11 +238,7 @@ impl Outcome {
         Self {
             skipped: plan.skipped,
             failed: plan.failed.clone(),
-            missing: plan
-                .missing
-                .iter()
-                .map(|named| named.module.clone())
-                .collect(),
+            missing: plan.missing.iter().map(|named| named.module.clone()).collect(),
             offline: true,
             ..Self::default()
         }

@@ -45,7 +45,7 @@ impl Stage {
         sweep(build);
         let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(build);
         let dir = dir.with_context(|| cannot_write(build))?;
-        let lock = DirLock::acquire(dir.path(), |_| {})?;
+        let lock = DirLock::acquire(dir.path(), |_| {}, || Ok(()))?;
         Ok(Self { dir, _lock: lock })
     }
 }
@@ -64,10 +64,7 @@ pub fn sweep(build: &Path) {
         return;
     };
     for entry in entries.filter_map(Result::ok) {
-        let is_stage = entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(PREFIX.as_bytes());
+        let is_stage = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
         if is_stage && let Some(_lock) = DirLock::try_acquire(&entry.path()) {
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -86,11 +83,7 @@ impl Staging {
         let first: &Stage = stages.values().next().context("a restore has steps")?;
         let links = first.dir.path().join("links");
         let workspace = first.dir.path().join("workspace");
-        let staging = Self {
-            links,
-            workspace,
-            stages,
-        };
+        let staging = Self { links, workspace, stages };
         fs::create_dir(&staging.links)?;
         fs::create_dir_all(staging.workspace.join(".lake/packages"))?;
         steps.iter().try_for_each(|step| staging.add(step))?;
@@ -125,19 +118,12 @@ impl Staging {
             Some(_) => &self.workspace,
             None => self.stage(step),
         };
-        Item {
-            file: self.link(step),
-            base: base.to_owned(),
-        }
+        Item { file: self.link(step), base: base.to_owned() }
     }
 
     /// Where leantar puts the files of `step`.
     pub fn files(&self, step: &Step) -> Files {
-        Files::new(
-            &staged_build(self.stage(step)),
-            &step.head.place,
-            &step.module,
-        )
+        Files::new(&staged_build(self.stage(step)), &step.head.place, &step.module)
     }
 
     /// Package directories and the build directories staged for them.

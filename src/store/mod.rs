@@ -29,10 +29,7 @@ impl Stores {
             };
             bail!(hint(
                 format!("the store `{}` {fault}", store.display()),
-                format!(
-                    "`{}` and `--store` name directories of `.ltar` files",
-                    var::STORE
-                ),
+                format!("`{}` and `--store` name directories of `.ltar` files", var::STORE),
             ));
         }
         Ok(Self(settings.stores.clone()))

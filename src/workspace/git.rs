@@ -33,10 +33,7 @@ impl Clone {
             let text = fs::read_to_string(&dot_git).ok()?;
             work_tree.join(text.strip_prefix("gitdir:")?.trim())
         };
-        Some(Self {
-            work_tree: work_tree.to_owned(),
-            git_dir,
-        })
+        Some(Self { work_tree: work_tree.to_owned(), git_dir })
     }
 
     /// The commit that HEAD is at, as 40 (or 64) hex digits; nothing when files do not tell.
@@ -45,11 +42,7 @@ impl Clone {
         let mut name = "HEAD".to_owned();
         for _ in 0..MAX_SYMREFS {
             // A worktree has its own HEAD; branches are the common directory's.
-            let dir = if name == "HEAD" {
-                &self.git_dir
-            } else {
-                &common
-            };
+            let dir = if name == "HEAD" { &self.git_dir } else { &common };
             let Ok(text) = fs::read_to_string(dir.join(&name)) else {
                 return packed_ref(&common, &name);
             };
@@ -101,10 +94,8 @@ impl Clone {
 
     /// Points `origin` at `url`.
     pub fn set_origin_url(&self, url: &str) -> Result<()> {
-        let output = self
-            .git(["remote", "set-url", "origin", url])
-            .output()
-            .context("cannot run `git`")?;
+        let output =
+            self.git(["remote", "set-url", "origin", url]).output().context("cannot run `git`")?;
         ensure!(
             output.status.success(),
             "`git remote set-url origin` in `{}`: {}",
@@ -116,9 +107,7 @@ impl Clone {
 
     fn git<const N: usize>(&self, args: [&str; N]) -> Command {
         let mut git = Command::new("git");
-        git.args(args)
-            .current_dir(&self.work_tree)
-            .stdin(Stdio::null());
+        git.args(args).current_dir(&self.work_tree).stdin(Stdio::null());
         git
     }
 }
@@ -140,8 +129,6 @@ fn ref_name(name: &str) -> Option<&str> {
 }
 
 fn object_name(text: &str) -> Option<String> {
-    let is_hex = text
-        .bytes()
-        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let is_hex = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     (is_hex && matches!(text.len(), 40 | 64)).then(|| text.to_owned())
 }

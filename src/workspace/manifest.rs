@@ -35,7 +35,9 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Relative to the root.
-    Path { dir: String },
+    Path {
+        dir: String,
+    },
     Git {
         url: String,
         rev: String,
@@ -55,26 +57,17 @@ impl Manifest {
             Err(e) => return Err(e.into()),
         };
         let manifest = Self::parse(&text);
-        manifest
-            .with_context(|| format!("cannot understand `{}`", path.display()))
-            .map(Some)
+        manifest.with_context(|| format!("cannot understand `{}`", path.display())).map(Some)
     }
 
     fn parse(text: &[u8]) -> Result<Self> {
         let raw: RawManifest = serde_json::from_slice(text)?;
-        let schema = Schema::parse(
-            raw.version
-                .or(raw.schema_version)
-                .context("it has no version")?,
-        )?;
+        let schema =
+            Schema::parse(raw.version.or(raw.schema_version).context("it has no version")?)?;
         Ok(Self {
             name: raw.name.map(|name| plain_name(&name)),
             packages_dir: raw.packages_dir,
-            packages: raw
-                .packages
-                .into_iter()
-                .map(|p| entry(p, schema))
-                .collect::<Result<_>>()?,
+            packages: raw.packages.into_iter().map(|p| entry(p, schema)).collect::<Result<_>>()?,
         })
     }
 }
@@ -123,10 +116,7 @@ impl Schema {
                 Some(Ok(1)) => return Ok(Self::Flat),
                 Some(Ok(2..)) => bail!("version `{text}` is newer than any we know (`1.x`)"),
                 Some(Ok(0)) => {
-                    let minor = text
-                        .split(['.', '-'])
-                        .nth(1)
-                        .and_then(|minor| minor.parse().ok());
+                    let minor = text.split(['.', '-']).nth(1).and_then(|minor| minor.parse().ok());
                     return Self::parse(minor.map_or(Value::Null, |m: u64| m.into()));
                 }
                 _ => {}
@@ -140,10 +130,7 @@ impl Schema {
 fn entry(value: Value, schema: Schema) -> Result<Entry> {
     let (kind, value) = match (schema, value) {
         (Schema::Nested, Value::Object(object)) => {
-            let (kind, value) = object
-                .into_iter()
-                .next()
-                .context("an empty package entry")?;
+            let (kind, value) = object.into_iter().next().context("an empty package entry")?;
             (Some(kind), value)
         }
         (_, value) => (None, value),
@@ -152,9 +139,7 @@ fn entry(value: Value, schema: Schema) -> Result<Entry> {
     let name = plain_name(&raw.name);
     let missing = |field: &str| format!("package `{name}` has no `{field}`");
     let source = match kind.or(raw.r#type).as_deref() {
-        Some("path") => Source::Path {
-            dir: raw.dir.with_context(|| missing("dir"))?,
-        },
+        Some("path") => Source::Path { dir: raw.dir.with_context(|| missing("dir"))? },
         Some("git") => Source::Git {
             url: raw.url.with_context(|| missing("url"))?,
             rev: raw.rev.with_context(|| missing("rev"))?,
@@ -167,11 +152,7 @@ fn entry(value: Value, schema: Schema) -> Result<Entry> {
     if name.is_empty() || name.contains('/') || matches!(name.as_str(), "." | "..") {
         bail!("`{name}` is no package name");
     }
-    Ok(Entry {
-        name,
-        inherited: raw.inherited,
-        source,
-    })
+    Ok(Entry { name, inherited: raw.inherited, source })
 }
 
 /// `«std-1.0»` is written so in a manifest and names the directory `std-1.0`.
@@ -206,16 +187,7 @@ mod tests {
 
     #[test]
     fn versions_lake_refuses() {
-        for version in [
-            "4",
-            "0",
-            "-1",
-            "null",
-            r#""2.0.0""#,
-            r#""x""#,
-            r#""0.4""#,
-            "1.5",
-        ] {
+        for version in ["4", "0", "-1", "null", r#""2.0.0""#, r#""x""#, r#""0.4""#, "1.5"] {
             assert!(
                 parse(&format!(r#"{{"version":{version},"packages":[]}}"#)).is_err(),
                 "{version}"

@@ -83,27 +83,15 @@ impl Workspace {
         };
         let manifest = Manifest::read(&root.join("lake-manifest.json"))?;
         let packages_dir = root.join(packages_dir(manifest.as_ref(), &config, location.updates)?);
-        let mut entries = manifest
-            .as_ref()
-            .map(|m| m.packages.clone())
-            .unwrap_or_default();
+        let mut entries = manifest.as_ref().map(|m| m.packages.clone()).unwrap_or_default();
         if !location.updates {
             apply_overrides(&mut entries, &root.join(".lake/package-overrides.json"))?;
             for file in &location.overrides {
                 apply_overrides(&mut entries, &cwd.join(file))?;
             }
         }
-        let packages = entries
-            .iter()
-            .map(|e| Package::new(e, &root, &packages_dir))
-            .collect();
-        Ok(Some(Self {
-            root,
-            config,
-            manifest,
-            packages_dir,
-            packages,
-        }))
+        let packages = entries.iter().map(|e| Package::new(e, &root, &packages_dir)).collect();
+        Ok(Some(Self { root, config, manifest, packages_dir, packages }))
     }
 
     /// Mathlib's directory, when mathlib is a dependency or the root itself.
@@ -148,26 +136,12 @@ impl Package {
     fn new(entry: &Entry, root: &Path, packages_dir: &Path) -> Self {
         let name = entry.name.clone();
         match &entry.source {
-            Source::Path { dir } => Self {
-                name,
-                dir: root.join(dir),
-                lock: None,
-            },
+            Source::Path { dir } => Self { name, dir: root.join(dir), lock: None },
             Source::Git { url, rev, sub_dir } => {
                 let clone = packages_dir.join(&name);
-                let dir = sub_dir
-                    .as_ref()
-                    .map_or_else(|| clone.clone(), |sub| clone.join(sub));
-                let lock = GitLock {
-                    clone,
-                    url: url.clone(),
-                    rev: rev.clone(),
-                };
-                Self {
-                    name,
-                    dir,
-                    lock: Some(lock),
-                }
+                let dir = sub_dir.as_ref().map_or_else(|| clone.clone(), |sub| clone.join(sub));
+                let lock = GitLock { clone, url: url.clone(), rev: rev.clone() };
+                Self { name, dir, lock: Some(lock) }
             }
         }
     }
@@ -207,9 +181,7 @@ impl Config {
 
 /// The manifest's `packagesDir`, else the configuration's, else Lake's default.
 fn packages_dir(manifest: Option<&Manifest>, config: &Config, updates: bool) -> Result<PathBuf> {
-    let locked = manifest
-        .filter(|_| !updates)
-        .and_then(|m| m.packages_dir.clone());
+    let locked = manifest.filter(|_| !updates).and_then(|m| m.packages_dir.clone());
     let configured = || match config {
         Config::Toml(path) => Ok::<_, anyhow::Error>(Lakefile::read(path)?.packages_dir),
         // A program; what it was when the manifest was written is the best guess.
@@ -224,9 +196,7 @@ fn packages_dir(manifest: Option<&Manifest>, config: &Config, updates: bool) -> 
 
 /// Replaces entries by those of an override file, if there is one.
 fn apply_overrides(entries: &mut Vec<Entry>, file: &Path) -> Result<()> {
-    let overrides = Manifest::read(file)
-        .context("package overrides")?
-        .unwrap_or_default();
+    let overrides = Manifest::read(file).context("package overrides")?.unwrap_or_default();
     for entry in overrides.packages {
         match entries.iter_mut().find(|old| old.name == entry.name) {
             Some(old) => *old = entry,

@@ -21,18 +21,11 @@ pub fn read(dir: &Path) -> std::io::Result<Option<String>> {
 /// workspace.
 pub fn bin(lake: Option<&Path>, named: Option<&str>, env: &Environment) -> Option<PathBuf> {
     let beside = lake.and_then(|lake| fs::canonicalize(lake).ok());
-    let beside = beside
-        .as_deref()
-        .and_then(Path::parent)
-        .filter(|bin| is_toolchain_bin(bin));
+    let beside = beside.as_deref().and_then(Path::parent).filter(|bin| is_toolchain_bin(bin));
     if let Some(bin) = beside {
         return Some(bin.to_owned());
     }
-    let bin = env
-        .elan_home()?
-        .join("toolchains")
-        .join(elan_dir(named?))
-        .join("bin");
+    let bin = env.elan_home()?.join("toolchains").join(elan_dir(named?)).join("bin");
     is_toolchain_bin(&bin).then_some(bin)
 }
 
@@ -42,17 +35,9 @@ pub fn bin(lake: Option<&Path>, named: Option<&str>, env: &Environment) -> Optio
 /// When there is no lean to ask.
 pub fn githash(bin: Option<&Path>) -> Result<String> {
     let lean = bin.map_or_else(|| PathBuf::from("lean"), |bin| bin.join("lean"));
-    let output = Command::new(&lean)
-        .arg("--githash")
-        .stdin(Stdio::null())
-        .output();
+    let output = Command::new(&lean).arg("--githash").stdin(Stdio::null()).output();
     let output = output.with_context(|| format!("cannot run `{}`", lean.display()))?;
-    ensure!(
-        output.status.success(),
-        "`{} --githash` failed: {}",
-        lean.display(),
-        output.status
-    );
+    ensure!(output.status.success(), "`{} --githash` failed: {}", lean.display(), output.status);
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
@@ -79,10 +64,7 @@ mod tests {
 
     #[test]
     fn elan_names() {
-        assert_eq!(
-            elan_dir("leanprover/lean4:v4.27.0"),
-            "leanprover--lean4---v4.27.0"
-        );
+        assert_eq!(elan_dir("leanprover/lean4:v4.27.0"), "leanprover--lean4---v4.27.0");
         assert_eq!(elan_dir("my-build"), "my-build");
     }
 }

@@ -13,14 +13,8 @@ pub fn same_repository(a: &str, b: &str) -> bool {
 /// What a URL points at, in one form.
 #[derive(Debug, PartialEq, Eq)]
 enum Repository<'a> {
-    Remote {
-        host: String,
-        port: Option<&'a str>,
-        path: &'a str,
-    },
-    Local {
-        path: &'a str,
-    },
+    Remote { host: String, port: Option<&'a str>, path: &'a str },
+    Local { path: &'a str },
 }
 
 impl<'a> Repository<'a> {
@@ -29,9 +23,7 @@ impl<'a> Repository<'a> {
         if let Some((scheme, rest)) = url.split_once("://") {
             let scheme = scheme.to_ascii_lowercase();
             if scheme == "file" {
-                return Self::Local {
-                    path: plain(rest.strip_prefix("localhost").unwrap_or(rest)),
-                };
+                return Self::Local { path: plain(rest.strip_prefix("localhost").unwrap_or(rest)) };
             }
             let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
             let (host, port) = host_and_port(without_user(authority));
@@ -53,11 +45,7 @@ impl<'a> Repository<'a> {
         match url.split_once(':') {
             Some((authority, path)) if !authority.contains('/') && !authority.is_empty() => {
                 let host = without_user(authority).to_ascii_lowercase();
-                Self::Remote {
-                    host,
-                    port: None,
-                    path: plain_remote(path),
-                }
+                Self::Remote { host, port: None, path: plain_remote(path) }
             }
             _ => Self::Local { path: plain(url) },
         }
@@ -65,9 +53,7 @@ impl<'a> Repository<'a> {
 }
 
 fn without_user(authority: &str) -> &str {
-    authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host)
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
 /// Splits `host:port`, leaving an IPv6 address in brackets whole.

@@ -55,12 +55,7 @@ pub fn urls(workspace: &Workspace) -> Result<Wanted> {
         }
     }
     for package in &workspace.packages {
-        add(
-            &mut wanted,
-            &package.name,
-            package.lock.as_ref().map(|lock| lock.url.as_str()),
-            false,
-        );
+        add(&mut wanted, &package.name, package.lock.as_ref().map(|lock| lock.url.as_str()), false);
     }
     Ok(wanted)
 }
@@ -68,10 +63,7 @@ pub fn urls(workspace: &Workspace) -> Result<Wanted> {
 /// The first URL of a name wins.
 fn add(wanted: &mut Wanted, name: &str, url: Option<&str>, by_root: bool) {
     if let Some(url) = url {
-        let url = WantedUrl {
-            url: url.to_owned(),
-            by_root,
-        };
+        let url = WantedUrl { url: url.to_owned(), by_root };
         wanted.entry(name.to_owned()).or_insert(url);
     }
 }

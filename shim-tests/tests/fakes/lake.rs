@@ -49,18 +49,9 @@ fn options_are_read_as_lake_reads_them() {
         ("+nightly build", "Elan feature"),
         ("build", "no configuration file"),
     ] {
-        sandbox
-            .real_lake(words)
-            .cwd("home")
-            .run()
-            .expect_code(1)
-            .stderr_contains(error);
+        sandbox.real_lake(words).cwd("home").run().expect_code(1).stderr_contains(error);
     }
-    sandbox
-        .real_lake("setup-file A.lean")
-        .cwd("home")
-        .run()
-        .expect_code(2);
+    sandbox.real_lake("setup-file A.lean").cwd("home").run().expect_code(2);
     sandbox
         .real_lake("--version")
         .cwd("home")
@@ -68,41 +59,19 @@ fn options_are_read_as_lake_reads_them() {
         .expect_code(0)
         .stdout_contains("(Lean version ");
     // Lake does not look further up.
-    sandbox
-        .mkdir("app/Sub")
-        .real_lake("resolve-deps")
-        .cwd("app/Sub")
-        .run()
-        .expect_code(1);
+    sandbox.mkdir("app/Sub").real_lake("resolve-deps").cwd("app/Sub").run().expect_code(1);
 }
 
 #[test]
 fn env_passes_the_code_on_and_puts_the_toolchain_first() {
     let sandbox = Sandbox::mini_mathlib();
-    sandbox
-        .real_lake("env sh -c")
-        .arg("exit 7")
-        .run()
-        .expect_code(7);
-    let run = sandbox
-        .real_lake("env sh -c")
-        .arg("printf '%s\\n' \"$LAKE\" \"$PATH\"")
-        .run();
+    sandbox.real_lake("env sh -c").arg("exit 7").run().expect_code(7);
+    let run = sandbox.real_lake("env sh -c").arg("printf '%s\\n' \"$LAKE\" \"$PATH\"").run();
     let lines: Vec<_> = run.stdout.lines().collect();
     assert_eq!(Path::new(lines[0]), sandbox.toolchain_bin().join("lake"));
-    let place = |folder: &Path| {
-        lines[1]
-            .split(':')
-            .position(|entry| Path::new(entry) == folder)
-    };
-    let (toolchain, shim) = (
-        place(&sandbox.toolchain_bin()),
-        place(&sandbox.path("shim/bin")),
-    );
-    assert!(
-        toolchain.is_some() && toolchain < shim,
-        "a nested lake bypasses the shim: {run}"
-    );
+    let place = |folder: &Path| lines[1].split(':').position(|entry| Path::new(entry) == folder);
+    let (toolchain, shim) = (place(&sandbox.toolchain_bin()), place(&sandbox.path("shim/bin")));
+    assert!(toolchain.is_some() && toolchain < shim, "a nested lake bypasses the shim: {run}");
 }
 
 #[test]
@@ -112,23 +81,13 @@ fn log_keeps_arguments_and_the_state_of_the_packages_fake_lake_only() {
     let sandbox = Sandbox::mini_mathlib();
     let odd = std::ffi::OsStr::from_bytes(b"Odd\xff");
     sandbox.symlink("mathlib", "app/.lake/packages/alias");
-    sandbox
-        .real_lake("build")
-        .arg(odd)
-        .env("LAKE_SHIM_LOG", "debug")
-        .run()
-        .expect_code(0);
+    sandbox.real_lake("build").arg(odd).env("LAKE_SHIM_LOG", "debug").run().expect_code(0);
     let calls = sandbox.lake_calls();
-    let [call] = calls.as_slice() else {
-        panic!("{calls:?}")
-    };
+    let [call] = calls.as_slice() else { panic!("{calls:?}") };
     assert_eq!(call.args, ["build".as_ref(), odd]);
     assert_eq!(call.cwd, sandbox.workspace());
     assert_eq!(call.var("LAKE_SHIM_LOG").as_deref(), Some("debug"));
-    assert_eq!(
-        call.packages["alias"].as_deref(),
-        Some(Path::new("mathlib"))
-    );
+    assert_eq!(call.packages["alias"].as_deref(), Some(Path::new("mathlib")));
     assert_eq!(call.packages["mathlib"], None);
     assert_eq!(call.packages_link, None);
 }
@@ -139,14 +98,8 @@ fn ends_as_asked_fake_lake_only() {
     let sandbox = Sandbox::mini_mathlib();
     let build = || sandbox.real_lake("build");
     build().env("FAKE_LAKE_EXIT", "42").run().expect_code(42);
-    build()
-        .env("FAKE_LAKE_SIGNAL", "SEGV")
-        .run()
-        .expect_signal(Signal::SIGSEGV);
-    let run = build()
-        .env("FAKE_LAKE_READ_STDIN", "1")
-        .stdin("12345")
-        .run();
+    build().env("FAKE_LAKE_SIGNAL", "SEGV").run().expect_signal(Signal::SIGSEGV);
+    let run = build().env("FAKE_LAKE_READ_STDIN", "1").stdin("12345").run();
     run.expect_code(0).stdout_contains("5\n");
     sandbox
         .real_lake("serve")

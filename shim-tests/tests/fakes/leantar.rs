@@ -24,11 +24,7 @@ fn leantar_restores_every_module() {
     packages.assert_unchanged();
     leantar(&sandbox, &["-f"], &all(&sandbox)).expect_code(0);
     packages.assert_same_content();
-    assert!(
-        !packages
-            .changes_to(&Tree::of(sandbox.packages()))
-            .is_empty()
-    );
+    assert!(!packages.changes_to(&Tree::of(sandbox.packages())).is_empty());
 }
 
 #[test]
@@ -37,8 +33,7 @@ fn leantar_tells_what_it_does() {
     let one = [list_entry(&sandbox, "Mathlib.Init")];
     let ltar = sandbox.ltar("Mathlib.Init");
     let run = leantar(&sandbox, &["-v"], &one);
-    run.expect_code(0)
-        .stdout_contains(&format!("unpacking {}\n", ltar.display()));
+    run.expect_code(0).stdout_contains(&format!("unpacking {}\n", ltar.display()));
     run.stdout_contains("Mathlib/Init.trace, compression = 0\n");
     leantar(&sandbox, &["-v"], &one)
         .expect_code(0)
@@ -49,11 +44,7 @@ fn leantar_tells_what_it_does() {
         .run()
         .expect_code(0)
         .stdout_contains("git=mathlib4@");
-    sandbox
-        .command("leantar", "--version")
-        .run()
-        .expect_code(0)
-        .expect_stdout("leantar 0.1.19\n");
+    sandbox.command("leantar", "--version").run().expect_code(0).expect_stdout("leantar 0.1.19\n");
 }
 
 #[test]
@@ -61,16 +52,9 @@ fn leantar_deletes_a_truncated_archive_and_exits_0() {
     let sandbox = Sandbox::mini_mathlib();
     let ltar = sandbox.ltar("Mathlib.Init");
     sandbox.truncate(&ltar);
-    unpack_all(&sandbox)
-        .expect_code(0)
-        .stderr_contains("removing corrupted file");
+    unpack_all(&sandbox).expect_code(0).stderr_contains("removing corrupted file");
     assert!(!ltar.exists());
-    assert!(
-        !sandbox
-            .package("mathlib")
-            .join(".lake/build/lib/lean/Mathlib/Init.trace")
-            .exists()
-    );
+    assert!(!sandbox.package("mathlib").join(".lake/build/lib/lean/Mathlib/Init.trace").exists());
 }
 
 #[test]
@@ -80,19 +64,13 @@ fn leantar_can_keep_a_truncated_archive_fake_leantar_only() {
     let ltar = sandbox.ltar("Mathlib.Init");
     sandbox.truncate(&ltar);
     let unpack = |options| {
-        sandbox
-            .command("leantar", options)
-            .arg(&ltar)
-            .env("FAKE_LEANTAR_KEEP", "1")
-            .run()
+        sandbox.command("leantar", options).arg(&ltar).env("FAKE_LEANTAR_KEEP", "1").run()
     };
     unpack("-x")
         .expect_code(1)
         .stderr_contains("file is corrupted, try deleting or redownloading it");
     assert!(ltar.exists());
-    unpack("-r -x")
-        .expect_code(0)
-        .stderr_contains("removing corrupted file");
+    unpack("-r -x").expect_code(0).stderr_contains("removing corrupted file");
     assert!(!ltar.exists());
 }
 
@@ -104,17 +82,13 @@ fn leantar_deletes_a_good_archive_when_the_trace_on_disk_is_cut_short() {
         sandbox.write(trace, half);
         let ltar = sandbox.ltar("Mathlib.Init");
         let good = std::fs::read(&ltar).unwrap_or_default();
-        unpack_all(&sandbox)
-            .expect_code(0)
-            .stderr_contains("removing corrupted file");
+        unpack_all(&sandbox).expect_code(0).stderr_contains("removing corrupted file");
         assert!(!ltar.exists(), "trace is `{half}`");
         sandbox.write(ltar, good);
     }
     // Whole, but no trace: an error, and not unpacked. `-f` does not look at it.
     sandbox.write(trace, "garbage");
-    unpack_all(&sandbox)
-        .expect_code(1)
-        .stderr_contains("expected value at line 1 column 1");
+    unpack_all(&sandbox).expect_code(1).stderr_contains("expected value at line 1 column 1");
     leantar(&sandbox, &["-f"], &all(&sandbox)).expect_code(0);
     sandbox.expect_all_restored();
 }
@@ -129,14 +103,9 @@ fn leantar_does_the_rest_when_a_file_is_missing_or_no_archive() {
         .stderr_contains("42d0a36b4d7626bc.ltar not found")
         .stderr_contains("bad .ltar file");
     assert!(sandbox.ltar("Batteries").exists());
-    let rest: Vec<_> = modules()
-        .iter()
-        .map(|module| module.name.as_str())
-        .collect();
-    let rest: Vec<_> = rest
-        .into_iter()
-        .filter(|name| !["Mathlib", "Batteries"].contains(name))
-        .collect();
+    let rest: Vec<_> = modules().iter().map(|module| module.name.as_str()).collect();
+    let rest: Vec<_> =
+        rest.into_iter().filter(|name| !["Mathlib", "Batteries"].contains(name)).collect();
     sandbox.expect_restored(&rest);
 }
 
@@ -148,27 +117,12 @@ fn leantar_aborts_on_a_flipped_bit_fake_leantar_only() {
     let run = unpack_all(&sandbox);
     run.expect_signal(Signal::SIGABRT)
         .stderr_contains("memory allocation of 280375465082980 bytes failed");
-    let folder = Tree::of(
-        sandbox
-            .package("mathlib")
-            .join(".lake/build/lib/lean/Mathlib"),
-    );
+    let folder = Tree::of(sandbox.package("mathlib").join(".lake/build/lib/lean/Mathlib"));
     let names: Vec<_> = folder.files().into_keys().collect();
-    assert!(
-        names.contains(&"Init.olean".into()),
-        "half-written: {names:?}"
-    );
-    assert!(
-        names
-            .iter()
-            .any(|name| name.to_string_lossy().starts_with(".tmp")),
-        "{names:?}"
-    );
+    assert!(names.contains(&"Init.olean".into()), "half-written: {names:?}");
+    assert!(names.iter().any(|name| name.to_string_lossy().starts_with(".tmp")), "{names:?}");
     assert!(!folder.files().contains_key(Path::new("Init.trace")));
-    assert!(
-        !folder.files().contains_key(Path::new("Order/Basic.trace")),
-        "none of the rest"
-    );
+    assert!(!folder.files().contains_key(Path::new("Order/Basic.trace")), "none of the rest");
 }
 
 #[test]
@@ -183,20 +137,12 @@ fn leantar_dies_in_the_middle_of_a_module_fake_leantar_only() {
         .stdin(list)
         .run();
     run.expect_signal(Signal::SIGKILL);
-    let folder = Tree::of(
-        sandbox
-            .package("mathlib")
-            .join(".lake/build/lib/lean/Mathlib"),
-    )
-    .files();
+    let folder = Tree::of(sandbox.package("mathlib").join(".lake/build/lib/lean/Mathlib")).files();
     assert!(
         folder.contains_key(Path::new("Init.trace"))
             && !folder.contains_key(Path::new("Init.olean"))
     );
-    assert_eq!(
-        sandbox.leantar_calls()[0].files(),
-        [sandbox.ltar("Mathlib.Init")]
-    );
+    assert_eq!(sandbox.leantar_calls()[0].files(), [sandbox.ltar("Mathlib.Init")]);
 }
 
 #[test]
@@ -214,21 +160,11 @@ fn leantar_packs_what_it_unpacks() {
         .args(["-c", "a comment"])
         .run();
     run.expect_code(0);
-    sandbox
-        .command("leantar", "-x -C")
-        .arg(sandbox.path("out"))
-        .arg(&packed)
-        .run()
-        .expect_code(0);
+    sandbox.command("leantar", "-x -C").arg(sandbox.path("out")).arg(&packed).run().expect_code(0);
     for extension in ["olean", "ilean"] {
         let file = Path::new(stem).with_extension(extension);
         let (out, original) = (sandbox.path("out").join(&file), mathlib.join(&file));
         assert_eq!(std::fs::read(out).ok(), std::fs::read(original).ok());
     }
-    sandbox
-        .command("leantar", "-k")
-        .arg(&packed)
-        .run()
-        .expect_code(0)
-        .expect_stdout("a comment\n");
+    sandbox.command("leantar", "-k").arg(&packed).run().expect_code(0).expect_stdout("a comment\n");
 }

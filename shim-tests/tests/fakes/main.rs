@@ -34,9 +34,7 @@ fn a_run_can_be_without_network_and_another_user() {
         .without_network()
         .as_user(NOBODY)
         .run();
-    run.expect_code(0)
-        .stdout_contains("65534\n")
-        .stdout_lacks("eth0");
+    run.expect_code(0).stdout_contains("65534\n").stdout_lacks("eth0");
 }
 
 fn unpack_all(sandbox: &Sandbox) -> Run {
@@ -44,10 +42,7 @@ fn unpack_all(sandbox: &Sandbox) -> Run {
 }
 
 fn all(sandbox: &Sandbox) -> Vec<Value> {
-    modules()
-        .iter()
-        .map(|module| list_entry(sandbox, &module.name))
-        .collect()
+    modules().iter().map(|module| list_entry(sandbox, &module.name)).collect()
 }
 
 fn leantar(sandbox: &Sandbox, options: &[&str], list: &[Value]) -> Run {

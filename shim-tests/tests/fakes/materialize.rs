@@ -18,10 +18,8 @@ fn with_locked_mathlib(url: &str, rev: &str) -> Sandbox {
 
 fn relock(sandbox: &Sandbox, url: &str, rev: &str) {
     let (old_url, old_rev) = sandbox.locked("mathlib");
-    let manifest = sandbox
-        .read("app/lake-manifest.json")
-        .replace(&old_url, url)
-        .replace(&old_rev, rev);
+    let manifest =
+        sandbox.read("app/lake-manifest.json").replace(&old_url, url).replace(&old_rev, rev);
     sandbox.write("app/lake-manifest.json", manifest);
 }
 
@@ -43,20 +41,14 @@ fn lake_deletes_a_clone_whose_url_is_spelled_otherwise() {
         .expect_code(1)
         .stderr_contains("mathlib: URL has changed; deleting")
         .stderr_contains("and cloning again");
-    assert!(
-        !sandbox.package("mathlib").join("Mathlib.lean").exists(),
-        "the clone is gone"
-    );
+    assert!(!sandbox.package("mathlib").join("Mathlib.lean").exists(), "the clone is gone");
     assert!(sandbox.package("batteries").join("Batteries.lean").exists());
 }
 
 #[test]
 fn lake_keeps_a_clone_whose_url_is_mapped_to_its_origin() {
     let sandbox = with_locked_mathlib(MATHLIB_GIT, OTHER_REV);
-    let origin = sandbox.git(
-        &sandbox.package("mathlib"),
-        &["remote", "get-url", "origin"],
-    );
+    let origin = sandbox.git(&sandbox.package("mathlib"), &["remote", "get-url", "origin"]);
     sandbox
         .real_lake("resolve-deps")
         .env("LAKE_PKG_URL_MAP", json!({ "mathlib": origin }).to_string())
@@ -68,18 +60,12 @@ fn lake_keeps_a_clone_whose_url_is_mapped_to_its_origin() {
 
 #[test]
 fn lake_deletes_through_instead_of() {
-    let sandbox = with_locked_mathlib(
-        "https://github.com/leanprover-community/mathlib4",
-        OTHER_REV,
-    );
+    let sandbox =
+        with_locked_mathlib("https://github.com/leanprover-community/mathlib4", OTHER_REV);
     let config = sandbox.read("home/.gitconfig");
     let rewrite = "[url \"ssh://git@github.com/\"]\n\tinsteadOf = https://github.com/\n";
     sandbox.write("home/.gitconfig", config + rewrite);
-    sandbox
-        .real_lake("resolve-deps")
-        .run()
-        .expect_code(1)
-        .stderr_contains("URL has changed");
+    sandbox.real_lake("resolve-deps").run().expect_code(1).stderr_contains("URL has changed");
 }
 
 #[test]
@@ -115,8 +101,7 @@ fn another_user_may_not_delete_but_lake_tries() {
     need_tool!("setpriv");
     let sandbox = Sandbox::mini_mathlib();
     let run = sandbox.real_lake("resolve-deps").as_user(NOBODY).run();
-    run.expect_code(1)
-        .stderr_contains("URL has changed; deleting");
+    run.expect_code(1).stderr_contains("URL has changed; deleting");
     assert!(sandbox.package("mathlib").join("Mathlib.lean").exists());
 }
 
@@ -143,11 +128,7 @@ fn lake_follows_a_linked_packages_directory() {
     let sandbox = Sandbox::mini_mathlib();
     sandbox.rename("app/.lake/packages", "shared");
     sandbox.symlink(sandbox.path("shared"), "app/.lake/packages");
-    sandbox
-        .real_lake("resolve-deps")
-        .run()
-        .expect_code(0)
-        .stderr_lacks("cloning");
+    sandbox.real_lake("resolve-deps").run().expect_code(0).stderr_lacks("cloning");
 }
 
 #[test]
@@ -160,14 +141,8 @@ fn lake_clones_what_is_missing() {
         .stderr_contains("mathlib: cloning https://github.com");
     for name in ["mathlib", "batteries"] {
         let (url, rev) = sandbox.locked(name);
-        assert_eq!(
-            sandbox.git(&sandbox.package(name), &["rev-parse", "HEAD"]),
-            rev
-        );
-        assert_eq!(
-            sandbox.git(&sandbox.package(name), &["remote", "get-url", "origin"]),
-            url
-        );
+        assert_eq!(sandbox.git(&sandbox.package(name), &["rev-parse", "HEAD"]), rev);
+        assert_eq!(sandbox.git(&sandbox.package(name), &["remote", "get-url", "origin"]), url);
     }
 }
 
@@ -177,15 +152,8 @@ fn lake_fetches_from_the_same_url() {
     let remote = sandbox.remote(MATHLIB_GIT);
     let next = commit_on_top(&sandbox, &remote);
     relock(&sandbox, MATHLIB_GIT.trim_end_matches(".git"), &next);
-    sandbox
-        .real_lake("resolve-deps")
-        .run()
-        .expect_code(0)
-        .stderr_contains("checking out revision");
-    assert_eq!(
-        sandbox.git(&sandbox.package("mathlib"), &["rev-parse", "HEAD"]),
-        next
-    );
+    sandbox.real_lake("resolve-deps").run().expect_code(0).stderr_contains("checking out revision");
+    assert_eq!(sandbox.git(&sandbox.package("mathlib"), &["rev-parse", "HEAD"]), next);
 }
 
 fn commit_on_top(sandbox: &Sandbox, remote: &Path) -> String {
@@ -202,23 +170,14 @@ fn lake_resolves_where_there_is_no_manifest_fake_lake_only() {
     let sandbox = Sandbox::mini_mathlib().online();
     let before = (sandbox.locked("mathlib"), sandbox.locked("batteries"));
     sandbox.remove("app/lake-manifest.json");
-    sandbox
-        .real_lake("resolve-deps")
-        .run()
-        .expect_code(0)
-        .stderr_lacks("deleting");
-    assert_eq!(
-        (sandbox.locked("mathlib"), sandbox.locked("batteries")),
-        before
-    );
+    sandbox.real_lake("resolve-deps").run().expect_code(0).stderr_lacks("deleting");
+    assert_eq!((sandbox.locked("mathlib"), sandbox.locked("batteries")), before);
 }
 
 #[test]
 fn lake_resolves_as_the_fixtures_say() {
-    for case in std::fs::read_dir(mini_mathlib::fixtures().join("resolve"))
-        .into_iter()
-        .flatten()
-        .flatten()
+    for case in
+        std::fs::read_dir(mini_mathlib::fixtures().join("resolve")).into_iter().flatten().flatten()
     {
         let name = case.file_name().to_string_lossy().into_owned();
         let sandbox = Sandbox::resolve_case(&name);
@@ -227,24 +186,14 @@ fn lake_resolves_as_the_fixtures_say() {
             serde_json::from_str(&sandbox.read(path)).unwrap_or_default()
         };
         let written = manifest(&sandbox.path("app/lake-manifest.json"));
-        assert_eq!(
-            written,
-            manifest(&case.path().join("lake-manifest.json")),
-            "{name}"
-        );
+        assert_eq!(written, manifest(&case.path().join("lake-manifest.json")), "{name}");
     }
 }
 
 #[test]
 fn update_compares_urls_though_head_is_right() {
     let sandbox = Sandbox::mini_mathlib();
-    let config = sandbox
-        .read("app/lakefile.toml")
-        .replace("/mathlib4\"", "/mathlib4.git\"");
+    let config = sandbox.read("app/lakefile.toml").replace("/mathlib4\"", "/mathlib4.git\"");
     sandbox.write("app/lakefile.toml", config);
-    sandbox
-        .real_lake("update")
-        .run()
-        .expect_code(1)
-        .stderr_contains("URL has changed; deleting");
+    sandbox.real_lake("update").run().expect_code(1).stderr_contains("URL has changed; deleting");
 }

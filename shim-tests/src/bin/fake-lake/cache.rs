@@ -31,15 +31,9 @@ struct Cache<'a> {
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &[OsString]) -> Result<u8> {
-    let args: Vec<_> = args
-        .iter()
-        .map(|arg| arg.to_string_lossy().into_owned())
-        .collect();
-    let words: Vec<&str> = args
-        .iter()
-        .map(String::as_str)
-        .filter(|arg| !arg.starts_with("--"))
-        .collect();
+    let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let words: Vec<&str> =
+        args.iter().map(String::as_str).filter(|arg| !arg.starts_with("--")).collect();
     let cache = Cache {
         workspace,
         dir: cache_dir()?,
@@ -85,10 +79,8 @@ impl Cache<'_> {
 
     /// Returns how many failed; one that the cloud does not have is only warned of.
     fn download(&self, names: &Names, force: bool) -> Result<usize> {
-        let wanted: Vec<_> = names
-            .values()
-            .filter(|name| force || !self.dir.join(name).exists())
-            .collect();
+        let wanted: Vec<_> =
+            names.values().filter(|name| force || !self.dir.join(name).exists()).collect();
         if wanted.is_empty() {
             println!("No files to download");
             return Ok(0);
@@ -101,10 +93,7 @@ impl Cache<'_> {
         let config = self.dir.join("curl.cfg");
         fs::write(
             &config,
-            wanted
-                .iter()
-                .map(|name| format!("url = {name}\n"))
-                .collect::<String>(),
+            wanted.iter().map(|name| format!("url = {name}\n")).collect::<String>(),
         )?;
         let (mut failed, mut absent) = (0, false);
         for name in wanted {
@@ -137,10 +126,8 @@ impl Cache<'_> {
             .filter(|(_, name)| self.dir.join(name).exists())
             .map(|(module, name)| (module.clone(), name.clone()))
             .collect();
-        let wanted: Vec<_> = present
-            .iter()
-            .filter(|(_, name)| force || self.needs_decompression(name))
-            .collect();
+        let wanted: Vec<_> =
+            present.iter().filter(|(_, name)| force || self.needs_decompression(name)).collect();
         if wanted.is_empty() {
             match present.len() {
                 0 => println!("No cache files to decompress"),
@@ -149,9 +136,7 @@ impl Cache<'_> {
             return Ok(0);
         }
         println!("Decompressing {} file(s)", wanted.len());
-        let list = wanted
-            .into_iter()
-            .map(|(module, name)| self.list_entry(module, name));
+        let list = wanted.into_iter().map(|(module, name)| self.list_entry(module, name));
         let list = Value::Array(list.collect()).to_string();
         let mut child = Command::new(self.leantar())
             .args(force.then_some("-f"))
@@ -164,10 +149,7 @@ impl Cache<'_> {
         }
         let status = child.wait()?;
         if !status.success() {
-            bail!(
-                "leantar failed with error code {}",
-                status.code().unwrap_or(-1)
-            );
+            bail!("leantar failed with error code {}", status.code().unwrap_or(-1));
         }
         println!("Completed successfully!");
         Ok(0)
@@ -185,9 +167,8 @@ impl Cache<'_> {
     }
 
     fn needs_decompression(&self, name: &str) -> bool {
-        let Some(header) = fs::read(self.dir.join(name))
-            .ok()
-            .and_then(|bytes| Header::parse(&bytes).ok())
+        let Some(header) =
+            fs::read(self.dir.join(name)).ok().and_then(|bytes| Header::parse(&bytes).ok())
         else {
             return true;
         };
@@ -204,9 +185,7 @@ impl Cache<'_> {
     fn names(&self, modules: &[&str]) -> Result<Names> {
         let path = env::var_os("FAKE_CLOUD_NAMES").context("FAKE_CLOUD_NAMES is not set")?;
         let table: Value = serde_json::from_slice(&fs::read(PathBuf::from(path))?)?;
-        let table = table
-            .as_object()
-            .context("FAKE_CLOUD_NAMES holds no object")?;
+        let table = table.as_object().context("FAKE_CLOUD_NAMES holds no object")?;
         let all: Names = table
             .iter()
             .map(|(module, name)| (module.clone(), name.as_str().unwrap_or_default().to_owned()))
@@ -231,41 +210,24 @@ impl Cache<'_> {
         while let Some(module) = queue.pop() {
             if wanted.insert(module.clone()) {
                 queue.extend(
-                    self.imports(&module)
-                        .into_iter()
-                        .filter(|import| all.contains_key(import)),
+                    self.imports(&module).into_iter().filter(|import| all.contains_key(import)),
                 );
             }
         }
-        Ok(all
-            .into_iter()
-            .filter(|(module, _)| wanted.contains(module))
-            .collect())
+        Ok(all.into_iter().filter(|(module, _)| wanted.contains(module)).collect())
     }
 
     /// Every word behind an `import`: enough for a fixture, since unknown names are dropped.
     fn imports(&self, module: &str) -> Vec<String> {
         let relative = format!("{}.lean", module.replace('.', "/"));
-        let folders = fs::read_dir(&self.workspace.packages_dir)
-            .into_iter()
-            .flatten()
-            .flatten();
-        let places = folders
-            .map(|entry| entry.path())
-            .chain([self.mathlib.clone()]);
+        let folders = fs::read_dir(&self.workspace.packages_dir).into_iter().flatten().flatten();
+        let places = folders.map(|entry| entry.path()).chain([self.mathlib.clone()]);
         let source = places
             .map(|folder| folder.join(&relative))
             .find_map(|path| std::fs::read_to_string(path).ok());
         let source = source.unwrap_or_default();
-        let words: Vec<_> = source
-            .split_whitespace()
-            .filter(|word| *word != "all")
-            .collect();
-        words
-            .windows(2)
-            .filter(|pair| pair[0] == "import")
-            .map(|pair| pair[1].to_owned())
-            .collect()
+        let words: Vec<_> = source.split_whitespace().filter(|word| *word != "all").collect();
+        words.windows(2).filter(|pair| pair[0] == "import").map(|pair| pair[1].to_owned()).collect()
     }
 
     fn toolchain_matches(&self) -> Result<bool> {
@@ -274,11 +236,7 @@ impl Cache<'_> {
         let matches = own.trim() == mathlibs.trim();
         if !matches {
             println!("Dependency Mathlib uses a different lean-toolchain");
-            println!(
-                "  Project uses {}\n  Mathlib uses {}",
-                own.trim(),
-                mathlibs.trim()
-            );
+            println!("  Project uses {}\n  Mathlib uses {}", own.trim(), mathlibs.trim());
         }
         Ok(matches)
     }
@@ -299,9 +257,7 @@ fn cache_dir() -> Result<PathBuf> {
     }
     let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let base = base.or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".cache")));
-    Ok(base
-        .context("neither XDG_CACHE_HOME nor HOME is set")?
-        .join("mathlib"))
+    Ok(base.context("neither XDG_CACHE_HOME nor HOME is set")?.join("mathlib"))
 }
 
 /// Counts down `FAKE_CLOUD_FAILURES` by a file in `FAKE_LAKE_STATE` that grows by a byte per failure.
@@ -312,10 +268,7 @@ fn fails_this_time() -> Result<bool> {
     let state =
         env::var_os("FAKE_LAKE_STATE").context("FAKE_CLOUD_FAILURES needs FAKE_LAKE_STATE")?;
     let path = Path::new(&state).join("cloud-failures");
-    let mut counter = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)?;
+    let mut counter = fs::OpenOptions::new().create(true).append(true).open(path)?;
     if counter.metadata()?.len() >= failures {
         return Ok(false);
     }

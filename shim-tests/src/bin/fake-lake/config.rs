@@ -64,27 +64,14 @@ impl Config {
 }
 
 fn read(path: &Path) -> Result<Config> {
-    let file = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let text = fs::read_to_string(path)?;
-    if path
-        .extension()
-        .is_some_and(|extension| extension == "lean")
-    {
-        return Ok(Config {
-            name: lean_package_name(&text),
-            file,
-            ..Config::default()
-        });
+    if path.extension().is_some_and(|extension| extension == "lean") {
+        return Ok(Config { name: lean_package_name(&text), file, ..Config::default() });
     }
     let document = Document::parse(text)?;
     let table = document.as_table();
-    let requires = table
-        .get("require")
-        .and_then(|item| item.as_array_of_tables());
+    let requires = table.get("require").and_then(|item| item.as_array_of_tables());
     Ok(Config {
         name: string(table, "name").unwrap_or_default(),
         file,
@@ -123,9 +110,7 @@ fn string(table: &Table, key: &str) -> Option<String> {
 
 /// The word behind `package`, which is all that the fake needs of one.
 fn lean_package_name(text: &str) -> String {
-    let mut words = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("package "));
+    let mut words = text.lines().filter_map(|line| line.strip_prefix("package "));
     let name = words.next().and_then(|rest| rest.split_whitespace().next());
     name.unwrap_or_default().trim_matches(['«', '»']).to_owned()
 }

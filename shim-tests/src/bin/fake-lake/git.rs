@@ -29,10 +29,7 @@ impl Repo<'_> {
 
     pub(crate) fn has_diff(&self) -> bool {
         let mut git = self.git(&["diff", "HEAD", "--exit-code"]);
-        let quiet = git
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        let quiet = git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         !quiet.status().is_ok_and(|status| status.success())
     }
 
@@ -50,16 +47,10 @@ impl Repo<'_> {
 
     /// A full commit id as it is, a branch of origin, or any other name.
     pub(crate) fn resolve_remote(&self, rev: &str) -> Result<String> {
-        if rev.len() == 40
-            && rev
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        {
+        if rev.len() == 40 && rev.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Ok(rev.to_owned());
         }
-        let found = self
-            .resolve(&format!("origin/{rev}"))
-            .or_else(|| self.resolve(rev));
+        let found = self.resolve(&format!("origin/{rev}")).or_else(|| self.resolve(rev));
         found.with_context(|| format!("{}: revision not found '{rev}'", self.0.display()))
     }
 
@@ -77,19 +68,10 @@ impl Repo<'_> {
 }
 
 fn run(git: &mut Command) -> Result<()> {
-    let output = git
-        .stdin(Stdio::null())
-        .output()
-        .context("failed to execute 'git'")?;
+    let output = git.stdin(Stdio::null()).output().context("failed to execute 'git'")?;
     if !output.status.success() {
-        eprintln!(
-            "info: stderr:\n{}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-        bail!(
-            "external command 'git' exited with code {}",
-            output.status.code().unwrap_or(-1)
-        );
+        eprintln!("info: stderr:\n{}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!("external command 'git' exited with code {}", output.status.code().unwrap_or(-1));
     }
     Ok(())
 }

@@ -60,10 +60,9 @@ fn main() -> ExitCode {
 
 fn run(args: Vec<OsString>) -> Result<u8> {
     let parsed = Options::parse(&args);
-    let root = parsed.as_ref().map_or_else(
-        |_| env::current_dir(),
-        |(options, _)| Ok(options.root.clone()),
-    )?;
+    let root = parsed
+        .as_ref()
+        .map_or_else(|_| env::current_dir(), |(options, _)| Ok(options.root.clone()))?;
     call_log::append(
         call_log::LAKE_LOG,
         &LakeCall::describe(&Workspace::packages_dir_below(&root)),

@@ -26,14 +26,8 @@ pub(crate) struct Entry {
 
 #[derive(Clone)]
 pub(crate) enum Source {
-    Path {
-        dir: PathBuf,
-    },
-    Git {
-        url: String,
-        rev: String,
-        input_rev: Option<String>,
-    },
+    Path { dir: PathBuf },
+    Git { url: String, rev: String, input_rev: Option<String> },
 }
 
 impl Manifest {
@@ -74,9 +68,7 @@ impl Entry {
             text.map(str::to_owned)
         };
         let source = match field("type")?.as_str() {
-            "path" => Source::Path {
-                dir: field("dir")?.into(),
-            },
+            "path" => Source::Path { dir: field("dir")?.into() },
             "git" => Source::Git {
                 url: field("url")?,
                 rev: field("rev")?,
@@ -107,11 +99,7 @@ impl Entry {
                 entry["type"] = json!("path");
                 entry["dir"] = json!(dir);
             }
-            Source::Git {
-                url,
-                rev,
-                input_rev,
-            } => {
+            Source::Git { url, rev, input_rev } => {
                 entry["type"] = json!("git");
                 entry["url"] = json!(url);
                 entry["rev"] = json!(rev);
@@ -139,11 +127,7 @@ pub(crate) fn url_map() -> Result<HashMap<String, String>> {
         return Ok(HashMap::new());
     };
     let map: Value = serde_json::from_str(&text).context("'LAKE_PKG_URL_MAP' has invalid JSON")?;
-    let map = map
-        .as_object()
-        .context("'LAKE_PKG_URL_MAP' has invalid JSON")?;
-    let pairs = map
-        .iter()
-        .filter_map(|(name, url)| Some((name.clone(), url.as_str()?.to_owned())));
+    let map = map.as_object().context("'LAKE_PKG_URL_MAP' has invalid JSON")?;
+    let pairs = map.iter().filter_map(|(name, url)| Some((name.clone(), url.as_str()?.to_owned())));
     Ok(pairs.collect())
 }

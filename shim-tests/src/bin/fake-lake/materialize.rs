@@ -90,9 +90,6 @@ fn remove_dir_all(dir: &Path) -> Result<()> {
 
 fn warn_of_changes(name: &str, repo: &Repo<'_>) {
     if repo.has_diff() {
-        eprintln!(
-            "warning: {name}: repository '{}' has local changes",
-            repo.0.display()
-        );
+        eprintln!("warning: {name}: repository '{}' has local changes", repo.0.display());
     }
 }

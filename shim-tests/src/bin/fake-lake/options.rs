@@ -176,6 +176,5 @@ fn is_option(arg: &OsStr) -> bool {
 }
 
 fn value(args: &mut VecDeque<OsString>, what: &str, option: &str) -> Result<OsString> {
-    args.pop_front()
-        .with_context(|| format!("missing {what} for {option}"))
+    args.pop_front().with_context(|| format!("missing {what} for {option}"))
 }

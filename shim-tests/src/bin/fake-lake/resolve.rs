@@ -21,12 +21,8 @@ pub(crate) fn update(workspace: &Workspace) -> Result<()> {
             workspace.root.display()
         );
     }
-    let mut resolution = Resolution {
-        workspace,
-        urls: url_map()?,
-        locked: Vec::new(),
-        done: Vec::new(),
-    };
+    let mut resolution =
+        Resolution { workspace, urls: url_map()?, locked: Vec::new(), done: Vec::new() };
     let mut queue = VecDeque::new();
     resolution.direct(&workspace.config, Path::new(""), false, &mut queue)?;
     while let Some((dir, config)) = queue.pop_front() {
@@ -101,11 +97,7 @@ impl Resolution<'_> {
     fn materialize(&self, entry: &mut Entry) -> Result<PathBuf> {
         let (url, rev, input_rev) = match &mut entry.source {
             Source::Path { dir } => return Ok(dir.clone()),
-            Source::Git {
-                url,
-                rev,
-                input_rev,
-            } => (url, rev, input_rev),
+            Source::Git { url, rev, input_rev } => (url, rev, input_rev),
         };
         let dir = self.workspace.packages_dir.join(&entry.name);
         if let Some(mapped) = self.urls.get(&entry.name) {
@@ -121,10 +113,7 @@ impl Resolution<'_> {
 
     fn add_locked(&mut self, dir: &Path) -> Result<()> {
         let Some(manifest) = Manifest::load(&self.workspace.root.join(dir).join(FILE))? else {
-            eprintln!(
-                "warning: ignoring missing manifest '{}'",
-                dir.join(FILE).display()
-            );
+            eprintln!("warning: ignoring missing manifest '{}'", dir.join(FILE).display());
             return Ok(());
         };
         for mut entry in manifest.entries {
@@ -151,17 +140,11 @@ fn new_entry(require: &Require, dir: &Path, inherited: bool) -> Result<Entry> {
                 false => path.clone(),
             },
         },
-        RequireSource::Git { url, rev } => Source::Git {
-            url: url.clone(),
-            rev: String::new(),
-            input_rev: rev.clone(),
-        },
+        RequireSource::Git { url, rev } => {
+            Source::Git { url: url.clone(), rev: String::new(), input_rev: rev.clone() }
+        }
         RequireSource::Reservoir => {
-            bail!(
-                "{}/{}: could not materialize package: no network",
-                require.scope,
-                require.name
-            )
+            bail!("{}/{}: could not materialize package: no network", require.scope, require.name)
         }
     };
     Ok(Entry {

@@ -36,7 +36,5 @@ pub(crate) fn number<N: std::str::FromStr>(variable: &str) -> Result<Option<N>> 
         return Ok(None);
     };
     let number = value.parse().ok();
-    number
-        .map(Some)
-        .with_context(|| format!("{variable} is a number, not `{value}`"))
+    number.map(Some).with_context(|| format!("{variable} is a number, not `{value}`"))
 }

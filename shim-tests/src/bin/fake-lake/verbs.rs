@@ -59,9 +59,7 @@ fn missing_modules(workspace: &Workspace) -> Result<Vec<String>> {
         return Ok(Vec::new());
     };
     let modules: Value = serde_json::from_str(&modules).context("FAKE_LAKE_MODULES")?;
-    let modules = modules
-        .as_object()
-        .context("FAKE_LAKE_MODULES is no object")?;
+    let modules = modules.as_object().context("FAKE_LAKE_MODULES is no object")?;
     let missing = modules.iter().filter(|(_, olean)| {
         let olean = olean.as_str().unwrap_or_default();
         !workspace.root.join(olean).exists()
@@ -132,9 +130,7 @@ fn spawn(program: &OsStr, args: &[OsString]) -> Result<u8> {
         .envs(toolchain_env())
         .status()
         .with_context(|| format!("failed to execute '{}'", program.display()))?;
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 

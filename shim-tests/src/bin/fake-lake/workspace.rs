@@ -36,17 +36,9 @@ impl Workspace {
             format!("workspace directory not found: {}", options.root.display())
         })?;
         let config = Config::load(&root, &options.config_file)?;
-        let packages_dir = root.join(
-            config
-                .packages_dir
-                .as_deref()
-                .unwrap_or(Path::new(".lake/packages")),
-        );
-        Ok(Workspace {
-            packages_dir,
-            root,
-            config,
-        })
+        let packages_dir =
+            root.join(config.packages_dir.as_deref().unwrap_or(Path::new(".lake/packages")));
+        Ok(Workspace { packages_dir, root, config })
     }
 
     /// Where the packages of a workspace lie, as well as can be told without an error: for the log.

@@ -56,11 +56,9 @@ fn run() -> Result<ExitCode> {
     match &options.mode {
         Mode::Version => println!("{VERSION}"),
         Mode::Comments { archive } => return comments(archive),
-        Mode::Pack {
-            archive,
-            trace,
-            entries,
-        } => pack::pack(&options.base, archive, trace, entries)?,
+        Mode::Pack { archive, trace, entries } => {
+            pack::pack(&options.base, archive, trace, entries)?
+        }
         Mode::Unpack { archives } => return unpack::unpack_all(&options, archives),
     }
     Ok(ExitCode::SUCCESS)

@@ -18,17 +18,9 @@ pub(crate) struct Options {
 
 pub(crate) enum Mode {
     Version,
-    Comments {
-        archive: String,
-    },
-    Unpack {
-        archives: Vec<Archive>,
-    },
-    Pack {
-        archive: PathBuf,
-        trace: String,
-        entries: Vec<PackEntry>,
-    },
+    Comments { archive: String },
+    Unpack { archives: Vec<Archive> },
+    Pack { archive: PathBuf, trace: String, entries: Vec<PackEntry> },
 }
 
 pub(crate) enum PackEntry {
@@ -39,10 +31,7 @@ pub(crate) enum PackEntry {
 impl Options {
     pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Options> {
         let args: Vec<String> = args
-            .map(|arg| {
-                arg.into_string()
-                    .map_err(|arg| anyhow!("not UTF-8: {arg:?}"))
-            })
+            .map(|arg| arg.into_string().map_err(|arg| anyhow!("not UTF-8: {arg:?}")))
             .collect::<Result<_>>()?;
         let mut args = args.into_iter().peekable();
         let (mut extract, mut comments) = (false, false);
@@ -71,13 +60,9 @@ impl Options {
             }
         }
         options.mode = if comments {
-            Mode::Comments {
-                archive: args.next().context("expected FILE.ltar")?,
-            }
+            Mode::Comments { archive: args.next().context("expected FILE.ltar")? }
         } else if extract {
-            Mode::Unpack {
-                archives: args.map(Archive::named).collect(),
-            }
+            Mode::Unpack { archives: args.map(Archive::named).collect() }
         } else {
             Mode::Pack {
                 archive: args.next().context("expected OUT.ltar")?.into(),

@@ -18,26 +18,13 @@ pub(crate) fn pack(base: &Path, archive: &Path, trace: &str, entries: &[PackEntr
             PackEntry::Comment(text) => Entry::Comment(text.clone()),
         });
     }
-    let header = Header {
-        dep_hash: dep_hash(&base.join(trace))?,
-        trace: trace.to_owned(),
-    };
-    fs::write(
-        archive,
-        Ltar {
-            header,
-            entries: packed,
-        }
-        .to_bytes(),
-    )?;
+    let header = Header { dep_hash: dep_hash(&base.join(trace))?, trace: trace.to_owned() };
+    fs::write(archive, Ltar { header, entries: packed }.to_bytes())?;
     Ok(())
 }
 
 fn file(base: &Path, path: &str) -> Result<Entry> {
-    Ok(Entry::File {
-        path: path.to_owned(),
-        bytes: fs::read(base.join(path))?,
-    })
+    Ok(Entry::File { path: path.to_owned(), bytes: fs::read(base.join(path))? })
 }
 
 fn dep_hash(trace: &Path) -> Result<u64> {

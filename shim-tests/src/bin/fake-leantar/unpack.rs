@@ -42,10 +42,7 @@ impl Archive {
         // The real one takes a list of bases as well; nobody gives it more than the first.
         let base = entry["base"].as_str().or_else(|| entry["base"][0].as_str());
         Ok(Archive {
-            file: entry["file"]
-                .as_str()
-                .context("expected string")?
-                .to_owned(),
+            file: entry["file"].as_str().context("expected string")?.to_owned(),
             base: base.map(PathBuf::from),
         })
     }
@@ -76,12 +73,7 @@ pub(crate) fn unpack_all(options: &Options, archives: &[Archive]) -> Result<Exit
             code = ExitCode::FAILURE;
             continue;
         };
-        match unpack(
-            options,
-            base.as_ref().unwrap_or(&options.base),
-            &bytes,
-            &mut death,
-        ) {
+        match unpack(options, base.as_ref().unwrap_or(&options.base), &bytes, &mut death) {
             Ok(()) => {}
             Err(Failure::Corrupted) if options.delete_corrupted || !keeps_corrupted() => {
                 eprintln!("{file}: removing corrupted file");
@@ -106,10 +98,7 @@ fn unpack(options: &Options, base: &Path, bytes: &[u8], death: &mut Death) -> Re
     let trace = base.join(&header.trace);
     if !options.force && trace_hash(&trace)? == Some(header.dep_hash) {
         if options.verbose {
-            println!(
-                "not unpacking because the trace matches\n{}",
-                trace.display()
-            );
+            println!("not unpacking because the trace matches\n{}", trace.display());
         }
         return Ok(());
     }
@@ -152,9 +141,7 @@ fn trace_hash(trace: &Path) -> Result<Option<u64>, Failure> {
         true => Failure::Corrupted,
         false => Failure::Other(error.to_string()),
     })?;
-    Ok(trace["depHash"]
-        .as_str()
-        .and_then(|digits| u64::from_str_radix(digits, 16).ok()))
+    Ok(trace["depHash"].as_str().and_then(|digits| u64::from_str_radix(digits, 16).ok()))
 }
 
 /// Created with mode 0600 and a `.tmp` name, both of which the real one has from the same crate.
@@ -190,11 +177,7 @@ impl Death {
             Ok(other) => anyhow::bail!("FAKE_LEANTAR_DIE is `kill` or `abort`, not `{other}`"),
             Err(_) => None,
         };
-        Ok(Death {
-            signal,
-            after: number("FAKE_LEANTAR_DIE_AFTER")?.unwrap_or(0),
-            published: 0,
-        })
+        Ok(Death { signal, after: number("FAKE_LEANTAR_DIE_AFTER")?.unwrap_or(0), published: 0 })
     }
 
     fn strike_if_due(&self) {
@@ -219,10 +202,7 @@ fn number(variable: &str) -> Result<Option<usize>> {
     let Ok(value) = env::var(variable) else {
         return Ok(None);
     };
-    value
-        .parse()
-        .map(Some)
-        .with_context(|| format!("{variable} is a number, not `{value}`"))
+    value.parse().map(Some).with_context(|| format!("{variable} is a number, not `{value}`"))
 }
 
 impl From<Damage> for Failure {

@@ -1,0 +1,221 @@
+//! Finding the real lake: the one named, or the first on PATH that is no shim; and what is said when there is none.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use shim_tests::{Call, Sandbox};
+
+use crate::mirror;
+
+/// A sandbox with a lake on PATH that tells its arguments, and the shim by many names before it.
+fn crowded(folders: &[&str]) -> (Sandbox, String) {
+    let sandbox = Sandbox::mini_mathlib();
+    let shim = sandbox.shim_bin().join("lake-shim");
+    sandbox.symlink(&shim, "symlink/lake");
+    sandbox.symlink("../symlink/lake", "symlink-to-symlink/lake");
+    sandbox.symlink(sandbox.shim_bin(), "folder");
+    sandbox.mkdir("hard-link");
+    std::fs::hard_link(&shim, sandbox.path("hard-link/lake"))
+        .unwrap_or_else(|error| panic!("{error}"));
+    sandbox.copy(&shim, "copy/lake").copy(&shim, "copy-2/lake").copy(&shim, "copy-3/lake");
+    sandbox.symlink("/nowhere", "dangling/lake").mkdir("directory/lake");
+    sandbox.write("not-executable/lake", "#!/bin/sh\necho wrong\n");
+    sandbox.script("real/lake", "printf 'real:'; for arg; do printf ' %s' \"$arg\"; done; echo");
+    sandbox.script("real-2/lake", "echo wrong");
+    let mut path: Vec<_> =
+        folders.iter().map(|folder| sandbox.path(folder).display().to_string()).collect();
+    path.push(sandbox.path("tools").display().to_string());
+    (sandbox, path.join(":"))
+}
+
+#[test]
+fn the_first_lake_on_path_that_is_no_shim_is_taken() {
+    for folders in [
+        &["real"] as &[&str],
+        &["shim/bin", "real"],
+        &["shim/bin", "real", "real-2"],
+        &["real", "shim/bin"],
+        &["shim/bin", "symlink", "real"],
+        &["symlink-to-symlink", "symlink", "shim/bin", "real"],
+        &["folder", "shim/bin", "real"],
+        &["shim/bin", "hard-link", "real"],
+        &["hard-link", "shim/bin", "real"],
+        &["shim/bin", "shim/bin", "shim/bin/", "shim/bin/../bin", "real"],
+        &[
+            "nowhere",
+            "dangling",
+            "directory",
+            "not-executable",
+            "shim/bin",
+            "dangling",
+            "directory",
+            "not-executable",
+            "real",
+        ],
+        // A second shim cannot be told from a lake by its inode: they hand over to each other once.
+        &["shim/bin", "copy", "real"],
+        &["copy", "shim/bin", "real"],
+        &["copy", "symlink", "copy-2", "hard-link", "copy-3", "copy", "real", "real-2"],
+    ] {
+        let (sandbox, path) = crowded(folders);
+        for caller in
+            ["shim/bin/lake", "symlink/lake", "hard-link/lake", "copy/lake", "copy-3/lake"]
+        {
+            for words in ["build App", "--version"] {
+                let call = sandbox.command(sandbox.path(caller), words).env("PATH", &path);
+                let run = call.timeout(Duration::from_secs(10)).run();
+                run.expect_code(0).expect_stdout(&format!("real: {words}\n")).expect_stderr("");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_lake_that_is_named_is_taken() {
+    let (sandbox, path) = crowded(&["shim/bin", "real-2"]);
+    sandbox.symlink(sandbox.path("real/lake"), "named");
+    for named in ["real/lake", "named"] {
+        let call = sandbox.lake("build App").env("PATH", &path);
+        let run = call.env("LAKE_SHIM_LAKE", sandbox.path(named)).run();
+        run.expect_code(0).expect_stdout("real: build App\n").expect_stderr("");
+    }
+    // Another shim hands over to it as well: it reads the same variable.
+    let call = sandbox.command(sandbox.path("copy/lake"), "--version").env("PATH", "");
+    call.env("LAKE_SHIM_LAKE", sandbox.path("real/lake")).run().expect_stdout("real: --version\n");
+}
+
+#[test]
+fn without_a_lake_it_says_where_it_looked_and_ends_with_127() {
+    for folders in [
+        &[] as &[&str],
+        &["shim/bin"],
+        &["shim/bin", "symlink", "hard-link"],
+        &["shim/bin", "nowhere", "dangling", "directory", "not-executable"],
+        &["shim/bin", "copy", "copy-2"],
+    ] {
+        let (sandbox, path) = crowded(folders);
+        for words in ["build", "--version", "exe cache"] {
+            let call = sandbox.command(sandbox.shim_bin().join("lake"), words).env("PATH", &path);
+            let run = call.timeout(Duration::from_secs(10)).run();
+            run.expect_code(127).expect_stdout("").stderr_contains("no real lake");
+            run.stderr_contains(&path)
+                .stderr_contains("LAKE_SHIM_LAKE")
+                .stderr_contains("\nhint: ");
+            run.stderr_contains("elan");
+            for shim in
+                folders.iter().filter(|folder| folder.contains("link") || folder.contains("shim"))
+            {
+                run.stderr_contains(&sandbox.path(shim).join("lake").display().to_string());
+            }
+        }
+    }
+}
+
+#[test]
+fn without_a_path_it_ends_with_127() {
+    let sandbox = Sandbox::empty();
+    let call = || sandbox.command(sandbox.shim_bin().join("lake"), "build");
+    for call in [call().env("PATH", ""), call().env_remove("PATH")] {
+        call.run().expect_code(127).stderr_contains("PATH").stderr_contains("\nhint: ");
+    }
+}
+
+#[test]
+fn a_named_lake_that_cannot_be_is_an_error_that_says_why() {
+    let (sandbox, _) = crowded(&[]);
+    sandbox.write("text", "no program").chmod("text", 0o755);
+    sandbox.write("empty", "").chmod("empty", 0o755);
+    sandbox.write("other-machine", b"\x7fELF\x01\x01\x01nothing").chmod("other-machine", 0o755);
+    sandbox.script("unreachable/lake", "").script("no-interpreter", "");
+    sandbox.write("no-interpreter", "#!/nowhere/sh\n").chmod("no-interpreter", 0o755);
+    for (named, code, said) in [
+        ("nowhere/lake", 127, "not found"),
+        ("dangling/lake", 127, "not found"),
+        ("real/lake/lake", 127, "not a directory"),
+        ("shim/bin/lake", 127, "this shim"),
+        ("shim/bin/lake-shim", 127, "this shim"),
+        ("symlink/lake", 127, "this shim"),
+        ("hard-link/lake", 127, "this shim"),
+        ("copy/lake", 127, "this shim"),
+        ("not-executable/lake", 126, "cannot execute"),
+        ("directory/lake", 126, "cannot execute"),
+        ("text", 126, "cannot execute"),
+        ("empty", 126, "cannot execute"),
+        ("other-machine", 126, "cannot execute"),
+        ("no-interpreter", 126, "cannot execute"),
+    ] {
+        let named = sandbox.path(named);
+        // There would be one on PATH; but this is the one that was asked for.
+        for words in ["build", "--version"] {
+            let call =
+                sandbox.lake(words).env("LAKE_SHIM_LAKE", &named).timeout(Duration::from_secs(10));
+            let run = call.run();
+            run.expect_code(code).expect_stdout("").stderr_contains(&named.display().to_string());
+            assert!(run.stderr.to_lowercase().contains(said), "no `{said}`: {run}");
+            run.stderr_contains("LAKE_SHIM_LAKE").stderr_contains("\nhint: ");
+        }
+    }
+}
+
+#[test]
+fn a_lake_on_path_that_cannot_run_ends_with_126() {
+    let (sandbox, path) = crowded(&["shim/bin", "text", "real"]);
+    sandbox.write("text/lake", "no program").chmod("text/lake", 0o755);
+    let run = sandbox.lake("build").env("PATH", path).run();
+    run.expect_code(126).expect_stdout("").stderr_contains("text/lake");
+}
+
+#[test]
+fn a_lake_that_calls_the_shim_again_and_again_is_stopped() {
+    for body in [
+        "exec lake \"$@\"",
+        "lake \"$@\"",
+        "exec env lake \"$@\"",
+        "exec sh -c 'lake \"$@\"; exit $?' sh \"$@\"",
+    ] {
+        let (sandbox, path) = crowded(&["shim/bin", "copy", "wrapper", "real"]);
+        sandbox.script("wrapper/lake", body);
+        let named = |call: Call<'_>| call.env("LAKE_SHIM_LAKE", sandbox.path("wrapper/lake")).run();
+        let found = |call: Call<'_>| call.run();
+        for words in ["build", "--version", "exe cache"] {
+            let call = || sandbox.lake(words).env("PATH", &path).timeout(Duration::from_secs(20));
+            for run in [named(call()), found(call())] {
+                run.expect_code(126).expect_stdout("").stderr_contains("called itself");
+                run.stderr_contains("LAKE_SHIM_LAKE").stderr_contains("\nhint: ");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lake_may_call_lake_within_reason() {
+    let sandbox = Sandbox::mini_mathlib();
+    // Scripts of `lake run` do that; ten deep is deep.
+    let body = "case $1 in 10) echo bottom ;; *) lake $(($1 + 1)) ;; esac";
+    sandbox.script("nesting/lake", body);
+    let run = sandbox.lake("1").env("LAKE_SHIM_LAKE", sandbox.path("nesting/lake")).run();
+    run.expect_code(0).expect_stdout("bottom\n").expect_stderr("");
+}
+
+#[test]
+fn a_loop_guard_that_was_tampered_with_does_not_matter() {
+    let sandbox = Sandbox::mini_mathlib();
+    let mirror = mirror(&sandbox);
+    for seen in ["x", "1", "1:", ":1", ",,,", "-1:-1", "99999999999999999999999:1", "1:2,3"] {
+        let call = sandbox.lake("build").env("LAKE_SHIM_SEEN", seen);
+        call.env("LAKE_SHIM_LAKE", &mirror)
+            .run()
+            .expect_code(0)
+            .expect_stdout("build\0")
+            .expect_stderr("");
+    }
+}
+
+#[test]
+fn the_shim_may_be_copied_alone_under_the_name_lake() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.copy(sandbox.shim_bin().join("lake-shim"), "alone/lake");
+    let path: PathBuf = sandbox.path("alone/lake");
+    let run = sandbox.command(&path, "build").env("LAKE_SHIM_LAKE", mirror(&sandbox)).run();
+    run.expect_code(0).expect_stdout("build\0");
+}

@@ -1,0 +1,45 @@
+//! Signals: whoever sends one to the process he started sends it to lake.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use shim_tests::{Sandbox, need_fake_lake};
+
+const SIGNALS: [Signal; 5] =
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGKILL];
+
+#[test]
+fn the_process_started_becomes_the_parent_of_lakes_children() {
+    for signal in SIGNALS {
+        let sandbox = Sandbox::mini_mathlib();
+        let seen = sandbox.path("tmp/parent");
+        // It outlives lake for a moment, and must not hold the pipes of the test open.
+        let child = r#"exec >/dev/null 2>&1; echo "$PPID" >"$SEEN.new"; mv "$SEEN.new" "$SEEN"; exec sleep 1"#;
+        let running = sandbox.lake("env sh -c").arg(child).env("SEEN", &seen).spawn();
+        running.wait_until(|| seen.exists());
+        assert_eq!(sandbox.read(&seen).trim(), running.pid().to_string());
+        running.signal(signal);
+        let run = running.wait();
+        run.expect_signal(signal).expect_stderr("");
+        assert!(run.took < Duration::from_secs(10), "{run}");
+    }
+}
+
+#[test]
+fn signals_reach_lake_at_work_fake_lake_only() {
+    need_fake_lake!();
+    for words in ["build", "serve", "exe cache", "frobnicate --help"] {
+        for signal in SIGNALS {
+            let sandbox = Sandbox::mini_mathlib();
+            let log = sandbox.path("logs/lake.jsonl");
+            let running = sandbox.lake(words).env("FAKE_LAKE_SLEEP", "20").spawn();
+            running.wait_until(|| std::fs::metadata(&log).is_ok_and(|log| log.len() > 0));
+            let calls = sandbox.lake_calls();
+            assert_eq!(calls[0].pid, running.pid(), "{words}");
+            running.signal(signal);
+            let run = running.wait();
+            run.expect_signal(signal);
+            assert!(run.took < Duration::from_secs(10), "{run}");
+        }
+    }
+}

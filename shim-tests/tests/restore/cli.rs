@@ -1,0 +1,242 @@
+//! `lake-shim`'s own command line: `restore`, and what it answers to a wrong call.
+
+use serde_json::{Value, json};
+use shim_tests::{Call, Run, Sandbox, Tree, need_fake_leantar};
+
+use crate::{all, all_but, expect_leantar_runs, expect_no_lake, expect_no_leftovers, offline_get};
+
+fn never<'a>(sandbox: &'a Sandbox, line: &str) -> Call<'a> {
+    sandbox.lake_shim(line).env("LAKE_SHIM_NETWORK", "never")
+}
+
+/// What `restore --json` printed.
+#[track_caller]
+fn outcome(run: &Run) -> Value {
+    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}\n{run}"))
+}
+
+#[test]
+fn a_dry_run_says_everything_and_does_nothing() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.remove(sandbox.ltar("Batteries")).write(sandbox.ltar("Mathlib.Init"), "");
+    let before = ["app", "store", "home", "tmp"].map(|place| Tree::of(sandbox.path(place)));
+    let run = never(&sandbox, "restore --dry-run").run();
+    run.expect_code(0);
+    before.iter().for_each(Tree::assert_unchanged);
+    expect_leantar_runs(&sandbox, 0);
+    expect_no_lake(&sandbox);
+    let line = |module: &str, package: &str| {
+        let (from, into) = (sandbox.ltar(module), sandbox.package(package));
+        format!("unpack {module} from {} into {}\n", from.display(), into.display())
+    };
+    run.stdout_contains(&line("Mathlib", "mathlib"))
+        .stdout_contains(&line("Batteries.Data.N", "batteries"));
+    run.stdout_contains("\ncannot restore Mathlib.Init: ").stdout_contains("it is empty\n");
+    run.stdout_contains("\nmiss Batteries (583b48dc5ddc6a0c.ltar)\n");
+    assert!(run.stdout.ends_with("\n9 to unpack, 0 up to date, 1 missing, 1 unfit\n"), "{run}");
+    assert_eq!(run.stdout.lines().count(), 12, "{run}");
+}
+
+#[test]
+fn a_dry_run_with_nothing_to_do_says_so() {
+    let sandbox = Sandbox::mini_mathlib();
+    never(&sandbox, "restore").run().expect_code(0);
+    let run = never(&sandbox, "restore --dry-run").run();
+    run.expect_code(0).expect_stdout("0 to unpack, 11 up to date, 0 missing, 0 unfit\n");
+    let run = never(&sandbox, "restore --dry-run --force Mathlib.Init").run();
+    run.stdout_contains("2 to unpack, 0 up to date");
+}
+
+#[test]
+fn restore_does_what_cache_get_does() {
+    let sandbox = Sandbox::mini_mathlib();
+    never(&sandbox, "restore Mathlib.Init")
+        .run()
+        .expect_code(0)
+        .expect_stdout("")
+        .stderr_contains("restored 2 modules");
+    sandbox.expect_restored(&["Mathlib.Init", "Batteries.Data.N"]);
+    never(&sandbox, "restore")
+        .run()
+        .expect_code(0)
+        .stderr_contains("restored 9 modules, 2 packages");
+    sandbox.expect_all_restored();
+    let before = Tree::of(sandbox.workspace());
+    never(&sandbox, "restore").run().expect_code(0).stderr_contains("nothing to do");
+    before.assert_unchanged();
+    never(&sandbox, "restore --force").run().expect_code(0).stderr_contains("restored 11 modules");
+    expect_leantar_runs(&sandbox, 3);
+}
+
+#[test]
+fn the_result_is_one_object_on_request() {
+    let sandbox = Sandbox::mini_mathlib();
+    let first = outcome(never(&sandbox, "restore --json Mathlib.Init").run().expect_code(0));
+    let expected = [
+        ("restored", json!(2)),
+        ("skipped", json!(0)),
+        ("failed", json!([])),
+        ("missing", json!([])),
+        ("packages", json!(2)),
+        ("offline", json!(true)),
+    ];
+    for (key, value) in expected {
+        assert_eq!(first[key], value, "{key} of {first}");
+    }
+    assert!(
+        first["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0 && seconds < 60.0),
+        "{first}"
+    );
+
+    sandbox.remove(sandbox.ltar("Batteries")).truncate(sandbox.ltar("Mathlib"));
+    let second = outcome(never(&sandbox, "restore --json").run().expect_code(1));
+    assert_eq!(second["restored"], 7);
+    assert_eq!(second["skipped"], 2);
+    assert_eq!(second["failed"], json!(["Mathlib"]));
+    assert_eq!(second["missing"], json!(["Batteries"]));
+    assert_eq!(second["offline"], true);
+    sandbox.expect_restored(&all_but(&["Batteries", "Mathlib"]));
+}
+
+#[test]
+fn quiet_is_quiet_and_debug_says_more() {
+    let sandbox = Sandbox::mini_mathlib();
+    never(&sandbox, "restore --log quiet").run().expect_code(0).expect_stdout("").expect_stderr("");
+    sandbox.expect_all_restored();
+    let run = offline_get(&sandbox).env("LAKE_SHIM_LOG", "debug").run();
+    run.expect_code(0)
+        .stderr_contains("reading mathlib's imports")
+        .stderr_contains("nothing to do");
+}
+
+#[test]
+fn flags_stand_for_the_variables_of_the_same_meaning() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.rename("store", "other");
+    let run = never(&sandbox, "restore").arg("--store").arg(sandbox.path("other")).run();
+    run.expect_code(0).stderr_contains(&format!("from {}", sandbox.path("other").display()));
+    sandbox.expect_all_restored();
+    let run = sandbox
+        .lake_shim("restore --network sometimes")
+        .arg("--store")
+        .arg(sandbox.path("other"))
+        .run();
+    run.expect_code(1).stderr_contains("sometimes").stderr_contains("`auto`, `never`");
+}
+
+#[test]
+fn threads_are_passed_on_fake_leantar_only() {
+    need_fake_leantar!();
+    let sandbox = Sandbox::mini_mathlib();
+    never(&sandbox, "restore --jobs 3").run().expect_code(0);
+    let call = &sandbox.leantar_calls()[0];
+    let jobs = call.args.iter().skip_while(|arg| *arg != "--jobs").nth(1);
+    assert_eq!(jobs.and_then(|jobs| jobs.to_str()), Some("3"));
+    let mut listed: Vec<_> =
+        call.files().iter().filter_map(|file| file.file_name().map(ToOwned::to_owned)).collect();
+    listed.sort();
+    assert_eq!(listed.len(), all().len());
+    assert!(
+        call.files().iter().all(|file| !file.starts_with(sandbox.store())),
+        "never the store's own files"
+    );
+}
+
+#[test]
+fn a_wrong_call_is_told_with_code_2() {
+    let sandbox = Sandbox::mini_mathlib();
+    for line in [
+        "frobnicate",
+        "",
+        "restore --frobnicate",
+        "restore --json --dry-run",
+        "names --json --where",
+    ] {
+        let run = sandbox.lake_shim(line).run();
+        run.expect_code(2).expect_stdout("");
+        assert!(!run.stderr.is_empty(), "{run}");
+    }
+    sandbox.lake_shim("--help").run().expect_code(0).expect_stderr("").stdout_contains("restore");
+    sandbox.lake_shim("--version").run().expect_code(0).stdout_contains("lake-shim ");
+}
+
+#[test]
+fn outside_of_a_workspace_there_is_a_hint() {
+    let sandbox = Sandbox::empty();
+    for line in ["restore", "names", "link", "restore --json", "restore -d /nonexistent"] {
+        let run = sandbox.lake_shim(line).run();
+        run.expect_code(1)
+            .expect_stdout("")
+            .stderr_contains("no `lakefile.lean` or `lakefile.toml` in")
+            .stderr_contains("hint: ");
+    }
+}
+
+#[test]
+fn a_workspace_without_mathlib_has_nothing_to_restore() {
+    let sandbox = Sandbox::empty();
+    sandbox.write("app/lakefile.toml", "name = \"other\"\n").write(
+        "app/lake-manifest.json",
+        "{\"version\": \"1.1.0\", \"packages\": [], \"name\": \"other\"}",
+    );
+    for line in ["restore", "names"] {
+        let run = sandbox.lake_shim(line).run();
+        run.expect_code(1)
+            .stderr_contains("this workspace does not use mathlib")
+            .stderr_contains("hint: ");
+    }
+}
+
+#[test]
+fn a_store_that_is_none_is_an_error_that_names_it() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.write("file", "").symlink("nowhere", "dangling");
+    for (place, message) in
+        [("nowhere", "cannot be read"), ("file", "is no directory"), ("dangling", "cannot be read")]
+    {
+        let place = sandbox.path(place);
+        let message = format!("the store `{}` {message}", place.display());
+        let runs = [
+            never(&sandbox, "restore").env("LAKE_SHIM_STORE", &place).run(),
+            never(&sandbox, "names --where").env("LAKE_SHIM_STORE", &place).run(),
+            never(&sandbox, "restore --json").arg("--store").arg(&place).run(),
+            offline_get(&sandbox).env("LAKE_SHIM_STORE", &place).run(),
+            // After one that is there, too: it was named.
+            offline_get(&sandbox)
+                .env(
+                    "LAKE_SHIM_STORE",
+                    format!("{}:{}", sandbox.store().display(), place.display()),
+                )
+                .run(),
+        ];
+        for run in runs {
+            run.expect_code(1)
+                .expect_stdout("")
+                .stderr_contains(&message)
+                .stderr_contains("hint: ");
+        }
+    }
+    sandbox.expect_restored(&[]);
+    expect_no_lake(&sandbox);
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_error() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.shim_bin();
+    for line in ["names", "names --json", "restore --dry-run", "restore --json", "--help"] {
+        // The reader is gone before anything is printed.
+        let script = format!("(sleep 0.2; lake-shim {line}; echo code $? >&2) | true");
+        let run = sandbox.command("sh", "-c").arg(script).env("LAKE_SHIM_LOG", "quiet").run();
+        run.expect_code(0).expect_stderr("code 0\n");
+    }
+    expect_no_leftovers(&sandbox);
+}
+
+#[test]
+fn a_full_disk_behind_stdout_is_an_error() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.shim_bin();
+    let run = sandbox.command("sh", "-c").arg("exec lake-shim names > /dev/full").run();
+    run.expect_code(1).stderr_contains("No space left on device");
+}

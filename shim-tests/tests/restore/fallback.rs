@@ -1,0 +1,317 @@
+//! What the store does not have: said so where no network is wanted, and else left to the real lake.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::json;
+use shim_tests::{Sandbox, Tree, modules, need_fake_lake};
+
+use crate::{
+    all_but, clean, edit_manifest, expect_no_lake, expect_no_leftovers, lake_lines, offline,
+    offline_get,
+};
+
+const LATTICE: &str = "Mathlib.Order.Lattice";
+
+/// A store that lacks some modules, and a cloud that has them.
+fn incomplete(missing: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::mini_mathlib().with_cloud();
+    for module in missing {
+        sandbox.remove(sandbox.ltar(module));
+    }
+    sandbox
+}
+
+/// A lake that notes what it finds in the cache directory, name and link target, before it becomes the fake.
+fn noting_lake(sandbox: &Sandbox) -> std::path::PathBuf {
+    let body = r#"for file in "$MATHLIB_CACHE_DIR"/*; do echo "${file##*/} $(readlink "$file")"; done >> ROOT/logs/overlay
+exec ROOT/toolchain/bin/lake "$@""#;
+    sandbox.script("noting-lake", &body.replace("ROOT", &sandbox.path("").display().to_string()));
+    sandbox.path("noting-lake")
+}
+
+#[test]
+fn missing_modules_are_counted_and_named() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.remove(sandbox.ltar(LATTICE)).remove(sandbox.ltar("Batteries"));
+    let run = offline_get(&sandbox).run();
+    run.expect_code(1)
+        .expect_stdout("")
+        .stderr_contains("2 modules in no store")
+        .stderr_contains("  Batteries\n")
+        .stderr_contains("  Mathlib.Order.Lattice\n")
+        .stderr_contains("hint: ")
+        .stderr_contains("LAKE_SHIM_NETWORK=auto");
+    sandbox.expect_restored(&all_but(&[LATTICE, "Batteries"]));
+    expect_no_lake(&sandbox);
+}
+
+#[test]
+fn ten_missing_modules_are_named_and_the_others_counted() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.remove("store").mkdir("store");
+    let run = offline_get(&sandbox).run();
+    run.expect_code(1).stderr_contains("11 modules in no store").stderr_contains("and 1 more");
+    let named =
+        modules().iter().filter(|module| run.stderr.contains(&format!("  {}\n", module.name)));
+    assert_eq!(named.count(), 10, "{run}");
+    sandbox.expect_restored(&[]);
+    expect_no_leftovers(&sandbox);
+}
+
+#[test]
+fn the_real_lake_downloads_only_what_is_missing_fake_lake_only() {
+    need_fake_lake!();
+    let sandbox = incomplete(&[LATTICE]);
+    sandbox.chmod("store", 0o555);
+    let store = Tree::of(sandbox.store());
+    let lake = noting_lake(&sandbox);
+    let line = "exe cache --repo=me/mathlib4 get";
+    let run = sandbox.lake(line).env("LAKE_SHIM_LAKE", lake).run();
+    run.expect_code(0).stdout_contains("Attempting to download 1 file(s)");
+    sandbox.expect_all_restored();
+    store.assert_unchanged();
+    assert_eq!(lake_lines(&sandbox), [line]);
+    // Ten links to the store, and nothing else, in a directory of its own.
+    let overlay = sandbox.read("logs/overlay");
+    let mut expected: Vec<_> = modules()
+        .iter()
+        .filter(|module| module.name != LATTICE)
+        .map(|module| format!("{} {}", module.ltar, sandbox.ltar(&module.name).display()))
+        .collect();
+    expected.sort();
+    assert_eq!(overlay.lines().collect::<Vec<_>>(), expected);
+    let call = &sandbox.lake_calls()[0];
+    let dir = call.var("MATHLIB_CACHE_DIR").expect("a cache directory");
+    assert_ne!(dir, sandbox.store().display().to_string());
+    assert!(!std::path::Path::new(&dir).exists(), "the overlay is removed");
+    assert_eq!(call.cwd, sandbox.workspace());
+}
+
+#[test]
+fn downloads_are_kept_and_not_fetched_again_fake_lake_only() {
+    need_fake_lake!();
+    let sandbox = incomplete(&[LATTICE]);
+    sandbox.lake("exe cache get").run().expect_code(0);
+    let cache = sandbox.home().join(".cache/mathlib");
+    let ltar = sandbox.ltar(LATTICE);
+    let name = ltar.file_name().expect("a name").to_string_lossy().into_owned();
+    let kept: Vec<_> =
+        Tree::of(&cache).files().into_keys().map(|path| path.display().to_string()).collect();
+    assert_eq!(kept, [name.clone()]);
+    assert!(fs::symlink_metadata(cache.join(&name)).is_ok_and(|meta| meta.is_file()));
+    clean(&sandbox);
+    let again = sandbox.lake("exe cache get").run();
+    again.expect_code(0).stdout_lacks("Attempting to download");
+    sandbox.expect_all_restored();
+}
+
+#[test]
+fn a_failing_download_is_tried_again_fake_lake_only() {
+    need_fake_lake!();
+    let sandbox = incomplete(&[LATTICE]);
+    let run = sandbox.lake("exe cache get").env("FAKE_CLOUD_FAILURES", "2").run();
+    run.expect_code(0).stderr_contains("attempt 3 of 3");
+    assert_eq!(lake_lines(&sandbox), ["exe cache get"; 3]);
+    assert!(run.took >= Duration::from_secs(3), "pauses that grow: {:?}", run.took);
+    sandbox.expect_all_restored();
+    expect_no_leftovers(&sandbox);
+}
+
+#[test]
+fn a_download_that_never_works_ends_with_lakes_code_fake_lake_only() {
+    need_fake_lake!();
+    let sandbox = incomplete(&[LATTICE]);
+    sandbox.script(
+        "failing-lake",
+        &format!("echo x >> {}; exit 7", sandbox.path("logs/calls").display()),
+    );
+    let run =
+        sandbox.lake("exe cache get").env("LAKE_SHIM_LAKE", sandbox.path("failing-lake")).run();
+    run.expect_code(7).stderr_contains(LATTICE);
+    assert_eq!(sandbox.read("logs/calls"), "x\nx\nx\n");
+    sandbox.expect_restored(&all_but(&[LATTICE]));
+    expect_no_leftovers(&sandbox);
+}
+
+#[test]
+fn a_damaged_archive_is_fetched_afresh_fake_lake_only() {
+    need_fake_lake!();
+    let damages: [fn(&Sandbox); 3] = [
+        |sandbox| {
+            sandbox.truncate(sandbox.ltar(LATTICE));
+        },
+        |sandbox| {
+            sandbox.flip_bit(sandbox.ltar(LATTICE));
+        },
+        |sandbox| {
+            sandbox.write(sandbox.ltar(LATTICE), "");
+        },
+    ];
+    for damage in damages {
+        let sandbox = incomplete(&[]);
+        damage(&sandbox);
+        let store = Tree::of(sandbox.store());
+        let run = sandbox.lake("exe cache get").run();
+        run.expect_code(0).stdout_contains("Attempting to download 1 file(s)");
+        sandbox.expect_all_restored();
+        store.assert_unchanged();
+        assert_eq!(lake_lines(&sandbox), ["exe cache get"]);
+    }
+}
+
+#[test]
+fn modules_in_no_cache_at_all_are_named_fake_lake_only() {
+    need_fake_lake!();
+    let sandbox = incomplete(&[LATTICE]);
+    let ltar = sandbox.ltar(LATTICE);
+    sandbox.remove(sandbox.cloud().join(ltar.file_name().expect("a name")));
+    // To the stock tool that is no failure: Lake builds what it needs.
+    let run = sandbox.lake("exe cache get").run();
+    run.expect_code(0).stderr_contains("1 module in no cache at all").stderr_contains(LATTICE);
+    sandbox.expect_restored(&all_but(&[LATTICE]));
+}
+
+#[test]
+fn get_minus_has_missing_files_downloaded_fake_lake_only() {
+    need_fake_lake!();
+    let sandbox = incomplete(&[LATTICE]);
+    let run = sandbox.lake("exe cache get-").run();
+    run.expect_code(0).stdout_contains("Attempting to download 1 file(s)");
+    assert_eq!(lake_lines(&sandbox), ["exe cache get-"]);
+    sandbox.expect_restored(&[]);
+    assert_eq!(Tree::of(sandbox.home().join(".cache/mathlib")).files().len(), 1);
+}
+
+#[test]
+fn without_leantar_the_real_lake_is_asked_fake_lake_only() {
+    need_fake_lake!();
+    let sandbox = incomplete(&[]);
+    sandbox.rename("toolchain/bin/leantar", "hidden/leantar");
+    let run = sandbox
+        .lake("exe cache get")
+        .env("FAKE_LAKE_LEANTAR", sandbox.path("hidden/leantar"))
+        .run();
+    run.expect_code(0)
+        .stderr_contains("warning: there is no leantar")
+        .stdout_contains("No files to download");
+    sandbox.expect_all_restored();
+}
+
+#[test]
+fn missing_sources_are_the_real_lakes_to_fetch_fake_lake_only() {
+    need_fake_lake!();
+    for package in ["mathlib", "batteries"] {
+        let sandbox = incomplete(&[]).online();
+        sandbox.remove(sandbox.package(package));
+        let run = sandbox.lake("exe cache get").run();
+        run.expect_code(0).stderr_contains(&format!("the sources of `{package}` are missing"));
+        assert_eq!(lake_lines(&sandbox), ["exe cache get"]);
+        assert!(sandbox.package(package).join("lakefile.toml").exists(), "cloned");
+        sandbox.expect_all_restored();
+    }
+}
+
+#[test]
+fn missing_sources_are_an_error_without_network() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.remove(sandbox.package("batteries"));
+    let run = offline_get(&sandbox).run();
+    run.expect_code(1).expect_stdout("").stderr_contains("the sources of `batteries` are missing");
+    expect_no_lake(&sandbox);
+}
+
+/// Changes a file of the mathlib checkout.
+fn edit_mathlib(sandbox: &Sandbox, file: &str, from: &str, to: &str) {
+    let path = sandbox.package("mathlib").join(file);
+    let text = sandbox.read(&path);
+    assert!(text.contains(from), "`{from}` is not in {file}");
+    sandbox.write(path, text.replace(from, to));
+}
+
+#[test]
+fn a_recipe_that_is_not_known_is_left_to_the_real_lake_fake_lake_only() {
+    need_fake_lake!();
+    let edits = [
+        (
+            "Cache/Hashing.lean",
+            "return hash (rootHashGeneration :: hashes)",
+            "return hash (salt :: hashes)",
+        ),
+        ("Cache/Hashing.lean", "\"lean-toolchain\", ", ""),
+        ("Cache/IO.lean", ".contains mod.getRoot", ".any fun root => root.isPrefixOf mod"),
+    ];
+    for (file, from, to) in edits {
+        let sandbox = incomplete(&[]);
+        edit_mathlib(&sandbox, file, from, to);
+        let run = sandbox.lake("exe cache get").run();
+        run.expect_code(0).stderr_contains("warning: ").stderr_contains("is not one we know");
+        assert_eq!(lake_lines(&sandbox), ["exe cache get"]);
+        let never = offline_get(&sandbox).run();
+        never.expect_code(1).stderr_contains("is not one we know");
+        assert_eq!(lake_lines(&sandbox).len(), 1);
+    }
+}
+
+#[test]
+fn another_lean_than_mathlibs_is_an_error() {
+    for network in ["auto", "never"] {
+        for (toolchain, message) in [
+            (
+                Some("leanprover/lean4:v4.26.0\n"),
+                "this workspace uses Lean `leanprover/lean4:v4.26.0`",
+            ),
+            (None, "this workspace has no `lean-toolchain`"),
+        ] {
+            let sandbox = Sandbox::mini_mathlib();
+            match toolchain {
+                Some(toolchain) => sandbox.write("app/lean-toolchain", toolchain),
+                None => sandbox.remove("app/lean-toolchain"),
+            };
+            let run = sandbox.lake("exe cache get").env("LAKE_SHIM_NETWORK", network).run();
+            run.expect_code(1)
+                .expect_stdout("")
+                .stderr_contains(message)
+                .stderr_contains("v4.27.0")
+                .stderr_contains("hint: ");
+            sandbox.expect_restored(&[]);
+            expect_no_lake(&sandbox);
+        }
+    }
+}
+
+#[test]
+fn white_space_makes_no_other_lean() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.write("app/lean-toolchain", "\n leanprover/lean4:v4.27.0 \r\n");
+    offline_get(&sandbox).run().expect_code(0);
+    sandbox.expect_all_restored();
+}
+
+#[test]
+fn the_release_of_proofwidgets_counts_as_missing() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox
+        .write("proofwidgets/lakefile.toml", "name = \"proofwidgets\"\n")
+        .write("proofwidgets/ProofWidgets.lean", "");
+    edit_manifest(&sandbox, |manifest| {
+        let package = json!({
+            "type": "path", "dir": "../proofwidgets", "name": "proofwidgets", "inherited": true,
+            "scope": "", "manifestFile": "lake-manifest.json", "configFile": "lakefile.toml",
+        });
+        manifest["packages"].as_array_mut().expect("packages").push(package);
+    });
+    // A recipe that does not fetch it does not miss it.
+    offline_get(&sandbox).run().expect_code(0).stderr_lacks("ProofWidgets");
+    edit_mathlib(
+        &sandbox,
+        "Cache/IO.lean",
+        "def LEANTARVERSION",
+        "def getProofWidgets := 0\n\ndef LEANTARVERSION",
+    );
+    offline_get(&sandbox).run().expect_code(1).stderr_contains("the release files of ProofWidgets");
+    let skip = "exe cache --skip-proofwidgets get";
+    offline(&sandbox, skip).run().expect_code(0).stderr_lacks("ProofWidgets");
+    sandbox.mkdir("proofwidgets/.lake/build/js");
+    offline_get(&sandbox).run().expect_code(0).stderr_contains("nothing to do");
+}
