@@ -6,7 +6,7 @@
 use crate::mathlib::Module;
 use crate::proxy::link::Linked;
 use crate::restore::{Event, Outcome};
-use crate::settings::{Environment, Log, Settings};
+use crate::settings::{Environment, Log};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -38,8 +38,7 @@ struct Bar {
 impl Report {
     /// A report at the level that `env` asks for; at the default level when that is no level.
     pub fn new(env: &Environment) -> Self {
-        let only_log = Environment { log: env.log.clone(), ..Environment::default() };
-        Self::at(Settings::new(&only_log).map_or(Log::Info, |settings| settings.log))
+        Self::at(Log::of(env).unwrap_or(Log::Info))
     }
 
     pub fn at(log: Log) -> Self {

@@ -129,7 +129,8 @@ pub struct Settings {
     pub network: Network,
     pub restore: Restore,
     pub leantar: Option<PathBuf>,
-    pub jobs: usize,
+    /// Threads; nothing means as many as there are cores, see [`Settings::jobs`].
+    jobs: Option<NonZeroUsize>,
     pub log: Log,
 }
 
@@ -188,14 +189,25 @@ impl Settings {
                 Restore::Baked,
             )?,
             leantar: env.leantar.as_deref().map(PathBuf::from),
-            jobs: env.jobs.as_deref().map_or_else(|| Ok(cores()), jobs)?,
-            log: choice(
-                var::LOG,
-                env.log.as_deref(),
-                &[("quiet", Log::Quiet), ("info", Log::Info), ("debug", Log::Debug)],
-                Log::Info,
-            )?,
+            jobs: env.jobs.as_deref().map(jobs).transpose()?,
+            log: Log::of(env)?,
         })
+    }
+}
+
+impl Settings {
+    /// How many threads to use. Counting the cores costs more than a pass-through may.
+    pub fn jobs(&self) -> usize {
+        let cores = std::thread::available_parallelism().ok();
+        self.jobs.or(cores).map_or(1, NonZeroUsize::get)
+    }
+}
+
+impl Log {
+    /// The level that `env` asks for.
+    pub fn of(env: &Environment) -> Result<Self> {
+        let levels = [("quiet", Self::Quiet), ("info", Self::Info), ("debug", Self::Debug)];
+        choice(var::LOG, env.log.as_deref(), &levels, Self::Info)
     }
 }
 
@@ -220,15 +232,11 @@ fn absolute_pkg_dir(value: &OsStr) -> Result<PathBuf> {
     Ok(path.to_owned())
 }
 
-fn jobs(value: &OsStr) -> Result<usize> {
-    match value.to_str().and_then(|text| text.parse::<NonZeroUsize>().ok()) {
-        Some(jobs) => Ok(jobs.get().min(1024)),
+fn jobs(value: &OsStr) -> Result<NonZeroUsize> {
+    match value.to_str().and_then(|text| text.parse().ok()) {
+        Some(jobs) => Ok(jobs),
         None => bail!(bad(var::JOBS, value, "a number of threads, 1 or more")),
     }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 fn choice<T: Copy>(
@@ -268,7 +276,7 @@ mod tests {
         assert_eq!(settings.network, Network::Auto);
         assert_eq!(settings.restore, Restore::Baked);
         assert_eq!(settings.log, Log::Info);
-        assert!(settings.jobs >= 1);
+        assert!(settings.jobs() >= 1);
     }
 
     #[test]

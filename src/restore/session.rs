@@ -130,7 +130,7 @@ impl Session<'_> {
         if waited {
             *plan = super::plan::plan(self.workspace, wanted, stores, mode.force);
         }
-        let tools = Tools { leantar: &leantar, jobs: self.settings.jobs };
+        let tools = Tools { leantar: &leantar, jobs: self.settings.jobs() };
         apply(plan, tools, interrupts, self.observer)
     }
 

@@ -227,7 +227,7 @@ fn another_packages_directory_is_linked_where_it_is() {
                 sandbox.write("app/lake-manifest.json", manifest.to_string());
             }
             false => {
-                drop(sandbox.write("app/lakefile.toml", "name = \"app\"\npackagesDir = \"deps\"\n"))
+                sandbox.write("app/lakefile.toml", "name = \"app\"\npackagesDir = \"deps\"\n");
             }
         }
         write_package(&sandbox, "app/deps/a", "mine");

@@ -56,7 +56,9 @@ fn update_in_a_private_directory_keeps_the_clone_and_agrees_with_the_configurati
     for (wanted, cloned) in
         [(&*format!("{A}.git"), A), (A, &*format!("{A}.git")), (&*format!("{A}/"), A)]
     {
-        for words in ["update", "update a", "-q upgrade", "build --update --no-build"] {
+        let others = ["update a", "-q upgrade", "build --update --no-build"];
+        let more = if wanted == A { &others[..] } else { &[] };
+        for words in ["update"].iter().chain(more) {
             let (sandbox, run) = lost_without_kept_with(|| locked(wanted, cloned), words);
             run.expect_code(0);
             assert_eq!(origin(&sandbox), wanted, "{run}");
@@ -160,6 +162,8 @@ fn a_dependency_of_a_path_dependency_is_kept_as_well() {
         let cloned = format!("{M}.git");
         sandbox
             .git(&sandbox.workspace(), &["clone", "--quiet", &cloned, &package.to_string_lossy()]);
+        // Off the locked revision, or nothing would be compared.
+        sandbox.git(&package, &["commit", "--quiet", "--allow-empty", "-m", "next"]);
         sandbox
     };
     for words in ["update", "resolve-deps"] {

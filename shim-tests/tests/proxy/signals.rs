@@ -28,14 +28,14 @@ fn the_process_started_becomes_the_parent_of_lakes_children() {
 #[test]
 fn signals_reach_lake_at_work_fake_lake_only() {
     need_fake_lake!();
+    let sandbox = Sandbox::mini_mathlib();
+    let log = sandbox.path("logs/lake.jsonl");
     for words in ["build", "serve", "exe cache", "frobnicate --help"] {
         for signal in SIGNALS {
-            let sandbox = Sandbox::mini_mathlib();
-            let log = sandbox.path("logs/lake.jsonl");
+            sandbox.write(&log, "");
             let running = sandbox.lake(words).env("FAKE_LAKE_SLEEP", "20").spawn();
-            running.wait_until(|| std::fs::metadata(&log).is_ok_and(|log| log.len() > 0));
-            let calls = sandbox.lake_calls();
-            assert_eq!(calls[0].pid, running.pid(), "{words}");
+            running.wait_until(|| sandbox.read(&log).ends_with('\n'));
+            assert_eq!(sandbox.lake_calls()[0].pid, running.pid(), "{words}");
             running.signal(signal);
             let run = running.wait();
             run.expect_signal(signal);

@@ -64,6 +64,8 @@ fn archived<'a>(ltar: &'a mut Ltar, ending: &str) -> &'a mut Vec<u8> {
     found.expect("an archived file")
 }
 
+type Damage = Box<dyn Fn(&Sandbox)>;
+
 #[test]
 fn damaged_archives_are_named_each_with_its_own_message() {
     let init = |content: &'static str| {
@@ -71,7 +73,7 @@ fn damaged_archives_are_named_each_with_its_own_message() {
             sandbox.write(sandbox.ltar(INIT), content);
         }
     };
-    let cases: [(Box<dyn Fn(&Sandbox)>, &str); 5] = [
+    let cases: [(Damage, &str); 5] = [
         (
             Box::new(|sandbox| {
                 sandbox.truncate(sandbox.ltar(INIT));

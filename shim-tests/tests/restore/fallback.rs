@@ -98,7 +98,7 @@ fn downloads_are_kept_and_not_fetched_again_fake_lake_only() {
     let name = ltar.file_name().expect("a name").to_string_lossy().into_owned();
     let kept: Vec<_> =
         Tree::of(&cache).files().into_keys().map(|path| path.display().to_string()).collect();
-    assert_eq!(kept, [name.clone()]);
+    assert_eq!(kept, [name.as_str()]);
     assert!(fs::symlink_metadata(cache.join(&name)).is_ok_and(|meta| meta.is_file()));
     clean(&sandbox);
     let again = sandbox.lake("exe cache get").run();

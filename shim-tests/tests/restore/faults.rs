@@ -10,8 +10,8 @@ use nix::unistd::Pid;
 use shim_tests::{NOBODY, Sandbox, Tmpfs, Tree, need_fake_leantar, need_tool};
 
 use crate::{
-    all_but, clean, expect_absent_or_whole, expect_leantar_runs, expect_no_leftovers, leftovers,
-    offline, offline_get,
+    all_but, clean, expect_absent_or_whole, expect_leantar_runs, expect_no_leftovers, offline,
+    offline_get,
 };
 
 #[test]
