@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::{Map, Value};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -134,7 +135,10 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
-            error.print()?;
+            match error.print() {
+                Err(e) if e.kind() != ErrorKind::BrokenPipe => return Err(e.into()),
+                _ => {}
+            }
             return Ok(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from));
         }
     };

@@ -42,6 +42,7 @@ pub fn move_aside(from: &Path, to: &Path) -> Result<bool> {
     match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
         Ok(()) => Ok(true),
         Err(Errno::EEXIST) => Ok(false),
+        Err(Errno::ENOENT) if !exists(from) => Ok(false), // somebody else has moved it
         Err(Errno::EXDEV) => copy_aside(from, to),
         // File systems without the flag: the check and the rename are two steps there.
         Err(Errno::EINVAL | Errno::ENOSYS) if !exists(to) => {

@@ -108,7 +108,7 @@ impl Environment {
 
     /// Whether the shim is told to stand aside.
     pub fn is_disabled(&self) -> bool {
-        self.disable.as_deref().is_some_and(|value| value != "0")
+        self.disable.as_deref().is_some_and(|value| value == "1")
     }
 }
 
@@ -168,6 +168,7 @@ impl Settings {
             Some(list) => (split_paths(list), true),
             None => (default_stores(env), false),
         };
+        choice(var::DISABLE, env.disable.as_deref(), &[("1", ()), ("0", ())], ())?;
         Ok(Self {
             stores,
             stores_are_named,
@@ -288,7 +289,8 @@ mod tests {
     #[test]
     fn bad_values_name_variable_value_and_what_is_allowed() {
         type Set = fn(&mut Environment, OsString);
-        let cases: [(&str, &str, Set); 6] = [
+        let cases: [(&str, &str, Set); 7] = [
+            (var::DISABLE, "`1`, `0`", |env, v| env.disable = Some(v)),
             (var::NETWORK, "`auto`, `never`", |env, v| env.network = Some(v)),
             (var::RESTORE, "`always`, `baked`, `never`", |env, v| env.restore = Some(v)),
             (var::LOG, "`quiet`, `info`, `debug`", |env, v| env.log = Some(v)),

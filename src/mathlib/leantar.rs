@@ -4,7 +4,7 @@
 //! 0; one flipped bit can abort the whole run. So it is given links instead of the store's files
 //! and an empty directory to write to, and what it says about success is not asked.
 
-use crate::interrupt::Interrupts;
+use crate::interrupt::{Interrupts, die_with_us};
 use crate::settings::Environment;
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -81,14 +81,15 @@ pub fn unpack(
     interrupts: &Interrupts,
     begun: &mut dyn FnMut(usize),
 ) -> Result<Outcome> {
-    let mut child = Command::new(leantar)
+    let mut command = Command::new(leantar);
+    command
         .args(["--jobs", &jobs.to_string(), "-v", "-x", "-j", "-"])
-        .env_remove("RAYON_NUM_THREADS")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot run `{}`", leantar.display()))?;
+        .stderr(Stdio::piped());
+    die_with_us(&mut command);
+    let child = command.spawn();
+    let mut child = child.with_context(|| format!("cannot run `{}`", leantar.display()))?;
     interrupts.while_waiting(&mut child, |child| {
         let complaints = talk(child, items, begun);
         let status = child.wait().with_context(|| format!("lost `{}`", leantar.display()))?;

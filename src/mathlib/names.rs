@@ -41,6 +41,7 @@ struct Node {
     /// The package directory that has the module's source, an index into [`Inputs::search_path`].
     package: usize,
     imports: Vec<usize>,
+    has_source: bool,
     state: State,
 }
 
@@ -93,6 +94,11 @@ impl Names {
             names.mix(node, root_hash)?;
         }
         Ok(names)
+    }
+
+    /// Whether `module` was met and its source is there.
+    pub fn has_source(&self, module: &Module) -> bool {
+        self.index.get(module).is_some_and(|&node| self.nodes[node].has_source)
     }
 
     /// All modules that have a cache file, sorted by name.
@@ -152,6 +158,7 @@ impl Names {
                 let imports = source.imports.into_iter();
                 let imports: Result<_> = imports.map(|m| self.intern(m, &mut packages)).collect();
                 let node = &mut self.nodes[read + offset];
+                node.has_source = true;
                 node.state = State::Read { contents: source.contents };
                 node.imports = imports?;
             }
@@ -167,8 +174,14 @@ impl Names {
         let package = packages.find(&module)?;
         let covered = packages.inputs.recipe.covers(&module);
         self.index.insert(module.clone(), self.nodes.len());
-        let (imports, state) = (Vec::new(), State::Uncovered);
-        self.nodes.push(Node { module, covered, package, imports, state });
+        self.nodes.push(Node {
+            module,
+            covered,
+            package,
+            imports: Vec::new(),
+            has_source: false,
+            state: State::Uncovered,
+        });
         Ok(self.nodes.len() - 1)
     }
 

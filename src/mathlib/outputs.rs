@@ -55,6 +55,17 @@ impl Files {
         with_suffix(&self.lib, "trace")
     }
 
+    /// Removes the trace, so that nobody takes the module for whole.
+    ///
+    /// # Errors
+    /// When there is one and it cannot be removed.
+    pub fn forget(&self) -> std::io::Result<()> {
+        match fs::remove_file(self.trace()) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+
     /// Checks the files against `dep_hash`.
     pub fn check(&self, dep_hash: u64, look: Look) -> Result<(), Fault> {
         let trace = fs::read(self.trace()).ok().and_then(|text| Trace::parse(&text));
@@ -78,7 +89,23 @@ impl Files {
             (Look::Contents, Some(expected)) if !has_hash(&path, meta.len(), expected) => {
                 Err(Fault::Damaged(name()))
             }
+            (Look::Contents, Some(expected)) => output.check_hash_file(&path, expected),
             _ => Ok(()),
+        }
+    }
+}
+
+impl Output {
+    /// Lake believes the `.hash` file beside an output, so that has to be right too: 16 hex digits,
+    /// in 2024 a decimal number.
+    fn check_hash_file(&self, output: &Path, expected: u64) -> Result<(), Fault> {
+        let path = with_suffix(output, "hash");
+        let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match fs::read_to_string(&path) {
+            Ok(text) if hex(&text) == Some(expected) || text.parse() == Ok(expected) => Ok(()),
+            Ok(_) => Err(Fault::Damaged(name())),
+            Err(_) if ALWAYS_HASHED.contains(&self.suffix.as_str()) => Err(Fault::Missing(name())),
+            Err(_) => Ok(()),
         }
     }
 }
@@ -104,6 +131,9 @@ struct Trace {
     dep_hash: u64,
     outputs: Vec<Output>,
 }
+
+/// The outputs whose `.hash` files the cache tool insists on (`mkBuildPaths`).
+const ALWAYS_HASHED: [&str; 3] = ["olean", "ilean", "c"];
 
 #[derive(Debug, PartialEq, Eq)]
 struct Output {

@@ -1,5 +1,6 @@
 //! Finding the real lake, and becoming it.
 
+use super::handover::become_program;
 use crate::error::{Failure, hint};
 use crate::settings::{Environment, var};
 use anyhow::{Result, bail};
@@ -70,9 +71,14 @@ impl RealLake {
 
     /// Becomes the real lake. Returns only when that fails.
     pub fn exec(&self, args: &[OsString], env: &ChildEnvironment) -> Result<Infallible> {
-        let error = self.command(args, env).exec();
+        let args = std::iter::once(ARG0.into()).chain(args.iter().cloned()).collect();
+        #[expect(clippy::disallowed_methods, reason = "handed on as it is")]
+        let mut all: ChildEnvironment = std::env::vars_os().collect();
+        all.extend(env.clone());
+        all.insert(var::SEEN.into(), self.seen.clone().into());
+        let errno = become_program(self.path.clone().into(), args, all.into_iter().collect());
         bail!(Failure::CannotExec(hint(
-            format!("cannot execute `{}`: {error}", self.path.display()),
+            format!("cannot execute `{}`: {}", self.path.display(), errno.desc()),
             format!("is it a program for this machine? `{}` names another", var::LAKE),
         )))
     }

@@ -81,7 +81,7 @@ impl Guard {
         let origin = candidate.clone.as_ref().and_then(|c| c.origin_url(&self.env).ok());
         match (&candidate.clone, origin) {
             (_, Some(origin)) if origin == want.url => {}
-            (Some(clone), Some(origin)) if same_repository(&origin, &want.url) => {
+            (Some(clone), Some(origin)) if self.is_wanted(clone, &origin, &want.url) => {
                 if resolves && want.by_root && !candidate.is_shared {
                     self.align.push((clone.clone(), want.url.clone()));
                 } else {
@@ -94,6 +94,14 @@ impl Guard {
             _ => {} // the workspace's own directory: Lake may do with it what it does
         }
         Ok(())
+    }
+
+    /// Whether Lake, could it read, would take the clone from `origin` for the wanted one: directly,
+    /// or by the user's `insteadOf` (a company's mirror).
+    fn is_wanted(&self, clone: &Clone, origin: &str, wanted: &str) -> bool {
+        let rewritten = || clone.rewritten(wanted, &self.env);
+        same_repository(origin, wanted)
+            || rewritten().is_some_and(|wanted| same_repository(origin, &wanted))
     }
 
     /// Does what cannot be said through the environment.

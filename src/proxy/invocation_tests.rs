@@ -214,7 +214,7 @@ fn odd_arguments() {
     let raw = OsString::from_vec(vec![b'a', 0xff]);
     let non_utf8 = ["build".into(), raw.clone()];
     assert_eq!(Invocation::parse(&non_utf8).command, load(true));
-    assert_eq!(Invocation::parse(&[raw.clone()]).command, Command::Other);
+    assert_eq!(Invocation::parse(std::slice::from_ref(&raw)).command, Command::Other);
     let module = ["exe".into(), "cache".into(), "get".into(), raw.clone()];
     assert_eq!(Invocation::parse(&module).command, load(true));
     let dir = ["-d".into(), raw.clone(), "build".into()];

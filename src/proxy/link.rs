@@ -154,6 +154,7 @@ fn empty_into(packages_dir: &Path, shared: &Path, moved: &mut Vec<String>) -> Re
         Err(e) => return Err(e.into()),
     };
     let mut remaining = Vec::new();
+    let mut links = Vec::new();
     for entry in entries {
         let from = entry?.path();
         let Some(name) = from.file_name() else {
@@ -166,7 +167,7 @@ fn empty_into(packages_dir: &Path, shared: &Path, moved: &mut Vec<String>) -> Re
             Err(_) => continue, // moved by somebody else just now
         };
         if meta.is_symlink() && is_link_to(&from, &to) {
-            fs::remove_file(&from)?; // left by `leave_links` when something else remained
+            links.push(from); // left by `leave_links` when something else remained
         } else if meta.is_symlink() {
             remaining.push(name); // its target may be relative, and is not ours to move
         } else if move_aside(&from, &to)? {
@@ -174,6 +175,9 @@ fn empty_into(packages_dir: &Path, shared: &Path, moved: &mut Vec<String>) -> Re
         } else if exists(&from) {
             remaining.push(name);
         }
+    }
+    if remaining.is_empty() {
+        links.iter().try_for_each(fs::remove_file)?;
     }
     remaining.sort();
     Ok(remaining)

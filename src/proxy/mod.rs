@@ -6,6 +6,7 @@
 
 pub mod exec;
 pub mod guard;
+mod handover;
 pub mod invocation;
 pub mod link;
 
@@ -63,7 +64,7 @@ impl Proxy<'_> {
         let settings = Settings::new(self.env)?;
         let cwd = current_dir()?;
         let location = &self.invocation.location;
-        let Some(mut workspace) = Workspace::discover(&cwd, location)? else {
+        let Some(workspace) = Workspace::discover(&cwd, location)? else {
             return Ok(Next::Become(ChildEnvironment::new()));
         };
         if let Err(error) = self.link(&workspace, &settings) {
@@ -76,9 +77,15 @@ impl Proxy<'_> {
         let around = Surroundings { env: self.env, resolves, uid: geteuid().as_raw() };
         let guard = Guard::plan(&workspace, around)?;
         guard.align()?;
-        match self.restore_mode(&settings, &workspace) {
-            Some(request) => self.restore(&mut workspace, &settings, &cwd, &request, guard.env),
-            None => Ok(Next::Become(guard.env)),
+        let Some(request) = self.restore_mode(&settings, &workspace) else {
+            return Ok(Next::Become(guard.env));
+        };
+        match self.restore(&workspace, &settings, &cwd, &request, &guard.env) {
+            Err(error) if !self.must_succeed(&error) => {
+                self.report.warn(&error);
+                Ok(Next::Become(guard.env))
+            }
+            restored => restored,
         }
     }
 
@@ -108,15 +115,15 @@ impl Proxy<'_> {
 
     fn restore(
         &self,
-        workspace: &mut Workspace,
+        workspace: &Workspace,
         settings: &Settings,
         cwd: &Path,
         asked: &CacheRequest,
-        child_env: ChildEnvironment,
+        child_env: &ChildEnvironment,
     ) -> Result<Next> {
         let is_request = matches!(self.invocation.command, Command::MathlibCache(_));
         if asked.verb == CacheVerb::GetForce && settings.network == Network::Auto {
-            return Ok(Next::Become(child_env)); // a fresh download is what was asked for
+            return Ok(Next::Become(child_env.clone())); // a fresh download is what was asked for
         }
         let lake = RealLake::find(self.env);
         let run_lake = |env: &ChildEnvironment| {
@@ -151,14 +158,14 @@ impl Proxy<'_> {
             }
             Ended::NotOurs(reason) => {
                 self.report.warn(&reason);
-                Ok(Next::Become(child_env))
+                Ok(Next::Become(child_env.clone()))
             }
             Ended::Done(outcome) => {
                 self.report.outcome(&outcome);
                 match outcome.failure() {
                     Some(failure) if is_request => Err(failure.into()),
                     None if is_request => Ok(Next::Done),
-                    _ => Ok(Next::Become(child_env)),
+                    _ => Ok(Next::Become(child_env.clone())),
                 }
             }
         }

@@ -68,8 +68,9 @@ pub fn apply(
     outcome.packages = packages.len();
     outcome.store = whole.first().and_then(|step| Some(step.source.parent()?.to_owned()));
     outcome.restored = whole.iter().map(|step| step.module.clone()).collect();
-    if let Some(reason) = reasons.values().find(|reason| is_disk_full(reason)) {
-        bail!(disk_full(plan, &outcome, reason));
+    let reason_of = |step: &Step| reasons.get(&step.file.to_string()).filter(|r| is_disk_full(r));
+    if let Some((step, reason)) = plan.steps.iter().find_map(|s| Some((s, reason_of(s)?))) {
+        bail!(disk_full(plan, &outcome, step, reason));
     }
     Ok(outcome)
 }
@@ -115,28 +116,32 @@ impl Unpacking<'_> {
                 done += list.len();
                 continue;
             }
+            let was_alone = list.len() == 1;
             let is_left = |step: &&Step| {
-                self.staging.files(step).check(step.head.dep_hash, Look::Presence).is_err()
+                self.staging.files(step).check(step.head.dep_hash, Look::Contents).is_err()
             };
             let (left, unpacked): (Vec<&Step>, Vec<_>) = list.into_iter().partition(is_left);
             done += unpacked.len();
             let died =
                 format!("leantar died on it ({}{})", run.status, last_words(&run.complaints));
+            // It publishes a trace first, and would skip the module next time.
+            left.iter().try_for_each(|step| self.staging.files(step).forget())?;
             match left.as_slice() {
                 [] => {}
-                [culprit] => {
+                [culprit] if was_alone => {
                     self.reasons.insert(culprit.file.to_string(), died.clone());
                     culprits += 1;
                     done += 1;
                 }
-                _ if is_disk_full(&run.complaints) => {
-                    self.reasons.insert(left[0].file.to_string(), died.clone());
+                [first, ..] if is_disk_full(&run.complaints) => {
+                    self.reasons.insert(first.file.to_string(), died.clone());
                     return Ok(());
                 }
                 _ => {
                     observer(Event::Splitting { left: left.len() });
                     let (first, second) = left.split_at(left.len() / 2);
-                    todo.extend([second.to_vec(), first.to_vec()]);
+                    let halves = [second.to_vec(), first.to_vec()];
+                    todo.extend(halves.into_iter().filter(|half| !half.is_empty()));
                 }
             }
             if culprits == MAX_CULPRITS {
@@ -177,14 +182,13 @@ fn is_disk_full(text: &str) -> bool {
     ["No space left on device", "Disk quota exceeded"].iter().any(|words| text.contains(words))
 }
 
-fn disk_full(plan: &Plan, outcome: &Outcome, reason: &str) -> String {
-    let at = plan.steps.first().map(Step::build_dir).unwrap_or_default();
+fn disk_full(plan: &Plan, outcome: &Outcome, step: &Step, reason: &str) -> String {
     hint(
         format!(
             "restored {} of {} modules, then the disk was full at `{}`: {reason}",
             outcome.restored.len(),
             plan.steps.len(),
-            at.display()
+            step.build_dir().display()
         ),
         "make room and run it again; what is restored is whole and stays",
     )

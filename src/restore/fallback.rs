@@ -4,11 +4,10 @@
 //! downloads only the rest, and so that nothing it deletes is a store's. Downloads end up where the
 //! tool would have put them.
 
-use super::plan::Plan;
-use super::{Event, Observer};
+use super::{Event, Observer, Outcome};
 use crate::fs::exists;
 use crate::interrupt::Interrupts;
-use crate::mathlib::Module;
+use crate::mathlib::names::NamedModule;
 use crate::settings::{Environment, var};
 use crate::store::Stores;
 use anyhow::{Context, Result};
@@ -29,27 +28,35 @@ const PREFIX: &str = ".lake-shim-overlay-";
 /// Starts the real lake with the user's arguments and these variables besides.
 pub type RunLake<'a> = &'a dyn Fn(&BTreeMap<OsString, OsString>) -> Result<Child>;
 
-/// Asks the real lake for what `plan` misses or what `failed`, up to three times.
+/// What the real lake is asked for.
+pub struct Lacking<'a> {
+    /// Everything the user asked for.
+    pub wanted: &'a [NamedModule],
+    /// What came of it so far.
+    pub outcome: &'a Outcome,
+    pub stores: &'a Stores,
+}
+
+/// Asks the real lake for what is missing or failed, up to three times.
 ///
 /// # Errors
 /// When it cannot be run, or we are told to stop. How it ended is the result.
 pub fn ask(
-    plan: &Plan,
-    failed: &BTreeMap<Module, String>,
-    stores: &Stores,
+    lacking: &Lacking,
     env: &Environment,
     run: RunLake,
     interrupts: &Interrupts,
     observer: Observer,
 ) -> Result<ExitStatus> {
+    let Lacking { wanted, outcome, stores } = lacking;
     let overlay = Overlay::new(env.user_cache())?;
     overlay.link_tools(stores.dirs())?;
-    for named in plan.wanted.iter().filter(|named| !failed.contains_key(&named.module)) {
+    for named in wanted.iter().filter(|named| !outcome.failed.contains_key(&named.module)) {
         if let Some(file) = stores.candidates(named.file).find(|file| file.is_file()) {
             overlay.link(&file)?;
         }
     }
-    let missing = plan.missing.len() + failed.len();
+    let missing = outcome.missing.len() + outcome.failed.len();
     let mut variables = BTreeMap::new();
     variables.insert(var::MATHLIB_CACHE_DIR.into(), overlay.dir.path().into());
     // A lake that its tool calls is not to prepare the workspace once more.

@@ -101,6 +101,9 @@ pub fn names(
     let roots = request.modules.iter().map(|spec| module(spec, &request.cwd));
     let roots: Vec<Module> = roots.collect::<Result<_>>()?;
     let names = Names::compute(&inputs, &roots)?;
+    if let Some(root) = roots.iter().find(|root| !names.has_source(root)) {
+        bail!("there is no module `{root}`");
+    }
     let modules = if roots.is_empty() { names.all() } else { names.closure(&roots) };
     let proofwidgets = recipe.fetches_proofwidgets && !request.skip_proofwidgets;
     Ok(Wanted { modules, proofwidgets })

@@ -5,6 +5,7 @@
 //! directories that the package does not have yet are moved in one step.
 
 use super::plan::Step;
+use crate::mathlib::outputs::Files;
 use anyhow::{Context, Result};
 use fs_err as fs;
 use nix::errno::Errno;
@@ -21,13 +22,8 @@ use std::path::{Path, PathBuf};
 pub fn publish(staged: &Path, build: &Path, steps: &[&Step], mode: u32) -> Result<()> {
     let accepted: HashSet<PathBuf> = steps.iter().flat_map(|step| stems(step)).collect();
     tidy(staged, Path::new(""), &accepted, mode)?;
-    steps.par_iter().try_for_each(|step| {
-        let trace = build.join(with_trace(step));
-        match fs::remove_file(&trace) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-            _ => Ok(()),
-        }
-    })?;
+    let old = |step: &&Step| Files::new(build, &step.head.place, &step.module);
+    steps.par_iter().try_for_each(|step| old(step).forget())?;
     // The C files first: the traces are among the Lean files.
     for part in ["ir", "lib"] {
         let from = staged.join(part);
@@ -41,12 +37,6 @@ pub fn publish(staged: &Path, build: &Path, steps: &[&Step], mode: u32) -> Resul
 /// Where a module's files are below a build directory, without their suffixes.
 fn stems(step: &Step) -> [PathBuf; 2] {
     [step.head.place.lib_stem(&step.module), Path::new("ir").join(step.module.path())]
-}
-
-fn with_trace(step: &Step) -> PathBuf {
-    let mut trace = step.head.place.lib_stem(&step.module).into_os_string();
-    trace.push(".trace");
-    trace.into()
 }
 
 /// Removes what does not belong to an accepted module (leantar's temporaries, parts of modules
@@ -78,7 +68,8 @@ fn is_accepted(dir: &Path, name: &OsStr, accepted: &HashSet<PathBuf>) -> bool {
     let Some(name) = name.to_str() else {
         return false;
     };
-    name.match_indices('.').any(|(dot, _)| accepted.contains(&dir.join(&name[..dot])))
+    let mut dots = name.match_indices('.').map(|(dot, _)| dot).filter(|&dot| dot > 0);
+    dots.any(|dot| accepted.contains(&dir.join(&name[..dot])))
 }
 
 /// Moves everything in `from` into `to`, replacing files; the traces of a directory last.

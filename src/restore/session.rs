@@ -3,8 +3,10 @@
 //! The proxy and `lake-shim restore` both come through here, so they cannot drift apart.
 
 use super::apply::{Tools, apply};
+use super::fallback::{self, Lacking};
 use super::plan::{Plan, Request, Wanted, check_toolchain, names, plan};
-use super::{Event, Observer, Outcome, fallback};
+use super::staging::sweep;
+use super::{Event, Observer, Outcome};
 use crate::error::{Failure, hint};
 use crate::fs::DirLock;
 use crate::interrupt::Interrupts;
@@ -57,7 +59,6 @@ impl Session<'_> {
     /// when the disk is full. What merely could not be restored is in the outcome.
     pub fn restore(&self, request: &Request, mode: Mode) -> Result<Ended> {
         let start = Instant::now();
-        let interrupts = Interrupts::catch()?;
         let stores = Stores::open(self.settings)?;
         if !self.workspace.missing_packages().any(|package| package.name == "mathlib") {
             check_toolchain(self.workspace)?;
@@ -66,20 +67,11 @@ impl Session<'_> {
             Ok(wanted) => wanted,
             Err(reason) => return Ok(Ended::NotOurs(reason)),
         };
-        let mut plan = plan(self.workspace, &wanted, &stores, mode.force);
-        let mut outcome = if mode.only_fetch {
-            plan.skipped += plan.steps.len();
-            plan.steps.clear();
-            Outcome::of(&plan)
-        } else {
-            self.unpack(&mut plan, &wanted, &stores, mode, &interrupts)?
-        };
-        outcome.lacks_proofwidgets = plan.lacks_proofwidgets;
-        if let Some(run_lake) = mode.run_lake
-            && !outcome.is_whole()
-            && self.settings.network == Network::Auto
-        {
-            self.ask_lake(&plan, &wanted, &stores, &mut outcome, run_lake, &interrupts)?;
+        let run = Run { session: self, wanted, mode, interrupts: Interrupts::catch()? };
+        let mut outcome = run.unpack(&stores)?;
+        let may_ask = self.settings.network == Network::Auto;
+        if let Some(run_lake) = mode.run_lake.filter(|_| may_ask && !outcome.is_whole()) {
+            run.ask_lake(&stores, &mut outcome, run_lake)?;
         }
         outcome.took = start.elapsed();
         Ok(Ended::Done(outcome))
@@ -96,85 +88,6 @@ impl Session<'_> {
     pub fn wanted(&self, request: &Request) -> Result<Wanted> {
         let githash = || toolchain::githash(self.toolchain_bin().as_deref());
         names(self.workspace, request, &githash, self.observer)
-    }
-
-    /// Carries out `plan`, alone. Another shim may have done the same work meanwhile.
-    fn unpack(
-        &self,
-        plan: &mut Plan,
-        wanted: &Wanted,
-        stores: &Stores,
-        mode: Mode,
-        interrupts: &Interrupts,
-    ) -> Result<Outcome> {
-        if plan.steps.is_empty() {
-            return Ok(Outcome::of(plan));
-        }
-        let leantar = match self.leantar(stores) {
-            Ok(leantar) => leantar,
-            // The stock tool fetches its own, and then unpacks what the stores have.
-            Err(e) if mode.run_lake.is_some() && self.settings.network == Network::Auto => {
-                (self.observer)(Event::Warning { reason: format!("{e:#}") });
-                let mut outcome = Outcome::of(plan);
-                outcome.missing = plan.steps.iter().map(|step| step.module.clone()).collect();
-                return Ok(outcome);
-            }
-            Err(e) => return Err(e),
-        };
-        let mut waited = false;
-        let tell = |holder| {
-            waited = true;
-            (self.observer)(Event::Waiting { holder });
-        };
-        let _lock = DirLock::acquire(self.lock_dir(), tell, || interrupts.check())?;
-        if waited {
-            *plan = super::plan::plan(self.workspace, wanted, stores, mode.force);
-        }
-        let tools = Tools { leantar: &leantar, jobs: self.settings.jobs() };
-        apply(plan, tools, interrupts, self.observer)
-    }
-
-    /// Has the real lake fetch what is missing, and looks at what came of it. That a module is in
-    /// no cache at all is no failure to the stock tool: Lake then builds it.
-    fn ask_lake(
-        &self,
-        plan: &Plan,
-        wanted: &Wanted,
-        stores: &Stores,
-        outcome: &mut Outcome,
-        run_lake: fallback::RunLake,
-        interrupts: &Interrupts,
-    ) -> Result<()> {
-        let status = fallback::ask(
-            plan,
-            &outcome.failed,
-            stores,
-            self.env,
-            run_lake,
-            interrupts,
-            self.observer,
-        )?;
-        outcome.offline = false;
-        if !status.success() {
-            outcome.lake_status = Some(exit_code(status));
-            return Ok(());
-        }
-        let after =
-            super::plan::plan(self.workspace, wanted, &stores.and(self.env.user_cache()), false);
-        let now_there = after.skipped.saturating_sub(outcome.skipped + outcome.restored.len());
-        let still_missing: Vec<_> =
-            after.missing.iter().map(|named| named.module.clone()).collect();
-        outcome.downloaded = now_there;
-        outcome.failed = after.failed;
-        let not_unpacked = |step: super::plan::Step| {
-            let reason = "the real lake says it is done, and it is not up to date".to_owned();
-            (step.module, reason)
-        };
-        outcome.failed.extend(after.steps.into_iter().map(not_unpacked));
-        outcome.missing.clear();
-        outcome.in_no_cache = still_missing;
-        outcome.lacks_proofwidgets = false;
-        Ok(())
     }
 
     fn leantar(&self, stores: &Stores) -> Result<PathBuf> {
@@ -209,10 +122,130 @@ impl Session<'_> {
         toolchain::bin(self.lake, named.as_deref(), self.env)
     }
 
+    /// Removes what a restore that was killed has left behind.
+    fn sweep(&self) {
+        for package in self.workspace.source_path() {
+            sweep(&package.join(".lake/build"));
+        }
+    }
+
     /// Restores into one packages directory take turns.
     fn lock_dir(&self) -> &Path {
         let packages = &self.workspace.packages_dir;
         if packages.is_dir() { packages } else { &self.workspace.root }
+    }
+}
+
+/// One restore under way.
+struct Run<'a> {
+    session: &'a Session<'a>,
+    wanted: Wanted,
+    mode: Mode<'a>,
+    interrupts: Interrupts,
+}
+
+impl Run<'_> {
+    fn plan(&self, stores: &Stores) -> Plan {
+        plan(self.session.workspace, &self.wanted, stores, self.mode.force)
+    }
+
+    /// Restores what the stores have. A file that turns out to be damaged may be whole in another
+    /// store.
+    fn unpack(&self, stores: &Stores) -> Result<Outcome> {
+        let plan = self.plan(stores);
+        if self.mode.only_fetch || plan.steps.is_empty() {
+            self.session.sweep();
+            let mut outcome = Outcome::of(&plan);
+            outcome.skipped += plan.steps.len();
+            return Ok(outcome);
+        }
+        let leantar = match self.session.leantar(stores) {
+            Ok(leantar) => leantar,
+            // The stock tool fetches its own, and then unpacks what the stores have.
+            Err(e) if self.may_ask_lake() => {
+                self.tell(Event::Warning { reason: format!("{e:#}") });
+                let mut outcome = Outcome::of(&plan);
+                outcome.missing.extend(plan.steps.into_iter().map(|step| step.module));
+                return Ok(outcome);
+            }
+            Err(e) => return Err(e),
+        };
+        let mut has_waited = false;
+        let _lock = DirLock::acquire(
+            self.session.lock_dir(),
+            |holder| {
+                has_waited = true;
+                self.tell(Event::Waiting { holder });
+            },
+            || self.interrupts.check(),
+        )?;
+        // Whoever we waited for may have done the same work.
+        let plan = if has_waited { self.plan(stores) } else { plan };
+        let tools = Tools { leantar: &leantar, jobs: self.session.settings.jobs() };
+        let mut outcome = apply(&plan, tools, &self.interrupts, self.session.observer)?;
+        let mut stores = stores.clone();
+        let mut steps = plan.steps;
+        loop {
+            steps.retain(|step| outcome.failed.contains_key(&step.module));
+            stores.distrust(steps.iter().map(|step| step.source.clone()));
+            let mut again = self.plan(&stores);
+            again.steps.retain(|step| outcome.failed.contains_key(&step.module));
+            if again.steps.is_empty() {
+                return Ok(outcome);
+            }
+            let second = apply(&again, tools, &self.interrupts, self.session.observer)?;
+            outcome.failed.retain(|module, _| !second.restored.contains(module));
+            outcome.restored.extend(second.restored);
+            steps = again.steps;
+        }
+    }
+
+    /// Has the real lake fetch what is missing, and looks at what came of it. That a module is in
+    /// no cache at all is no failure to the stock tool: Lake then builds it.
+    fn ask_lake(
+        &self,
+        stores: &Stores,
+        outcome: &mut Outcome,
+        run_lake: fallback::RunLake,
+    ) -> Result<()> {
+        // What was downloaded before is in the user's cache, whether that is a store or not.
+        let stores = &stores.and(self.session.env.user_cache());
+        let lacking = Lacking { wanted: &self.wanted.modules, outcome, stores };
+        let status = fallback::ask(
+            &lacking,
+            self.session.env,
+            run_lake,
+            &self.interrupts,
+            self.session.observer,
+        )?;
+        outcome.offline = false;
+        if !status.success() {
+            outcome.lake_status = Some(exit_code(status));
+            return Ok(());
+        }
+        let before = outcome.skipped + outcome.restored.len();
+        let mut after = plan(self.session.workspace, &self.wanted, stores, false);
+        if self.mode.only_fetch {
+            after.skipped += after.steps.len();
+            after.steps.clear();
+        }
+        outcome.downloaded = after.skipped.saturating_sub(before);
+        outcome.failed = after.failed;
+        outcome.failed.extend(after.steps.into_iter().map(|step| {
+            (step.module, "the real lake says it is done, and it is not up to date".to_owned())
+        }));
+        outcome.missing.clear();
+        outcome.in_no_cache = after.missing.into_iter().map(|named| named.module).collect();
+        outcome.lacks_proofwidgets = false;
+        Ok(())
+    }
+
+    fn may_ask_lake(&self) -> bool {
+        self.mode.run_lake.is_some() && self.session.settings.network == Network::Auto
+    }
+
+    fn tell(&self, event: Event) {
+        (self.session.observer)(event);
     }
 }
 
@@ -239,6 +272,7 @@ impl Outcome {
             skipped: plan.skipped,
             failed: plan.failed.clone(),
             missing: plan.missing.iter().map(|named| named.module.clone()).collect(),
+            lacks_proofwidgets: plan.lacks_proofwidgets,
             offline: true,
             ..Self::default()
         }

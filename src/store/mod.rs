@@ -9,11 +9,16 @@ use crate::mathlib::names::LtarName;
 use crate::settings::{Settings, var};
 use anyhow::{Result, bail};
 use fs_err as fs;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// The stores, in order of lookup.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stores(Vec<PathBuf>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stores {
+    dirs: Vec<PathBuf>,
+    /// Files that turned out not to be what their names say.
+    distrusted: BTreeSet<PathBuf>,
+}
 
 impl Stores {
     /// The stores that `settings` names.
@@ -32,20 +37,28 @@ impl Stores {
                 format!("`{}` and `--store` name directories of `.ltar` files", var::STORE),
             ));
         }
-        Ok(Self(settings.stores.clone()))
+        Ok(Self { dirs: settings.stores.clone(), ..Self::default() })
     }
 
     /// These stores, and `last` behind them.
     pub fn and(&self, last: Option<PathBuf>) -> Self {
-        Self(self.0.iter().cloned().chain(last).collect())
+        let dirs = self.dirs.iter().cloned().chain(last).collect();
+        Self { dirs, ..self.clone() }
+    }
+
+    /// From now on `files` count as missing.
+    pub fn distrust(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        self.distrusted.extend(files);
     }
 
     pub fn dirs(&self) -> &[PathBuf] {
-        &self.0
+        &self.dirs
     }
 
     /// Where `file` would lie, store by store.
     pub fn candidates(&self, file: LtarName) -> impl Iterator<Item = PathBuf> {
-        self.0.iter().map(move |store| store.join(file.to_string()))
+        let name = file.to_string();
+        let files = self.dirs.iter().map(move |store| store.join(&name));
+        files.filter(|file| !self.distrusted.contains(file))
     }
 }

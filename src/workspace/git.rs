@@ -92,6 +92,22 @@ impl Clone {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
+    /// What git makes of `url` here: the user's `url.<base>.insteadOf`, which is what
+    /// [`Clone::origin_url`] has in it already. Asks no server.
+    pub fn rewritten<K, V>(
+        &self,
+        url: &str,
+        env: impl IntoIterator<Item = (K, V)>,
+    ) -> Option<String>
+    where
+        K: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
+        let output = self.git(["ls-remote", "--get-url", "--", url]).envs(env).output().ok()?;
+        let url = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        (output.status.success() && !url.is_empty()).then_some(url)
+    }
+
     /// Points `origin` at `url`.
     pub fn set_origin_url(&self, url: &str) -> Result<()> {
         let output =

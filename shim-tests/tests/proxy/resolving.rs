@@ -56,7 +56,7 @@ fn update_in_a_private_directory_keeps_the_clone_and_agrees_with_the_configurati
     for (wanted, cloned) in
         [(&*format!("{A}.git"), A), (A, &*format!("{A}.git")), (&*format!("{A}/"), A)]
     {
-        let others = ["update a", "-q upgrade", "build --update --no-build"];
+        let others = ["update a", "upgrade", "build --update --no-build"];
         let more = if wanted == A { &others[..] } else { &[] };
         for words in ["update"].iter().chain(more) {
             let (sandbox, run) = lost_without_kept_with(|| locked(wanted, cloned), words);

@@ -175,6 +175,17 @@ fn a_dead_processs_stage_is_swept_away() {
 }
 
 #[test]
+fn a_dead_processs_stage_is_swept_away_though_there_is_nothing_to_do() {
+    // What a kill between publishing and cleaning up leaves.
+    let sandbox = Sandbox::mini_mathlib();
+    offline_get(&sandbox).run().expect_code(0);
+    let build = sandbox.package("mathlib").join(".lake/build");
+    sandbox.write(build.join(".lake-shim-dead01/links/x"), "");
+    offline_get(&sandbox).run().expect_code(0).stderr_contains("nothing to do");
+    expect_no_leftovers(&sandbox);
+}
+
+#[test]
 fn of_two_restores_at_once_one_waits_and_finds_nothing_to_do_fake_leantar_only() {
     need_fake_leantar!();
     let sandbox = Sandbox::mini_mathlib();
