@@ -106,7 +106,8 @@ fn real_path_of_missing(path: &Path) -> Result<PathBuf> {
                 let rest = path.strip_prefix(ancestor).unwrap_or(Path::new(""));
                 return Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) });
             }
-            Err(e) if e.kind() == ErrorKind::NotFound && !exists(ancestor) => {}
+            // Not there, or not yet; a link that leads nowhere is another matter.
+            Err(e) if e.kind() == ErrorKind::NotFound && !ancestor.is_symlink() => {}
             Err(e) => return Err(e.into()),
         }
     }
