@@ -42,7 +42,8 @@ pub fn move_aside(from: &Path, to: &Path) -> Result<bool> {
     match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
         Ok(()) => Ok(true),
         Err(Errno::EEXIST) => Ok(false),
-        Err(Errno::ENOENT) if !exists(from) => Ok(false), // somebody else has moved it
+        // Somebody else has moved it, and may have put a link to `to`'s directory in place by now.
+        Err(Errno::ENOENT) if !exists(from) || exists(to) => Ok(false),
         Err(Errno::EXDEV) => copy_aside(from, to),
         // File systems without the flag: the check and the rename are two steps there.
         Err(Errno::EINVAL | Errno::ENOSYS) if !exists(to) => {
