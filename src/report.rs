@@ -7,6 +7,7 @@ use crate::mathlib::Module;
 use crate::proxy::link::Linked;
 use crate::restore::{Event, Outcome};
 use crate::settings::{Environment, Log};
+use crate::store::verify::Found;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -51,6 +52,34 @@ impl Report {
         print(&format!("warning: {}", message(error)));
     }
 
+    /// What a command has to say besides its data.
+    pub fn info(&self, text: &str) {
+        self.say(text);
+    }
+
+    /// What was found of a store, for one lock.
+    pub fn found(&self, found: &Found, store: &Path) {
+        let Found { covered, present, packs, .. } = found;
+        let lock = found.lock.as_ref().map(|lock| format!(", lock {lock}")).unwrap_or_default();
+        let faults = found.corrupt.iter().chain(&found.bad_packs);
+        let faults: Vec<_> = faults.map(|(name, why)| format!("{name}: {why}")).collect();
+        if !found.missing.is_empty() {
+            print(&format!("{} missing", count(found.missing.len(), "module")));
+            print_some(found.missing.iter().cloned(), found.missing.len());
+        }
+        if !faults.is_empty() {
+            print("not what it should be:");
+            print_some(faults.iter().cloned(), faults.len());
+        }
+        let whole = if found.is_whole() { "whole" } else { "not whole" };
+        self.say(format_args!(
+            "`{}`{lock} is {whole}: {present} of {} there, {} whole",
+            store.display(),
+            count(*covered, "covered module"),
+            count(*packs, "pack"),
+        ));
+    }
+
     fn say(&self, text: impl Display) {
         if self.log >= Log::Info {
             self.end_bar();
@@ -89,6 +118,9 @@ impl Report {
             }
             Event::Waiting { holder } => {
                 self.say(format_args!("waiting for {holder}, which restores these packages"));
+            }
+            Event::Package { name, what } => {
+                self.say(format_args!("unpacking the {what} of `{name}`"))
             }
             Event::Naming => self.debug("reading mathlib's imports"),
             Event::Unpacking { total } => self.start_bar("unpacking", total),
@@ -185,7 +217,7 @@ impl Report {
         let how = if *offline { "offline" } else { "with the real lake" };
         let from = store.as_ref().map(|store| format!(" from {}", store.display()));
         let from = from.unwrap_or_default();
-        if restored.is_empty() && outcome.is_whole() && *downloaded == 0 {
+        if restored.is_empty() && packages.is_empty() && outcome.is_whole() && *downloaded == 0 {
             self.say(format_args!(
                 "nothing to do: {} up to date in {seconds:.1} s ({how})",
                 count(*skipped, "module")
@@ -201,7 +233,7 @@ impl Report {
         self.say(format_args!(
             "restored {}, {}{from} in {seconds:.1} s ({how})",
             count(restored.len(), "module"),
-            count(*packages, "package"),
+            count(packages.len(), "package"),
         ));
     }
 }
@@ -288,7 +320,7 @@ pub fn outcome_json(outcome: &Outcome) -> Value {
         "skipped": outcome.skipped,
         "failed": failed,
         "missing": names(&outcome.missing),
-        "packages": outcome.packages,
+        "packages": outcome.packages.len(),
         "seconds": outcome.took.as_secs_f64(),
         "offline": outcome.offline,
         "downloaded": outcome.downloaded,

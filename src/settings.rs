@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// Where images have their baked store.
-const IMAGE_STORE: &str = "/opt/mathlib-cache";
+pub const IMAGE_STORE: &str = "/opt/mathlib-cache";
 
 /// The variables themselves, for those who write them.
 pub mod var {

@@ -10,7 +10,9 @@ pub mod leantar;
 pub mod ltar;
 pub mod names;
 pub mod outputs;
+pub mod packing;
 pub mod recipe;
+pub mod request;
 
 use header::{is_id_first, is_id_rest};
 use std::fmt;

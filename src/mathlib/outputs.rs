@@ -66,10 +66,27 @@ impl Files {
         }
     }
 
+    /// Checks the files against their own trace, whatever its `depHash` is.
+    pub fn check_own(&self, look: Look) -> Result<(), Fault> {
+        let trace = self.read_trace()?;
+        trace.outputs.iter().try_for_each(|output| self.check_output(output, look))
+    }
+
+    /// The files with these suffixes that are there: Lean's, then those below `ir`.
+    pub fn present(&self, lib: &[&str], ir: &[&str]) -> Vec<PathBuf> {
+        let lib = lib.iter().map(|suffix| with_suffix(&self.lib, suffix));
+        let ir = ir.iter().map(|suffix| with_suffix(&self.ir, suffix));
+        lib.chain(ir).filter(|path| path.is_file()).collect()
+    }
+
+    fn read_trace(&self) -> Result<Trace, Fault> {
+        let trace = fs::read(self.trace()).ok().and_then(|text| Trace::parse(&text));
+        trace.ok_or(Fault::NoTrace)
+    }
+
     /// Checks the files against `dep_hash`.
     pub fn check(&self, dep_hash: u64, look: Look) -> Result<(), Fault> {
-        let trace = fs::read(self.trace()).ok().and_then(|text| Trace::parse(&text));
-        let trace = trace.ok_or(Fault::NoTrace)?;
+        let trace = self.read_trace()?;
         if trace.dep_hash != dep_hash {
             return Err(Fault::OtherTrace { found: trace.dep_hash, expected: dep_hash });
         }

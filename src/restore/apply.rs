@@ -12,7 +12,7 @@ use crate::mathlib::outputs::Look;
 use anyhow::{Result, bail};
 use nix::sys::stat::{Mode, umask};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A leantar that dies on this many files, alone with each, dies on everything.
@@ -64,8 +64,7 @@ pub fn apply(
     }
     interrupts.check()?;
     publish_all(&staging, &whole)?;
-    let packages: BTreeSet<_> = whole.iter().map(|step| &step.package).collect();
-    outcome.packages = packages.len();
+    outcome.packages = whole.iter().map(|step| step.package.clone()).collect();
     outcome.store = whole.first().and_then(|step| Some(step.source.parent()?.to_owned()));
     outcome.restored = whole.iter().map(|step| step.module.clone()).collect();
     let reason_of = |step: &Step| reasons.get(&step.file.to_string()).filter(|r| is_disk_full(r));

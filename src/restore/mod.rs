@@ -4,13 +4,15 @@
 
 pub mod apply;
 pub mod fallback;
+pub mod packs;
 pub mod plan;
 mod publish;
 pub mod session;
 mod staging;
+pub mod stamp;
 
 use crate::mathlib::Module;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ pub enum Event {
     Waiting { holder: String },
     /// Something that does not stop the restore.
     Warning { reason: String },
+    /// A package's sources or build are unpacked.
+    Package { name: String, what: &'static str },
     /// Names are being computed.
     Naming,
     /// `total` modules are about to be unpacked.
@@ -59,8 +63,8 @@ pub struct Outcome {
     pub lacks_proofwidgets: bool,
     /// How the real lake failed, when it was asked and did.
     pub lake_status: Option<u8>,
-    /// Packages that got files.
-    pub packages: usize,
+    /// Directories of packages that got files.
+    pub packages: BTreeSet<PathBuf>,
     /// The store most files came from.
     pub store: Option<PathBuf>,
     pub took: Duration,

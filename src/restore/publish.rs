@@ -73,7 +73,7 @@ fn is_accepted(dir: &Path, name: &OsStr, accepted: &HashSet<PathBuf>) -> bool {
 }
 
 /// Moves everything in `from` into `to`, replacing files; the traces of a directory last.
-fn merge(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn merge(from: &Path, to: &Path) -> Result<()> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent)?;
     }

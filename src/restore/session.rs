@@ -4,17 +4,20 @@
 
 use super::apply::{Tools, apply};
 use super::fallback::{self, Lacking};
-use super::plan::{Plan, Request, Wanted, check_toolchain, names, plan};
+use super::packs::{self, PackPlan};
+use super::plan::{Plan, plan};
 use super::staging::sweep;
 use super::{Event, Observer, Outcome};
 use crate::error::{Failure, hint};
 use crate::fs::DirLock;
 use crate::interrupt::Interrupts;
 use crate::mathlib::leantar;
+use crate::mathlib::request::{Request, Wanted, check_toolchain, names};
 use crate::settings::{Environment, Network, Settings, var};
 use crate::store::Stores;
 use crate::workspace::{Workspace, toolchain};
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -60,6 +63,8 @@ impl Session<'_> {
     pub fn restore(&self, request: &Request, mode: Mode) -> Result<Ended> {
         let start = Instant::now();
         let stores = Stores::open(self.settings)?;
+        let packs = packs::plan(self.workspace, &stores)?;
+        let unpacked = if mode.only_fetch { BTreeSet::new() } else { self.unpack_packs(&packs) };
         if !self.workspace.missing_packages().any(|package| package.name == "mathlib") {
             check_toolchain(self.workspace)?;
         }
@@ -67,8 +72,10 @@ impl Session<'_> {
             Ok(wanted) => wanted,
             Err(reason) => return Ok(Ended::NotOurs(reason)),
         };
-        let run = Run { session: self, wanted, mode, interrupts: Interrupts::catch()? };
+        let built = packs.built;
+        let run = Run { session: self, wanted, built, mode, interrupts: Interrupts::catch()? };
         let mut outcome = run.unpack(&stores)?;
+        outcome.packages.extend(unpacked);
         let may_ask = self.settings.network == Network::Auto;
         if let Some(run_lake) = mode.run_lake.filter(|_| may_ask && !outcome.is_whole()) {
             run.ask_lake(&stores, &mut outcome, run_lake)?;
@@ -77,20 +84,57 @@ impl Session<'_> {
         Ok(Ended::Done(outcome))
     }
 
+    /// Restores packages' builds from packs alone. Nothing when the stores do not have all of them.
+    pub fn restore_packs(&self) -> Result<Option<Outcome>> {
+        let start = Instant::now();
+        let packs = packs::plan(self.workspace, &Stores::open(self.settings)?)?;
+        let mut packages = self.workspace.packages.iter().filter(|p| p.lock.is_some()).peekable();
+        let has_any = packages.peek().is_some();
+        if !has_any || !packages.all(|package| packs.built.contains(&package.dir)) {
+            return Ok(None);
+        }
+        let unpacked = self.unpack_packs(&packs);
+        let is_whole = packs.steps.iter().all(|step| unpacked.contains(&step.package_dir));
+        let (took, offline) = (start.elapsed(), true);
+        let outcome = Outcome { packages: unpacked, took, offline, ..Outcome::default() };
+        Ok(is_whole.then_some(outcome))
+    }
+
+    /// Unpacks what the stores have of sources and builds. What cannot be unpacked is a warning: its
+    /// modules may still come from elsewhere, and if not, they will be missing by name.
+    fn unpack_packs(&self, packs: &PackPlan) -> BTreeSet<PathBuf> {
+        let mut unpacked = BTreeSet::new();
+        for step in &packs.steps {
+            let what = if step.is_source() { "sources" } else { "build" };
+            (self.observer)(Event::Package { name: step.package.clone(), what });
+            match step.apply(self.settings.jobs()) {
+                Ok(()) => drop(unpacked.insert(step.package_dir.clone())),
+                Err(e) => (self.observer)(Event::Warning { reason: format!("{e:#}") }),
+            }
+        }
+        unpacked
+    }
+
     /// What a restore would do.
     pub fn plan(&self, request: &Request, force: bool) -> Result<Plan> {
         let stores = Stores::open(self.settings)?;
         check_toolchain(self.workspace)?;
-        Ok(plan(self.workspace, &self.wanted(request)?, &stores, force))
+        let built = packs::plan(self.workspace, &stores)?.built;
+        Ok(plan(self.workspace, &self.wanted(request)?, &stores, &built, force))
     }
 
     /// The modules that `request` asks for.
     pub fn wanted(&self, request: &Request) -> Result<Wanted> {
         let githash = || toolchain::githash(self.toolchain_bin().as_deref());
-        names(self.workspace, request, &githash, self.observer)
+        (self.observer)(Event::Naming);
+        names(self.workspace, request, &githash)
     }
 
-    fn leantar(&self, stores: &Stores) -> Result<PathBuf> {
+    /// leantar, wherever it is.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn leantar(&self, stores: &Stores) -> Result<PathBuf> {
         let named = self.settings.leantar.as_deref();
         if let Some(named) = named.filter(|named| !named.is_file()) {
             bail!(hint(
@@ -140,13 +184,15 @@ impl Session<'_> {
 struct Run<'a> {
     session: &'a Session<'a>,
     wanted: Wanted,
+    /// Packages whose whole build is packed.
+    built: BTreeSet<PathBuf>,
     mode: Mode<'a>,
     interrupts: Interrupts,
 }
 
 impl Run<'_> {
     fn plan(&self, stores: &Stores) -> Plan {
-        plan(self.session.workspace, &self.wanted, stores, self.mode.force)
+        plan(self.session.workspace, &self.wanted, stores, &self.built, self.mode.force)
     }
 
     /// Restores what the stores have. A file that turns out to be damaged may be whole in another
@@ -224,7 +270,7 @@ impl Run<'_> {
             return Ok(());
         }
         let before = outcome.skipped + outcome.restored.len();
-        let mut after = plan(self.session.workspace, &self.wanted, stores, false);
+        let mut after = plan(self.session.workspace, &self.wanted, stores, &self.built, false);
         if self.mode.only_fetch {
             after.skipped += after.steps.len();
             after.steps.clear();

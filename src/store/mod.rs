@@ -1,14 +1,22 @@
 //! Where baked things lie.
 //!
 //! A store is a directory of `<16 hex digits>.ltar` files, which is also what the stock cache tool
-//! keeps (`MATHLIB_CACHE_DIR`). Several may be searched; the first hit wins. Nothing in here writes
-//! to one.
+//! keeps (`MATHLIB_CACHE_DIR`). Several may be searched; the first hit wins. A baked one also has an
+//! [`index`] and [`pack`]s. Only [`bake`] and [`gc`] write to one.
+
+pub mod bake;
+pub mod gc;
+pub mod index;
+pub mod pack;
+mod source;
+pub mod verify;
 
 use crate::error::hint;
 use crate::mathlib::names::LtarName;
 use crate::settings::{Settings, var};
 use anyhow::{Result, bail};
 use fs_err as fs;
+use index::Index;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -18,6 +26,12 @@ pub struct Stores {
     dirs: Vec<PathBuf>,
     /// Files that turned out not to be what their names say.
     distrusted: BTreeSet<PathBuf>,
+}
+
+/// What this binary's builds run on, as builds in a store name it.
+pub fn platform() -> String {
+    use std::env::consts::{ARCH, OS};
+    format!("{ARCH}-{OS}")
 }
 
 impl Stores {
@@ -53,6 +67,12 @@ impl Stores {
 
     pub fn dirs(&self) -> &[PathBuf] {
         &self.dirs
+    }
+
+    /// The indices of the stores that have one.
+    pub fn indices(&self) -> Result<Vec<(PathBuf, Index)>> {
+        let read = |dir: &PathBuf| Ok(Index::read(dir)?.map(|index| (dir.clone(), index)));
+        self.dirs.iter().filter_map(|dir| read(dir).transpose()).collect()
     }
 
     /// Where `file` would lie, store by store.

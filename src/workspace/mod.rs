@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use fs_err as fs;
 use lakefile::Lakefile;
 use manifest::{Entry, Manifest, Source};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -116,6 +117,12 @@ impl Workspace {
     pub fn source_path(&self) -> Vec<PathBuf> {
         let dirs = self.packages.iter().rev().map(|package| &package.dir);
         dirs.chain([&self.root]).cloned().collect()
+    }
+
+    /// The revisions that git packages are locked to.
+    pub fn revisions(&self) -> BTreeMap<String, String> {
+        let locked = self.packages.iter().filter_map(|p| Some((p.name.clone(), p.lock.as_ref()?)));
+        locked.map(|(name, lock)| (name, lock.rev.clone())).collect()
     }
 
     /// Packages whose sources are not there.

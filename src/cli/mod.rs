@@ -1,9 +1,11 @@
 //! `lake-shim`'s own command line. Each arm is one call.
 
+mod store;
+
+use crate::mathlib::request::Request;
 use crate::proxy::exec::{ChildEnvironment, RealLake};
 use crate::proxy::link;
 use crate::report::{Report, data, outcome_json};
-use crate::restore::plan::Request;
 use crate::restore::session::{Mode, Session};
 use crate::settings::{Environment, Settings, current_dir, var};
 use crate::store::Stores;
@@ -11,11 +13,12 @@ use crate::workspace::{Location, Workspace};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Map, Value};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use store::{BakeArgs, GcArgs, VerifyArgs};
 
 /// Offline Mathlib builds from a baked store.
 ///
@@ -46,6 +49,17 @@ enum Command {
     ///   lake-shim names --where
     #[command(verbatim_doc_comment)]
     Names(Names),
+    /// Fill a store for this workspace, prove it, and index it
+    ///
+    /// Examples:
+    ///   lake-shim bake --store /opt/mathlib-cache
+    ///   lake-shim bake --format pack --from-source
+    #[command(verbatim_doc_comment)]
+    Bake(BakeArgs),
+    /// Prove that a restore from the store needs no network
+    Verify(VerifyArgs),
+    /// Remove from the store what no kept lock needs
+    Gc(GcArgs),
     /// Link the workspace's packages directory to the shared one (`LAKE_PKG_DIR`)
     Link,
 }
@@ -142,38 +156,33 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
             return Ok(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from));
         }
     };
-    let here = Here::new(&cli.flags)?;
+    let place = Place::new(&cli.flags)?;
     match &cli.command {
-        Command::Restore(args) => here.restore(args),
-        Command::Names(args) => here.names(args),
-        Command::Link => here.link(),
+        Command::Restore(args) => place.restore(args),
+        Command::Names(args) => place.names(args),
+        Command::Link => place.link(),
+        Command::Bake(args) => place.bake(args),
+        Command::Verify(args) => place.verify(args),
+        Command::Gc(args) => place.gc(args),
     }
 }
 
 /// Where a command runs, and with what settings.
-struct Here {
+struct Place {
     env: Environment,
     settings: Settings,
     cwd: PathBuf,
-    workspace: Workspace,
+    location: Location,
     report: Report,
 }
 
-impl Here {
+impl Place {
     fn new(flags: &Flags) -> Result<Self> {
         let env = flags.over(Environment::capture());
         let settings = Settings::new(&env)?;
-        let cwd = current_dir()?;
-        let location = Location { dir: flags.dir.clone(), ..Location::default() };
-        let workspace = Workspace::discover(&cwd, &location)?.with_context(|| {
-            let place = flags.dir.as_deref().unwrap_or(OsStr::new("."));
-            crate::error::hint(
-                format!("no `lakefile.lean` or `lakefile.toml` in `{}`", place.to_string_lossy()),
-                "run it in a Lean project, or name one with `--dir`",
-            )
-        })?;
         let report = Report::at(settings.log);
-        Ok(Self { env, settings, cwd, workspace, report })
+        let location = Location { dir: flags.dir.clone(), ..Location::default() };
+        Ok(Self { env, settings, cwd: current_dir()?, location, report })
     }
 
     fn request(&self, modules: &[String], skip_proofwidgets: bool) -> Request {
@@ -181,10 +190,11 @@ impl Here {
     }
 
     fn restore(&self, args: &Restore) -> Result<ExitCode> {
+        let workspace = self.workspace()?;
         let request = self.request(&args.modules, args.skip_proofwidgets);
         let lake = RealLake::find(&self.env);
         let observer = |event| self.report.event(event);
-        let session = self.session(lake.as_ref().ok(), &observer);
+        let session = self.session(&workspace, lake.as_ref().ok(), &observer);
         if args.dry_run {
             data(&format!("{}\n", session.plan(&request, args.force)?))?;
             return Ok(ExitCode::SUCCESS);
@@ -197,7 +207,7 @@ impl Here {
         let cache_get: Vec<_> = cache_get.chain(args.modules.iter().map(OsString::from)).collect();
         let run_lake = |env: &ChildEnvironment| {
             let mut command = RealLake::find(&self.env)?.command(&cache_get, env);
-            command.current_dir(&self.workspace.root);
+            command.current_dir(&workspace.root);
             command.spawn().context("cannot run the real lake")
         };
         let mode = Mode { force: args.force, only_fetch: false, run_lake: Some(&run_lake) };
@@ -210,9 +220,10 @@ impl Here {
     }
 
     fn names(&self, args: &Names) -> Result<ExitCode> {
+        let workspace = self.workspace()?;
         let lake = RealLake::find(&self.env);
         let observer = |event| self.report.event(event);
-        let session = self.session(lake.as_ref().ok(), &observer);
+        let session = self.session(&workspace, lake.as_ref().ok(), &observer);
         let wanted = session.wanted(&self.request(&args.modules, true))?;
         if args.json {
             let entry = |named: &crate::mathlib::names::NamedModule| {
@@ -243,7 +254,7 @@ impl Here {
                 "set it, or name a directory with `--pkg-dir`",
             )
         })?;
-        let Workspace { root, packages_dir, .. } = &self.workspace;
+        let Workspace { root, packages_dir, .. } = &self.workspace()?;
         let linked = link::link(root, packages_dir, shared)?;
         self.report.linked(&linked, packages_dir, shared);
         Ok(ExitCode::SUCCESS)
@@ -251,11 +262,12 @@ impl Here {
 
     fn session<'a>(
         &'a self,
+        workspace: &'a Workspace,
         lake: Option<&'a RealLake>,
         observer: &'a dyn Fn(crate::restore::Event),
     ) -> Session<'a> {
         Session {
-            workspace: &self.workspace,
+            workspace,
             settings: &self.settings,
             env: &self.env,
             lake: lake.map(|lake| lake.path.as_path()),

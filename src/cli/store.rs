@@ -1,0 +1,193 @@
+//! The commands that manage a store.
+
+use super::Place;
+use crate::error::{Failure, hint};
+use crate::mathlib::request::Request;
+use crate::proxy::exec::{ChildEnvironment, RealLake};
+use crate::report::data;
+use crate::settings::{IMAGE_STORE, var};
+use crate::store::Stores;
+use crate::store::bake::{Bake, Event, Format};
+use crate::store::gc;
+use crate::store::index::Index;
+use crate::store::verify::{self, Depth, Found};
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub struct BakeArgs {
+    /// Which form builds are kept in
+    #[arg(long, value_enum, default_value = "ltar")]
+    format: Format,
+    /// Build and pack rather than download
+    #[arg(long)]
+    from_source: bool,
+    /// zstd level of packs, 1 to 22
+    #[arg(long, default_value_t = 19, value_parser = clap::value_parser!(i32).range(1..=22))]
+    level: i32,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Only look whether the files are there and have the right size
+    #[arg(long)]
+    quick: bool,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct GcArgs {
+    /// Locks to keep; none means all
+    #[arg(long, value_name = "LOCK", num_args = 1..)]
+    keep: Vec<String>,
+    /// Print what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Place {
+    /// The store to write to or to look at.
+    fn store(&self) -> PathBuf {
+        self.settings
+            .stores
+            .first()
+            .map_or_else(|| IMAGE_STORE.into(), |store| self.cwd.join(store))
+    }
+
+    pub(super) fn bake(&self, args: &BakeArgs) -> Result<ExitCode> {
+        let workspace = self.workspace()?;
+        let store = self.store();
+        let lake = RealLake::find(&self.env);
+        let nothing = |_| {};
+        let session = self.session(&workspace, lake.as_ref().ok(), &nothing);
+        let others: Vec<_> =
+            self.env.user_cache().into_iter().chain(self.settings.stores.clone()).collect();
+        let run_lake = |args: &[&str], variables: &ChildEnvironment| {
+            let args: Vec<_> = args.iter().map(Into::into).collect();
+            let mut command = RealLake::find(&self.env)?.command(&args, variables);
+            // A shim further down PATH is not to answer from the stores that are being filled.
+            command.current_dir(&workspace.root).env(var::DISABLE, "1");
+            command.status().context("cannot run the real lake")
+        };
+        let bake = Bake {
+            workspace: &workspace,
+            store: &store,
+            format: args.format,
+            from_source: args.from_source,
+            level: args.level,
+            jobs: self.settings.jobs(),
+            others: &others,
+            leantar: &|| session.leantar(&Stores::default()),
+            names: &|_| session.wanted(&Request::default()),
+            run_lake: &run_lake,
+            observer: &|event| self.report.info(&baking(&event)),
+        };
+        let found = bake.run()?;
+        self.report.found(&found, &store);
+        if !found.is_whole() {
+            bail!(Failure::Reported(1));
+        }
+        self.report.info(&format!("baked `{}`", store.display()));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    pub(super) fn verify(&self, args: &VerifyArgs) -> Result<ExitCode> {
+        let store = self.store();
+        if !store.is_dir() {
+            bail!(hint(
+                format!("there is no store at `{}`", store.display()),
+                "name one with `--store`, or `lake-shim bake` one",
+            ));
+        }
+        let depth = if args.quick { Depth::Presence } else { Depth::Contents };
+        let found = match Index::read(&store)? {
+            Some(index) => {
+                index.locks.keys().map(|id| verify::lock(&store, &index, id, depth)).collect()
+            }
+            None => vec![self.verify_plain(&store)?],
+        };
+        let is_whole = !found.is_empty() && found.iter().all(Found::is_whole);
+        found.iter().for_each(|found| self.report.found(found, &store));
+        if args.json {
+            let locks: Vec<_> = found.iter().map(found_json).collect();
+            data(&format!("{}\n", json!({ "whole": is_whole, "locks": locks })))?;
+        }
+        if !is_whole {
+            bail!(Failure::Reported(1));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// A store without an index is verified for a workspace.
+    fn verify_plain(&self, store: &Path) -> Result<Found> {
+        let workspace = self.workspace().with_context(|| {
+            hint(
+                format!(
+                    "`{}` has no index, so a workspace has to say what it should hold",
+                    store.display()
+                ),
+                "run it in a project on mathlib, or `lake-shim bake` the store",
+            )
+        })?;
+        let lake = RealLake::find(&self.env);
+        let nothing = |_| {};
+        let session = self.session(&workspace, lake.as_ref().ok(), &nothing);
+        Ok(verify::modules(store, &session.wanted(&Request::default())?.modules))
+    }
+
+    pub(super) fn gc(&self, args: &GcArgs) -> Result<ExitCode> {
+        let store = self.store();
+        let garbage = gc::find(&store, &args.keep)?;
+        if args.dry_run {
+            let lines = garbage.files.iter().map(|file| format!("{}\n", file.display()));
+            data(&lines.collect::<String>())?;
+        } else {
+            garbage.remove(&store)?;
+        }
+        let verb = if args.dry_run { "would remove" } else { "removed" };
+        let (files, bytes) = (garbage.files.len(), garbage.bytes);
+        self.report
+            .info(&format!("{verb} {files} files, {bytes} bytes, from `{}`", store.display()));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    pub(super) fn workspace(&self) -> Result<Workspace> {
+        Workspace::discover(&self.cwd, &self.location)?.with_context(|| {
+            let dir = self.location.dir.clone().unwrap_or_else(|| ".".into());
+            hint(
+                format!("no `lakefile.lean` or `lakefile.toml` in `{}`", dir.to_string_lossy()),
+                "run it in a Lean project, or name one with `--dir`",
+            )
+        })
+    }
+}
+
+fn baking(event: &Event) -> String {
+    match event {
+        Event::Lake(args) => format!("running `lake {args}`"),
+        Event::Copied(files) => format!("copied {files} files from other stores"),
+        Event::Packing(modules) => format!("making the cache files of {modules} modules"),
+        Event::Package { name, what } => format!("packing the {what} of `{name}`"),
+        Event::Verifying => "verifying".to_owned(),
+    }
+}
+
+fn found_json(found: &Found) -> Value {
+    json!({
+        "lock": found.lock,
+        "toolchain": found.toolchain,
+        "covered": found.covered,
+        "present": found.present,
+        "missing": found.missing,
+        "corrupt": found.corrupt.keys().collect::<Vec<_>>(),
+        "packs": found.packs,
+        "bad_packs": found.bad_packs.keys().collect::<Vec<_>>(),
+        "reasons": found.corrupt.iter().chain(&found.bad_packs).collect::<std::collections::BTreeMap<_, _>>(),
+    })
+}

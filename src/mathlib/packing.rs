@@ -1,0 +1,122 @@
+//! Making cache files from build files, as `lake exe cache pack` does.
+
+use super::ltar::Place;
+use super::names::NamedModule;
+use super::outputs::{Files, Look};
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// The files of a module in the order in which the cache tool packs them (`mkBuildPaths` in
+/// `Cache/IO.lean`): the trace is first, and the three parts of an olean are neighbours. Those that
+/// are not there are left out.
+const LIB: [&str; 13] = [
+    "trace",
+    "olean",
+    "olean.server",
+    "olean.private",
+    "olean.hash",
+    "olean.server.hash",
+    "olean.private.hash",
+    "ilean",
+    "ilean.hash",
+    "ir",
+    "ir.hash",
+    "ir.sig",
+    "extra",
+];
+const IR: [&str; 2] = ["c", "c.hash"];
+
+/// Packs modules of one workspace.
+#[derive(Debug)]
+pub struct Packer {
+    leantar: PathBuf,
+    packages: Vec<PathBuf>,
+    mathlib: PathBuf,
+    /// Written into every file, as the stock tool does: mathlib's revision.
+    comment: Option<String>,
+    /// A directory whose `.lake/packages/<name>` are the packages, wherever they lie.
+    base: TempDir,
+    /// Their names, by index.
+    names: Vec<Option<String>>,
+}
+
+impl Packer {
+    pub fn new(workspace: &Workspace, leantar: PathBuf) -> Result<Self> {
+        let packages = workspace.source_path();
+        let base = TempDir::with_prefix("lake-shim-pack-")?;
+        let links = base.path().join(".lake/packages");
+        fs::create_dir_all(&links)?;
+        let name_of = |dir: &PathBuf| {
+            let package = workspace.packages.iter().find(|package| package.dir == *dir)?;
+            Some(package.name.clone())
+        };
+        let names: Vec<_> = packages.iter().map(name_of).collect();
+        for (name, dir) in names.iter().zip(&packages) {
+            if let Some(name) = name {
+                fs_err::os::unix::fs::symlink(fs::canonicalize(dir)?, links.join(name))?;
+            }
+        }
+        let rev = workspace.package("mathlib").and_then(|package| package.lock.as_ref());
+        let comment = rev.map(|lock| format!("git=mathlib4@{}", lock.rev));
+        let mathlib = workspace.mathlib().context("the workspace is on mathlib")?.to_owned();
+        Ok(Self { leantar, packages, mathlib, comment, base, names })
+    }
+
+    fn files(&self, named: &NamedModule) -> Option<Files> {
+        let build = self.packages[named.package].join(".lake/build");
+        let files = ["lib/lean", "lib"]
+            .into_iter()
+            .map(|lib| Files::new(&build, &Place { package: None, lib }, &named.module));
+        files.into_iter().find(|files| files.trace().exists())
+    }
+
+    /// Whether the module's build files are all there, and what their trace says.
+    pub fn is_built(&self, named: &NamedModule) -> bool {
+        self.files(named).is_some_and(|files| files.check_own(Look::Contents).is_ok())
+    }
+
+    /// Makes the cache file of `named` in `store`.
+    ///
+    /// # Errors
+    /// When leantar fails.
+    pub fn pack(&self, named: &NamedModule, store: &Path) -> Result<()> {
+        let files = self.files(named).context("no build files")?;
+        let package = &self.packages[named.package];
+        // mathlib's own are relative to mathlib, the others' to the workspace.
+        let (base, prefix) = match &self.names[named.package] {
+            Some(name) if *package != self.mathlib => {
+                (self.base.path().to_owned(), Path::new(".lake/packages").join(name))
+            }
+            _ => (package.clone(), PathBuf::new()),
+        };
+        let relative =
+            |path: PathBuf| -> Result<PathBuf> { Ok(prefix.join(path.strip_prefix(package)?)) };
+        let present = files.present(&LIB, &IR);
+        let present: Vec<_> = present.into_iter().map(relative).collect::<Result<_>>()?;
+        let temporary = tempfile::Builder::new().prefix(".bake-").tempfile_in(store)?;
+        let mut command = Command::new(&self.leantar);
+        command.arg("-C").arg(base).arg(temporary.path());
+        let (trace, rest) = present.split_first().context("no trace")?;
+        command.arg(trace);
+        if let Some(comment) = &self.comment {
+            command.args(["-c", comment]);
+        }
+        let output = command.args(rest).stdin(Stdio::null()).output();
+        let output = output.with_context(|| format!("cannot run `{}`", self.leantar.display()))?;
+        ensure!(
+            output.status.success(),
+            "`{}` cannot pack `{}`: {}",
+            self.leantar.display(),
+            named.module,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        let path = store.join(named.file.to_string());
+        fs::rename(temporary.path(), &path)?;
+        drop(temporary.into_temp_path().keep());
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! What a store can answer of a command: mathlib's `cache get`, Lake's own, and, before a build,
+//! nothing that anybody asked for.
+
+use super::Proxy;
+use super::exec::{ChildEnvironment, RealLake};
+use super::invocation::{CacheRequest, CacheVerb, Command};
+use crate::mathlib::request::Request;
+use crate::restore::session::{Ended, Mode, Session};
+use crate::restore::stamp::Stamp;
+use crate::settings::{Network, Restore, Settings};
+use crate::store::Stores;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result};
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// Who has the last word.
+pub enum Answer {
+    /// Nobody: the command is done.
+    Done,
+    LakesToGive,
+}
+
+/// A command, and where it was given.
+pub struct Question<'a> {
+    pub proxy: &'a Proxy<'a>,
+    pub workspace: &'a Workspace,
+    pub settings: &'a Settings,
+    pub cwd: &'a Path,
+}
+
+impl Question<'_> {
+    pub fn answer(&self, child_env: &ChildEnvironment) -> Result<Answer> {
+        match &self.proxy.invocation.command {
+            Command::MathlibCache(request) if self.workspace.mathlib().is_some() => {
+                self.mathlib_cache(request, child_env)
+            }
+            Command::LakeCacheGet => self.lake_cache(),
+            Command::Load { may_restore: true } => self.before_build(),
+            _ => Ok(Answer::LakesToGive),
+        }
+    }
+
+    fn mathlib_cache(&self, asked: &CacheRequest, child_env: &ChildEnvironment) -> Result<Answer> {
+        let may_ask_lake = self.settings.network == Network::Auto;
+        if asked.verb == CacheVerb::GetForce && may_ask_lake {
+            return Ok(Answer::LakesToGive); // a fresh download is what was asked for
+        }
+        let run_lake = |env: &ChildEnvironment| {
+            let lake = RealLake::find(self.proxy.env)?;
+            let mut env = env.clone();
+            env.extend(child_env.clone());
+            let path = lake.path.display();
+            let child = lake.command(self.proxy.args, &env).spawn();
+            child.with_context(|| format!("cannot run `{path}`"))
+        };
+        let request = Request {
+            modules: asked.modules.clone(),
+            cwd: self.cwd.to_owned(),
+            skip_proofwidgets: asked.skip_proofwidgets,
+        };
+        let mode = Mode {
+            force: matches!(asked.verb, CacheVerb::GetForce | CacheVerb::UnpackForce),
+            only_fetch: asked.verb == CacheVerb::GetOnly,
+            run_lake: Some(&run_lake),
+        };
+        match self.with_session(|session| session.restore(&request, mode))? {
+            Ended::NotOurs(reason) if !may_ask_lake => Err(reason),
+            Ended::NotOurs(reason) => {
+                self.proxy.report.warn(&reason);
+                Ok(Answer::LakesToGive)
+            }
+            Ended::Done(outcome) => {
+                self.proxy.report.outcome(&outcome);
+                outcome.failure().map_or(Ok(Answer::Done), |failure| Err(failure.into()))
+            }
+        }
+    }
+
+    /// Lake's own cache holds builds of packages, as our packs do.
+    fn lake_cache(&self) -> Result<Answer> {
+        match self.with_session(|session| session.restore_packs())? {
+            Some(outcome) => {
+                self.proxy.report.outcome(&outcome);
+                Ok(Answer::Done)
+            }
+            None => Ok(Answer::LakesToGive),
+        }
+    }
+
+    /// Restores what is baked for this lock, once. Whatever goes wrong is a warning.
+    fn before_build(&self) -> Result<Answer> {
+        if self.settings.restore == Restore::Never || self.workspace.manifest.is_none() {
+            return Ok(Answer::LakesToGive);
+        }
+        let stamp = Stamp::of(self.workspace, &Stores::open(self.settings)?);
+        let is_stamped = stamp.as_ref().is_some_and(|stamp| stamp.is_current(self.workspace));
+        let wants = || match self.settings.restore {
+            Restore::Always => self.workspace.mathlib().is_some(),
+            _ => stamp.as_ref().is_some_and(|stamp| stamp.is_baked()),
+        };
+        if is_stamped || !wants() {
+            return Ok(Answer::LakesToGive);
+        }
+        let request = Request { skip_proofwidgets: true, ..Request::default() };
+        let mode = Mode { force: false, only_fetch: false, run_lake: None };
+        match self.with_session(|session| session.restore(&request, mode))? {
+            Ended::NotOurs(reason) => self.proxy.report.warn(&reason),
+            Ended::Done(outcome) => {
+                self.proxy.report.outcome(&outcome);
+                if let Some(stamp) = stamp.filter(|_| outcome.is_whole()) {
+                    stamp.write(self.workspace);
+                }
+            }
+        }
+        Ok(Answer::LakesToGive)
+    }
+
+    fn with_session<T>(&self, work: impl FnOnce(&Session) -> T) -> T {
+        let lake = RealLake::find(self.proxy.env);
+        let observer = |event| self.proxy.report.event(event);
+        work(&Session {
+            workspace: self.workspace,
+            settings: self.settings,
+            env: self.proxy.env,
+            lake: lake.as_ref().ok().map(|lake| lake.path.as_path()),
+            toolchain: self.proxy.invocation.toolchain.as_deref().and_then(OsStr::to_str),
+            observer: &observer,
+        })
+    }
+}

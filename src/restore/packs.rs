@@ -1,0 +1,137 @@
+//! Sources and builds from packs.
+//!
+//! A pack is unpacked into a directory of our own beside its place and published by rename. A
+//! package's sources appear whole or not at all; a build's traces come last, as those of cache
+//! files do, and a mark says which build it was.
+
+use super::publish::merge;
+use crate::error::hint;
+use crate::store::Stores;
+use crate::store::index::{Index, Pack};
+use crate::store::pack::{Shard, unpack};
+use crate::workspace::{Package, Workspace, toolchain};
+use anyhow::{Context, Result};
+use fs_err as fs;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// The name of the mark in a build directory, and the beginning of every directory of ours.
+const MARK: &str = ".lake-shim-pack";
+const PREFIX: &str = ".lake-shim-";
+
+/// A pack to unpack.
+#[derive(Clone, Debug)]
+pub struct PackStep {
+    pub package: String,
+    /// The package it belongs to.
+    pub package_dir: PathBuf,
+    /// Where it goes.
+    into: PathBuf,
+    shards: Vec<(PathBuf, Shard)>,
+    /// Of a build: what its mark will say.
+    mark: Option<String>,
+}
+
+/// What of a workspace's packages the stores have packed.
+#[derive(Debug, Default)]
+pub struct PackPlan {
+    /// What the workspace lacks: sources that are not there, builds that are not marked as there.
+    pub steps: Vec<PackStep>,
+    /// Packages whose whole build is packed, so that their modules need no cache files.
+    pub built: BTreeSet<PathBuf>,
+}
+
+/// Plans to unpack what the workspace lacks.
+pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
+    let indices = stores.indices()?;
+    let revisions = workspace.revisions();
+    let toolchain = toolchain::read(&workspace.root)?.unwrap_or_default();
+    let mut plan = PackPlan::default();
+    for package in &workspace.packages {
+        let Some(lock) = &package.lock else { continue };
+        if !lock.clone.exists() {
+            let fits = |pack: &Pack| pack.is_source() && pack.is_of(&package.name, &lock.rev);
+            if let Some((store, pack)) = find(&indices, fits) {
+                plan.steps.push(PackStep::new(store, pack, package, lock.clone.clone(), None));
+            }
+        }
+        let fits = |pack: &Pack| pack.package == package.name && pack.fits(&toolchain, &revisions);
+        if let Some((store, pack)) = find(&indices, fits) {
+            let (build, mark) = (build_dir(package), pack.mark());
+            if fs::read_to_string(build.join(MARK)).ok().as_ref() != Some(&mark) {
+                plan.steps.push(PackStep::new(store, pack, package, build, Some(mark)));
+            }
+            if pack.is_whole_build() {
+                plan.built.insert(package.dir.clone());
+            }
+        }
+    }
+    Ok(plan)
+}
+
+fn build_dir(package: &Package) -> PathBuf {
+    package.dir.join(".lake/build")
+}
+
+fn find<'a>(
+    indices: &'a [(PathBuf, Index)],
+    fits: impl Fn(&Pack) -> bool,
+) -> Option<(&'a Path, &'a Pack)> {
+    indices.iter().find_map(|(store, index)| {
+        let pack = index.packs.iter().find(|pack| fits(pack))?;
+        Some((store.as_path(), pack))
+    })
+}
+
+impl PackStep {
+    fn new(
+        store: &Path,
+        pack: &Pack,
+        package: &Package,
+        into: PathBuf,
+        mark: Option<String>,
+    ) -> Self {
+        let packs = Index::packs_dir(store);
+        let shards = pack.shards.iter().map(|shard| (packs.join(shard.file_name()), shard.clone()));
+        let (package, package_dir) = (package.name.clone(), package.dir.clone());
+        Self { package, package_dir, into, shards: shards.collect(), mark }
+    }
+
+    pub fn is_source(&self) -> bool {
+        self.mark.is_none()
+    }
+
+    /// Unpacks it.
+    ///
+    /// # Errors
+    /// When a shard is missing or not what it should be; nothing of the pack is then published.
+    pub fn apply(&self, jobs: usize) -> Result<()> {
+        let what = if self.is_source() { "sources" } else { "build" };
+        let parent = if self.is_source() { self.into.parent() } else { Some(self.into.as_path()) };
+        let parent = parent.context("a package has a parent directory")?;
+        fs::create_dir_all(parent)?;
+        let stage = TempDir::with_prefix_in(PREFIX, parent).with_context(|| {
+            hint(
+                format!("cannot restore the {what} of `{}`", self.package),
+                "restoring needs to write there: run it as the owner of the packages",
+            )
+        })?;
+        let tree = stage.path().join("tree");
+        fs::create_dir(&tree)?;
+        unpack(&self.shards, &tree, jobs, &|_| Ok(()))
+            .with_context(|| format!("the {what} of `{}`", self.package))?;
+        let Some(mark) = &self.mark else {
+            // Somebody else may have been faster; theirs is as good.
+            crate::fs::move_aside(&tree, &self.into)?;
+            return Ok(());
+        };
+        for entry in fs::read_dir(&tree)? {
+            let entry = entry?;
+            merge(&entry.path(), &self.into.join(entry.file_name()))?;
+        }
+        let marked = stage.path().join("mark");
+        fs::write(&marked, mark)?;
+        Ok(fs::rename(marked, self.into.join(MARK))?)
+    }
+}

@@ -1,0 +1,307 @@
+//! Filling a store: cache files, sources, builds; and an index once everything is proven.
+//!
+//! Every step finds what an earlier, interrupted bake has done: cache files and shards have names
+//! that say what is in them, and the index comes last. An incomplete store gets no index.
+
+use super::index::{Content, Index, Lock, Pack, Record};
+use super::pack::{self, Digest, Shard, WriteOptions};
+use super::source::shallow_clone;
+use super::verify::{self, Found};
+use crate::error::hint;
+use crate::mathlib::ltar::Head;
+use crate::mathlib::names::NamedModule;
+use crate::mathlib::packing::Packer;
+use crate::mathlib::request::Wanted;
+use crate::settings::var;
+use crate::workspace::git::Clone;
+use crate::workspace::manifest::{Manifest, Source};
+use crate::workspace::{GitLock, Package, Workspace, toolchain};
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use tempfile::TempDir;
+
+/// Which form builds are kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Covered modules as cache files, the rest as packs.
+    Ltar,
+    /// Every package's build as a pack.
+    Pack,
+    /// Both.
+    Both,
+}
+
+/// What is going on, for whoever shows it.
+#[derive(Debug)]
+pub enum Event {
+    /// The real lake runs.
+    Lake(String),
+    /// So many cache files came from another store.
+    Copied(usize),
+    /// So many are made from the build files that are there.
+    Packing(usize),
+    /// A package is being packed.
+    Package { name: String, what: &'static str },
+    /// Everything is read once more.
+    Verifying,
+}
+
+/// Runs the real lake with arguments and variables.
+pub type RunLake<'a> = &'a dyn Fn(&[&str], &BTreeMap<OsString, OsString>) -> Result<ExitStatus>;
+
+/// What a bake works with.
+pub struct Bake<'a> {
+    pub workspace: &'a Workspace,
+    pub store: &'a Path,
+    pub format: Format,
+    /// Build and pack rather than download.
+    pub from_source: bool,
+    /// zstd's.
+    pub level: i32,
+    pub jobs: usize,
+    /// Other stores, to copy from.
+    pub others: &'a [PathBuf],
+    pub leantar: &'a dyn Fn() -> Result<PathBuf>,
+    pub names: &'a dyn Fn(&Workspace) -> Result<Wanted>,
+    pub run_lake: RunLake<'a>,
+    pub observer: &'a dyn Fn(Event),
+}
+
+impl Bake<'_> {
+    /// Fills the store. What is missing at the end is in the result, and then no index was written.
+    ///
+    /// # Errors
+    /// When a tool cannot be run, or the disk refuses.
+    pub fn run(&self) -> Result<Found> {
+        self.materialise()?;
+        let toolchain = toolchain::read(&self.workspace.root)?.with_context(|| {
+            hint("this workspace has no `lean-toolchain`", "a store is baked for one toolchain")
+        })?;
+        fs::create_dir_all(self.store)?;
+        let mut index = Index::read(self.store)?.unwrap_or_default();
+        let mut lock = Lock::of(self.workspace, &toolchain)?;
+        let covered = self.covered()?;
+        if self.format != Format::Pack {
+            self.fill(&covered)?;
+            for named in &covered {
+                lock.modules.insert(named.module.to_string(), named.file.to_string());
+            }
+            self.record(&covered, &mut index)?;
+        }
+        for package in &self.workspace.packages {
+            if let Some(git) = &package.lock {
+                index.add(self.pack_source(package, git)?);
+                if let Some(build) = self.pack_build(package, git, &toolchain, &covered)? {
+                    index.add(build);
+                }
+            }
+        }
+        (self.observer)(Event::Verifying);
+        let id = lock.id();
+        index.locks.insert(id.clone(), lock);
+        let found = verify::lock(self.store, &index, &id, verify::Depth::Contents);
+        if found.is_whole() {
+            index.write(self.store)?;
+        }
+        Ok(found)
+    }
+
+    /// Has every package's clone at the revision that the manifest locks.
+    fn materialise(&self) -> Result<()> {
+        if self.workspace.manifest.is_none() {
+            bail!(hint(
+                format!("`{}` has no `lake-manifest.json`", self.workspace.root.display()),
+                "`lake update` makes one; a store is baked for what it locks",
+            ));
+        }
+        let is_there = |package: &Package| match &package.lock {
+            Some(lock) => {
+                Clone::open(&lock.clone).and_then(|c| c.head()).as_ref() == Some(&lock.rev)
+            }
+            None => package.dir.is_dir(),
+        };
+        if self.workspace.packages.iter().all(is_there) {
+            return Ok(());
+        }
+        self.lake(&["resolve-deps"], &BTreeMap::new())?;
+        match self.workspace.packages.iter().find(|package| !is_there(package)) {
+            Some(package) => bail!(hint(
+                format!("`{}` is not at the revision that the manifest locks", package.name),
+                "what `lake resolve-deps` said is above",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn covered(&self) -> Result<Vec<NamedModule>> {
+        if self.workspace.mathlib().is_none() {
+            return Ok(Vec::new());
+        }
+        Ok((self.names)(self.workspace)?.modules)
+    }
+
+    /// Has every covered module's file in the store: from another store, from the cloud, from a
+    /// build.
+    fn fill(&self, covered: &[NamedModule]) -> Result<()> {
+        let mut missing = self.missing(covered);
+        let copied = self.copy(&missing)?;
+        if copied > 0 {
+            (self.observer)(Event::Copied(copied));
+            missing = self.missing(covered);
+        }
+        if !missing.is_empty() && !self.from_source {
+            let cache = BTreeMap::from([(var::MATHLIB_CACHE_DIR.into(), self.store.into())]);
+            // That it fails is no news: some versions are served no more.
+            let _ = self.lake(&["exe", "cache", "get"], &cache);
+            missing = self.missing(covered);
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let packer = Packer::new(self.workspace, (self.leantar)()?)?;
+        let is_built = |named: &&NamedModule| packer.is_built(named);
+        if self.from_source || !missing.iter().all(|named| is_built(&named)) {
+            let _ = self.lake(&["build", "Mathlib"], &BTreeMap::new());
+        }
+        missing.retain(|named| is_built(&named));
+        (self.observer)(Event::Packing(missing.len()));
+        let store = self.store;
+        missing.par_iter().try_for_each(|named| packer.pack(named, store))
+    }
+
+    fn missing<'a>(&self, covered: &'a [NamedModule]) -> Vec<&'a NamedModule> {
+        let store = self.store;
+        let is_fit = |named: &NamedModule| {
+            Head::read(&store.join(named.file.to_string()), &named.module).is_ok()
+        };
+        covered.par_iter().filter(|named| !is_fit(named)).collect()
+    }
+
+    fn copy(&self, missing: &[&NamedModule]) -> Result<usize> {
+        let (store, others) = (self.store, self.others);
+        let copies = missing.par_iter().map(|named| {
+            let name = named.file.to_string();
+            let is_fit = |file: &PathBuf| Head::read(file, &named.module).is_ok();
+            let files = others.iter().filter(|other| *other != store);
+            let Some(file) = files.map(|other| other.join(&name)).find(is_fit) else {
+                return Ok(0);
+            };
+            let copy = tempfile::Builder::new().prefix(".bake-").tempfile_in(store)?;
+            fs::copy(file, copy.path())?;
+            copy.persist(store.join(name))?;
+            Ok(1)
+        });
+        copies.sum()
+    }
+
+    fn record(&self, covered: &[NamedModule], index: &mut Index) -> Result<()> {
+        let store = self.store;
+        let records: Vec<_> = covered
+            .par_iter()
+            .filter_map(|named| {
+                let name = named.file.to_string();
+                let path = store.join(&name);
+                Head::read(&path, &named.module).ok()?;
+                Some(record(&path).map(|record| (name, record)))
+            })
+            .collect::<Result<_>>()?;
+        index.ltars.extend(records);
+        Ok(())
+    }
+
+    fn pack_source(&self, package: &Package, lock: &GitLock) -> Result<Pack> {
+        (self.observer)(Event::Package { name: package.name.clone(), what: "sources" });
+        let tree = TempDir::with_prefix("lake-shim-bake-")?;
+        shallow_clone(&lock.clone, &lock.rev, &lock.url, tree.path())?;
+        let shards = self.write(tree.path(), &|_| true)?;
+        let content = Content::Source { url: lock.url.clone() };
+        Ok(Pack { package: package.name.clone(), rev: lock.rev.clone(), content, shards })
+    }
+
+    /// What of the package's build no cache file holds; all of it with [`Format::Pack`].
+    fn pack_build(
+        &self,
+        package: &Package,
+        lock: &GitLock,
+        toolchain: &str,
+        covered: &[NamedModule],
+    ) -> Result<Option<Pack>> {
+        let build = package.dir.join(".lake/build");
+        if !build.is_dir() {
+            return Ok(None);
+        }
+        let sources = self.workspace.source_path();
+        let is_covered = covered.iter().any(|named| sources[named.package] == package.dir);
+        let without_lean = is_covered && self.format == Format::Ltar;
+        let keep = |path: &Path| !(is_machines_own(path) || without_lean && is_lean_output(path));
+        let has_files = fs::read_dir(&build)?
+            .filter_map(Result::ok)
+            .any(|entry| keep(Path::new(&entry.file_name())));
+        if !has_files {
+            return Ok(None);
+        }
+        (self.observer)(Event::Package { name: package.name.clone(), what: "build" });
+        let shards = self.write(&build, &keep)?;
+        let content = Content::Build {
+            toolchain: toolchain.to_owned(),
+            platform: super::platform(),
+            whole: !without_lean,
+            dependencies: self.dependencies(package)?,
+        };
+        let (package, rev) = (package.name.clone(), lock.rev.clone());
+        Ok(Some(Pack { package, rev, content, shards }))
+    }
+
+    /// The revisions that this workspace has of what the package's own manifest names.
+    fn dependencies(&self, package: &Package) -> Result<BTreeMap<String, String>> {
+        let manifest = Manifest::read(&package.dir.join("lake-manifest.json"))?.unwrap_or_default();
+        let own: BTreeSet<_> = manifest.packages.into_iter().map(|entry| entry.name).collect();
+        let ours = self.workspace.manifest.iter().flat_map(|manifest| &manifest.packages);
+        let revision = |source: &Source| match source {
+            Source::Git { rev, .. } => Some(rev.clone()),
+            Source::Path { .. } => None,
+        };
+        let dependencies = ours.filter(|entry| own.contains(&entry.name));
+        Ok(dependencies.filter_map(|e| Some((e.name.clone(), revision(&e.source)?))).collect())
+    }
+
+    fn write(&self, tree: &Path, keep: &(dyn Fn(&Path) -> bool + Sync)) -> Result<Vec<Shard>> {
+        let options =
+            WriteOptions { level: self.level, jobs: self.jobs, shard_bytes: pack::SHARD_BYTES };
+        pack::write(tree, keep, &Index::packs_dir(self.store), options, &|_| Ok(()))
+    }
+
+    fn lake(&self, args: &[&str], env: &BTreeMap<OsString, OsString>) -> Result<()> {
+        (self.observer)(Event::Lake(args.join(" ")));
+        let status = (self.run_lake)(args, env)?;
+        if !status.success() {
+            bail!(hint(
+                format!("`lake {}` failed ({status})", args.join(" ")),
+                "what it said is above"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn record(path: &Path) -> Result<Record> {
+    let mut file = fs::File::open(path)?;
+    let size = file.metadata()?.len();
+    Ok(Record { sha256: Digest::of_reader(&mut file)?, size })
+}
+
+/// Lean's outputs, which cache files hold for covered packages.
+fn is_lean_output(path: &Path) -> bool {
+    path.starts_with("lib") || path.starts_with("ir")
+}
+
+/// What names the baker's directories, or is nobody's output: setup files, logs, our own marks.
+fn is_machines_own(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".setup.json") || name.ends_with(".log") || name.starts_with(".lake-shim")
+}

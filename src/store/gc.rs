@@ -1,0 +1,77 @@
+//! Removing from a store what no kept lock needs.
+
+use super::index::Index;
+use crate::error::hint;
+use crate::fs::DirLock;
+use anyhow::{Result, bail};
+use fs_err as fs;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// What can go.
+#[derive(Debug)]
+pub struct Garbage {
+    pub files: Vec<PathBuf>,
+    /// All of them together.
+    pub bytes: u64,
+    /// The index as it will be.
+    index: Index,
+}
+
+/// Finds what only locks other than `keep` need, and what no lock needs. An empty `keep` keeps all.
+///
+/// # Errors
+/// When the store has no index: then nothing tells what is needed.
+pub fn find(store: &Path, keep: &[String]) -> Result<Garbage> {
+    let Some(mut index) = Index::read(store)? else {
+        bail!(hint(
+            format!("`{}` has no index, so nothing tells what it needs", store.display()),
+            "`lake-shim bake` writes one; `lake exe cache clean` clears a plain cache",
+        ));
+    };
+    if let Some(unknown) = keep.iter().find(|id| !index.locks.contains_key(*id)) {
+        let known: Vec<_> = index.locks.keys().map(|id| format!("`{id}`")).collect();
+        bail!(hint(
+            format!("the store has no lock `{unknown}`"),
+            format!("it has {}", known.join(", "))
+        ));
+    }
+    if !keep.is_empty() {
+        index.locks.retain(|id, _| keep.contains(id));
+    }
+    let ltars: BTreeSet<String> = index.locks.values().flat_map(|l| l.ltars()).cloned().collect();
+    let packs = index.locks.values().flat_map(|lock| index.packs_of(lock)).cloned();
+    index.packs = packs.collect::<BTreeSet<_>>().into_iter().collect();
+    index.ltars.retain(|name, _| ltars.contains(name));
+    let shards: BTreeSet<String> =
+        index.packs.iter().flat_map(|pack| &pack.shards).map(|shard| shard.file_name()).collect();
+    let mut files = unneeded(store, ".ltar", &ltars)?;
+    files.extend(unneeded(&Index::packs_dir(store), ".tar.zst", &shards)?);
+    let bytes = files.iter().filter_map(|file| Some(fs::metadata(file).ok()?.len())).sum();
+    Ok(Garbage { files, bytes, index })
+}
+
+/// Files in `dir` that end in `suffix` and are not `needed`.
+fn unneeded(dir: &Path, suffix: &str, needed: &BTreeSet<String>) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    if dir.is_dir() {
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(suffix) && !needed.contains(&name) {
+                files.push(entry.path());
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+impl Garbage {
+    /// Removes it. The index goes first: it never names what is gone.
+    pub fn remove(&self, store: &Path) -> Result<()> {
+        let _lock = DirLock::acquire(store, |_| {}, || Ok(()))?;
+        self.index.write(store)?;
+        self.files.iter().try_for_each(|file| Ok(fs::remove_file(file)?))
+    }
+}

@@ -1,0 +1,237 @@
+//! `lake-shim/index.json`: what a baked store holds, and for which locks it is complete.
+//!
+//! The stock tool never looks at it. A store without one is still a store; one with an index can be
+//! proven, offline, and carries what mathlib's cache does not: sources, and builds of packages that
+//! the cache does not cover.
+
+use super::pack::{Digest, Shard};
+use crate::error::hint;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Permissions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// The schema this shim writes, and the only one it reads.
+const SCHEMA: u64 = 1;
+
+/// Our directory in a store.
+const DIR: &str = "lake-shim";
+
+/// A store's index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    schema: u64,
+    /// By [`Lock::id`].
+    pub locks: BTreeMap<String, Lock>,
+    /// Cache files, by name.
+    pub ltars: BTreeMap<String, Record>,
+    pub packs: Vec<Pack>,
+}
+
+/// A toolchain and packages at revisions: what a workspace is locked to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    pub toolchain: String,
+    /// The manifest's git entries, as Lake wrote them.
+    pub packages: Vec<Value>,
+    /// Covered modules and their cache files.
+    pub modules: BTreeMap<String, String>,
+}
+
+/// A file as it was when the index was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub sha256: Digest,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// The files of one package at one revision.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Pack {
+    pub package: String,
+    pub rev: String,
+    #[serde(flatten)]
+    pub content: Content,
+    pub shards: Vec<Shard>,
+}
+
+/// What a pack holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "content", rename_all = "lowercase")]
+pub enum Content {
+    /// A shallow clone.
+    Source { url: String },
+    /// `.lake/build`, or what of it mathlib's cache does not cover.
+    Build {
+        toolchain: String,
+        platform: String,
+        /// Whether it is all of the build, and not only what mathlib's cache does not cover.
+        whole: bool,
+        /// The package's own dependencies and their revisions.
+        dependencies: BTreeMap<String, String>,
+    },
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self { schema: SCHEMA, locks: BTreeMap::new(), ltars: BTreeMap::new(), packs: Vec::new() }
+    }
+}
+
+impl Index {
+    pub fn path(store: &Path) -> PathBuf {
+        store.join(DIR).join("index.json")
+    }
+
+    /// Where a store's shards lie.
+    pub fn packs_dir(store: &Path) -> PathBuf {
+        store.join(DIR).join("packs")
+    }
+
+    /// Reads the index of `store`; nothing when it has none.
+    ///
+    /// # Errors
+    /// When it cannot be understood, or another version of the shim wrote it.
+    pub fn read(store: &Path) -> Result<Option<Self>> {
+        let path = Self::path(store);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e.into()),
+        };
+        let broken = || {
+            hint(
+                format!("cannot understand `{}`", path.display()),
+                "bake the store again, or delete the file: the `.ltar` files work without it",
+            )
+        };
+        let value: Value = serde_json::from_slice(&text).with_context(broken)?;
+        match value.get("schema").and_then(Value::as_u64) {
+            Some(SCHEMA) => {}
+            Some(schema) => bail!(hint(
+                format!("`{}` has schema {schema}, and this shim reads {SCHEMA}", path.display()),
+                format!(
+                    "use the lake-shim that baked it, or one of its age; this is {}",
+                    env!("CARGO_PKG_VERSION")
+                ),
+            )),
+            None => bail!(broken()),
+        }
+        Ok(Some(serde_json::from_value(value).with_context(broken)?))
+    }
+
+    /// Writes the index of `store`, atomically. The same index gives the same bytes.
+    pub fn write(&self, store: &Path) -> Result<()> {
+        let path = Self::path(store);
+        let dir = store.join(DIR);
+        fs::create_dir_all(&dir)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".index-")
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(&dir)?;
+        serde_json::to_writer_pretty(&mut file, self)?;
+        file.write_all(b"\n")?;
+        file.persist(path)?;
+        Ok(())
+    }
+
+    /// Adds a pack, unless an equal one is there.
+    pub fn add(&mut self, pack: Pack) {
+        if !self.packs.contains(&pack) {
+            self.packs.push(pack);
+            self.packs.sort();
+        }
+    }
+
+    /// The packs that a workspace locked to `lock` uses.
+    pub fn packs_of<'a>(&'a self, lock: &'a Lock) -> impl Iterator<Item = &'a Pack> {
+        let revisions = lock.revisions();
+        self.packs.iter().filter(move |pack| match &pack.content {
+            Content::Source { .. } => revisions.get(&pack.package) == Some(&pack.rev),
+            Content::Build { .. } => pack.fits(&lock.toolchain, &revisions),
+        })
+    }
+}
+
+impl Pack {
+    /// Whether a build can be used: everything that entered it is equal.
+    pub fn fits(&self, toolchain: &str, revisions: &BTreeMap<String, String>) -> bool {
+        let Content::Build { toolchain: built_by, platform, dependencies, .. } = &self.content
+        else {
+            return false;
+        };
+        built_by == toolchain
+            && *platform == crate::store::platform()
+            && revisions.get(&self.package) == Some(&self.rev)
+            && dependencies.iter().all(|(name, rev)| revisions.get(name) == Some(rev))
+    }
+
+    pub fn is_source(&self) -> bool {
+        matches!(self.content, Content::Source { .. })
+    }
+
+    /// Whether it is all of a package's build.
+    pub fn is_whole_build(&self) -> bool {
+        matches!(self.content, Content::Build { whole: true, .. })
+    }
+
+    pub fn is_of(&self, package: &str, rev: &str) -> bool {
+        self.package == package && self.rev == rev
+    }
+
+    /// The digest of what it holds, for a mark that says it is there.
+    pub fn mark(&self) -> String {
+        let digests: Vec<_> = self.shards.iter().map(|shard| shard.sha256.to_string()).collect();
+        digests.join("\n") + "\n"
+    }
+}
+
+impl Lock {
+    /// The lock of a workspace with a manifest, without modules.
+    pub fn of(workspace: &Workspace, toolchain: &str) -> Result<Self> {
+        let path = workspace.root.join("lake-manifest.json");
+        let manifest: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        let entries =
+            manifest.get("packages").and_then(Value::as_array).cloned().unwrap_or_default();
+        let is_git = |entry: &Value| entry.get("type").and_then(Value::as_str) == Some("git");
+        Ok(Self {
+            toolchain: toolchain.to_owned(),
+            packages: entries.into_iter().filter(is_git).collect(),
+            modules: BTreeMap::new(),
+        })
+    }
+
+    /// Package names and revisions.
+    pub fn revisions(&self) -> BTreeMap<String, String> {
+        let text = |entry: &Value, key: &str| Some(entry.get(key)?.as_str()?.to_owned());
+        let entries = self.packages.iter();
+        entries.filter_map(|entry| Some((text(entry, "name")?, text(entry, "rev")?))).collect()
+    }
+
+    /// See [`lock_id`].
+    pub fn id(&self) -> String {
+        lock_id(&self.toolchain, &self.revisions())
+    }
+
+    /// The cache files it needs.
+    pub fn ltars(&self) -> BTreeSet<&String> {
+        self.modules.values().collect()
+    }
+}
+
+/// A short name that tells locks apart: toolchain and packages at their revisions, hashed.
+pub fn lock_id(toolchain: &str, revisions: &BTreeMap<String, String>) -> String {
+    let mut text = toolchain.to_owned();
+    for (name, rev) in revisions {
+        text.push_str(&format!("\n{name} {rev}"));
+    }
+    let digest = Digest::of(text.as_bytes()).to_string();
+    digest[..16].to_owned()
+}

@@ -1,0 +1,211 @@
+//! A package's sources as a clone that Lake takes without a second look.
+//!
+//! What is packed is a git repository of one commit: HEAD detached at the locked revision, `origin`
+//! the manifest's URL, and an index whose times agree with the files', so that `git diff HEAD` right
+//! after unpacking reads no file. It is made afresh rather than copied, so that nothing of the
+//! baker's machine is in it: no hooks, no other branches, no paths, no user.
+
+use anyhow::{Context, Result, bail, ensure};
+use fs_err as fs;
+use sha1::{Digest as _, Sha1};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+/// Every file's time. git compares whole seconds, and wants the index to be younger than the files.
+const FILE_TIME: u64 = 1_000_000_000;
+const INDEX_TIME: u64 = FILE_TIME + 100;
+
+/// Makes the clone of `rev` in the empty directory `into`, out of the clone at `package`.
+///
+/// # Errors
+/// When the package has no such commit, when a git fails, or when `url` has a password in it.
+pub fn shallow_clone(package: &Path, rev: &str, url: &str, into: &Path) -> Result<()> {
+    ensure!(!has_secret(url), "the URL of `{}` has a password in it", package.display());
+    let git = Git { work_tree: into };
+    git.run(&["init", "--quiet", "--template=", "."])?;
+    let dot_git = into.join(".git");
+    pack_commit(package, rev, &dot_git)?;
+    fs::write(dot_git.join("config"), config(url))?;
+    fs::write(dot_git.join("HEAD"), format!("{rev}\n"))?;
+    fs::write(dot_git.join("shallow"), format!("{rev}\n"))?;
+    for unused in ["description", "branches", "hooks", "info"] {
+        let path = dot_git.join(unused);
+        if path.is_dir() {
+            fs::remove_dir_all(path)?;
+        } else if path.exists() {
+            fs::remove_file(path)?;
+        }
+    }
+    git.run(&["read-tree", rev])?;
+    git.run(&["checkout-index", "--all", "--quiet"])?;
+    set_times(into)?;
+    git.run(&["update-index", "-q", "--refresh"])?;
+    let index = dot_git.join("index");
+    let mut bytes = fs::read(&index)?;
+    forget_machine(&mut bytes).with_context(|| format!("the index of `{}`", package.display()))?;
+    fs::write(&index, bytes)?;
+    set_time(&index, INDEX_TIME)
+}
+
+/// `https://user:password@host/…`. A user alone is no secret (`git@`).
+fn has_secret(url: &str) -> bool {
+    let authority = url.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
+    let user_info = authority.and_then(|authority| Some(authority.rsplit_once('@')?.0));
+    user_info.is_some_and(|user_info| user_info.contains(':'))
+}
+
+/// The stat cache has to survive being unpacked elsewhere: only sizes and whole-second times are
+/// compared.
+fn config(url: &str) -> String {
+    format!(
+        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\
+         \ttrustctime = false\n\tcheckStat = minimal\n\
+         [remote \"origin\"]\n\turl = {}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n",
+        quoted(url)
+    )
+}
+
+/// As git quotes a configuration value.
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// One commit with its trees and blobs, as one pack whose bytes depend on nothing but them.
+fn pack_commit(package: &Path, rev: &str, dot_git: &Path) -> Result<()> {
+    let source = Git { work_tree: package };
+    let objects =
+        source.output(&["rev-list", "--objects", "--no-walk", "--no-object-names", rev])?;
+    let mut names: Vec<_> = objects.lines().collect();
+    names.sort_unstable();
+    ensure!(names.iter().any(|name| *name == rev), "`{}` has no commit {rev}", package.display());
+    let packs = dot_git.join("objects/pack");
+    fs::create_dir_all(&packs)?;
+    let mut child = source
+        .command(&[
+            "pack-objects",
+            "--quiet",
+            "--threads=1",
+            "--no-reuse-delta",
+            "--no-reuse-object",
+        ])
+        .arg("--window=10")
+        .arg(packs.join("pack"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot run `git`")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        std::io::Write::write_all(&mut stdin, (names.join("\n") + "\n").as_bytes())?;
+    }
+    let output = child.wait_with_output()?;
+    ensure!(
+        output.status.success(),
+        "`git pack-objects`: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for entry in fs::read_dir(&packs)? {
+        let path = entry?.path();
+        // The bitmap of offsets can be made again, and is not needed.
+        if path.extension() == Some(OsStr::new("rev")) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn set_times(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            set_times(&entry.path())?;
+        } else if kind.is_file() {
+            set_time(&entry.path(), FILE_TIME)?;
+        } else if kind.is_symlink() {
+            set_link_time(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn set_time(path: &Path, seconds: u64) -> Result<()> {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    // Opening to read is enough to set times, and works on read-only files.
+    File::open(path)?.set_times(std::fs::FileTimes::new().set_modified(time))?;
+    Ok(())
+}
+
+fn set_link_time(path: &Path) -> Result<()> {
+    use nix::fcntl::AT_FDCWD;
+    use nix::sys::stat::{UtimensatFlags, utimensat};
+    use nix::sys::time::TimeSpec;
+    let time = TimeSpec::new(FILE_TIME.cast_signed(), 0);
+    Ok(utimensat(AT_FDCWD, path, &time, &time, UtimensatFlags::NoFollowSymlink)?)
+}
+
+/// Bytes of an index entry before its path: ten stat fields, the object's name, the flags.
+const ENTRY: usize = 40 + 20 + 2;
+
+/// Clears what an index (version 2, `Documentation/gitformat-index`) says of the machine it was
+/// made on: change times, nanoseconds, device, inode, owner. With `checkStat = minimal` git does not
+/// look at them.
+fn forget_machine(index: &mut [u8]) -> Result<()> {
+    ensure!(index.len() > 32 && index.starts_with(b"DIRC\0\0\0\x02"), "not of version 2");
+    let count = u32::from_be_bytes(index[8..12].try_into()?);
+    let end = index.len() - 20;
+    let mut at = 12;
+    for _ in 0..count {
+        ensure!(at + ENTRY < end, "cut short");
+        let stat = &mut index[at..at + 40];
+        stat[..8].fill(0); // ctime
+        stat[12..16].fill(0); // nanoseconds of mtime
+        stat[16..24].fill(0); // device, inode
+        stat[28..36].fill(0); // user, group
+        let path = &index[at + ENTRY..end];
+        let length = path.iter().position(|&b| b == 0).context("a path without an end")?;
+        at += (ENTRY + length + 8) & !7; // one to eight NUL bytes
+    }
+    let digest = Sha1::digest(&index[..end]);
+    index[end..].copy_from_slice(&digest);
+    Ok(())
+}
+
+/// git, without anything of the user's.
+struct Git<'a> {
+    work_tree: &'a Path,
+}
+
+impl Git<'_> {
+    fn command(&self, args: &[&str]) -> Command {
+        let mut git = Command::new("git");
+        git.args(["-c", "core.autocrlf=false", "-c", "index.version=2", "-c", "safe.directory=*"])
+            .args(["-c", "core.checkStat=minimal", "-c", "core.trustctime=false"])
+            .args(args)
+            .current_dir(self.work_tree)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null")
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", "safe.directory")
+            .env("GIT_CONFIG_VALUE_0", "*")
+            .env("GIT_DEFAULT_HASH", "sha1")
+            .stdin(Stdio::null());
+        git
+    }
+
+    fn output(&self, args: &[&str]) -> Result<String> {
+        let output = self.command(args).output().context("cannot run `git`")?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            bail!("`git {}` in `{}`: {said}", args.join(" "), self.work_tree.display());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    fn run(&self, args: &[&str]) -> Result<()> {
+        self.output(args).map(drop)
+    }
+}
