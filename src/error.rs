@@ -11,7 +11,6 @@
 //! Every other code is the real lake's own, which we have become by then.
 
 use std::fmt;
-use std::process::ExitCode;
 use thiserror::Error;
 
 /// What the shim expects to go wrong, each with its exit code.
@@ -34,13 +33,13 @@ pub enum Failure {
 
 impl Failure {
     /// The exit code that `error` asks for.
-    pub fn code_of(error: &anyhow::Error) -> ExitCode {
+    pub fn code(error: &anyhow::Error) -> u8 {
         match error.downcast_ref() {
-            Some(Self::NoLake(_)) => 127.into(),
-            Some(Self::CannotExec(_)) => 126.into(),
-            Some(Self::Reported(code)) => (*code).into(),
-            Some(Self::Interrupted(signal)) => u8::try_from(128 + signal).unwrap_or(1).into(),
-            Some(Self::Refused(_)) | None => ExitCode::FAILURE,
+            Some(Self::NoLake(_)) => 127,
+            Some(Self::CannotExec(_)) => 126,
+            Some(Self::Reported(code)) => *code,
+            Some(Self::Interrupted(signal)) => u8::try_from(128 + signal).unwrap_or(1),
+            Some(Self::Refused(_)) | None => 1,
         }
     }
 

@@ -10,6 +10,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// How often a waiting process looks whether a lock is free.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -62,7 +63,7 @@ fn copy_aside(from: &Path, to: &Path) -> Result<bool> {
         return Ok(false);
     }
     let parent = to.parent().context("a destination has a parent")?;
-    let copy = tempfile::Builder::new().prefix(".lake-shim-move-").tempdir_in(parent)?;
+    let copy = WorkDir::new_in(parent)?;
     let whole = copy.path().join("tree");
     copy_tree(from, &whole)?;
     match renameat2(AT_FDCWD, &whole, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
@@ -104,6 +105,55 @@ fn copy_tree(from: &Path, to: &Path) -> Result<()> {
 /// Whether anything is there, a dangling symlink included.
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
+}
+
+/// Directories of ours are called this and something random.
+const PREFIX: &str = ".lake-shim-";
+
+/// A directory of our own beside the place where its contents will be published, so that publishing
+/// is a rename. Removed when dropped. It is locked while somebody works in it, which tells those
+/// that a dead process left behind.
+#[derive(Debug)]
+pub struct WorkDir {
+    dir: TempDir,
+    _lock: DirLock,
+}
+
+impl WorkDir {
+    /// Makes one in `parent`, and removes those that nobody works in any more.
+    pub fn new_in(parent: &Path) -> Result<Self> {
+        Self::sweep(parent);
+        loop {
+            let dir = TempDir::with_prefix_in(PREFIX, parent)?;
+            let lock = DirLock::acquire(dir.path(), |_| {}, || Ok(()));
+            // Between the two lines above somebody may have taken it for a dead one.
+            if dir.path().is_dir() {
+                return Ok(Self { dir, _lock: lock? });
+            }
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Removes what dead processes left in `parent`. What cannot be removed stays, and is not in
+    /// the way.
+    pub fn sweep(parent: &Path) {
+        Self::sweep_with(parent, |_| {});
+    }
+
+    /// As [`WorkDir::sweep`], calling `rescue` with each directory before it goes.
+    pub fn sweep_with(parent: &Path, rescue: impl Fn(&Path)) {
+        let Ok(entries) = fs::read_dir(parent) else { return };
+        for entry in entries.filter_map(Result::ok) {
+            let is_ours = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
+            if is_ours && let Some(_lock) = DirLock::try_acquire(&entry.path()) {
+                rescue(&entry.path());
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
 }
 
 /// A directory that this process works in. Released when dropped, or when the process ends.

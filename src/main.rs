@@ -6,6 +6,7 @@
 //! that an image has one thing to install.
 
 mod cli;
+mod demo;
 mod error;
 mod fs;
 mod interrupt;
@@ -36,6 +37,6 @@ fn main() -> ExitCode {
         if let Some(&error::Failure::Interrupted(signal)) = error.downcast_ref() {
             interrupt::end_by(signal);
         }
-        error::Failure::code_of(&error)
+        ExitCode::from(error::Failure::code(&error))
     })
 }

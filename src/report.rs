@@ -122,6 +122,9 @@ impl Report {
             Event::Package { name, what } => {
                 self.say(format_args!("unpacking the {what} of `{name}`"))
             }
+            Event::Cloning => {
+                self.say("asking the real lake to clone the packages that are missing")
+            }
             Event::Naming => self.debug("reading mathlib's imports"),
             Event::Unpacking { total } => self.start_bar("unpacking", total),
             Event::Begun { done } => self.advance(done),
@@ -217,7 +220,15 @@ impl Report {
         let how = if *offline { "offline" } else { "with the real lake" };
         let from = store.as_ref().map(|store| format!(" from {}", store.display()));
         let from = from.unwrap_or_default();
-        if restored.is_empty() && packages.is_empty() && outcome.is_whole() && *downloaded == 0 {
+        let is_complete = outcome.is_whole() && outcome.in_no_cache.is_empty();
+        if outcome.only_fetch && is_complete && *downloaded == 0 {
+            self.say(format_args!(
+                "the files of {} are there already, in {seconds:.1} s ({how})",
+                count(*skipped, "module")
+            ));
+            return;
+        }
+        if restored.is_empty() && packages.is_empty() && is_complete && *downloaded == 0 {
             self.say(format_args!(
                 "nothing to do: {} up to date in {seconds:.1} s ({how})",
                 count(*skipped, "module")
@@ -324,6 +335,7 @@ pub fn outcome_json(outcome: &Outcome) -> Value {
         "seconds": outcome.took.as_secs_f64(),
         "offline": outcome.offline,
         "downloaded": outcome.downloaded,
+        "in_no_cache": names(&outcome.in_no_cache),
         "reasons": Value::Object(reasons.collect()),
     })
 }

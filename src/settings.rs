@@ -118,6 +118,11 @@ pub fn current_dir() -> Result<PathBuf> {
     std::env::current_dir().context("there is no current directory any more")
 }
 
+/// Where temporary files go (`TMPDIR`).
+pub fn temp_dir() -> PathBuf {
+    std::env::temp_dir()
+}
+
 /// The environment's meaning.
 #[derive(Clone, Debug)]
 pub struct Settings {

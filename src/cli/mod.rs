@@ -2,9 +2,12 @@
 
 mod store;
 
+use crate::demo;
+use crate::interrupt::die_with_us;
 use crate::mathlib::request::Request;
 use crate::proxy::exec::{ChildEnvironment, RealLake};
-use crate::proxy::link;
+use crate::proxy::guard::Guard;
+use crate::proxy::{link, resolve_deps};
 use crate::report::{Report, data, outcome_json};
 use crate::restore::session::{Mode, Session};
 use crate::settings::{Environment, Settings, current_dir, var};
@@ -15,7 +18,7 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::{Map, Value};
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use store::{BakeArgs, GcArgs, VerifyArgs};
@@ -60,6 +63,8 @@ enum Command {
     Verify(VerifyArgs),
     /// Remove from the store what no kept lock needs
     Gc(GcArgs),
+    /// Restore an example that is compiled in, to see what this is about
+    Demo,
     /// Link the workspace's packages directory to the shared one (`LAKE_PKG_DIR`)
     Link,
 }
@@ -164,6 +169,10 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
         Command::Bake(args) => place.bake(args),
         Command::Verify(args) => place.verify(args),
         Command::Gc(args) => place.gc(args),
+        Command::Demo => {
+            demo::run(&place.env, &place.report)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -181,7 +190,8 @@ impl Place {
         let env = flags.over(Environment::capture());
         let settings = Settings::new(&env)?;
         let report = Report::at(settings.log);
-        let location = Location { dir: flags.dir.clone(), ..Location::default() };
+        let location =
+            Location { dir: flags.dir.clone(), search_above: true, ..Location::default() };
         Ok(Self { env, settings, cwd: current_dir()?, location, report })
     }
 
@@ -205,12 +215,21 @@ impl Place {
         // The real lake runs where the workspace is, for its cache tool goes by that.
         let cache_get = ["exe", "cache", "get"].iter().copied().map(OsString::from);
         let cache_get: Vec<_> = cache_get.chain(args.modules.iter().map(OsString::from)).collect();
+        let guard = Guard::plan(&workspace, &self.env, false)?;
         let run_lake = |env: &ChildEnvironment| {
-            let mut command = RealLake::find(&self.env)?.command(&cache_get, env);
-            command.current_dir(&workspace.root);
-            command.spawn().context("cannot run the real lake")
+            let lake = RealLake::find(&self.env)?;
+            let mut command = lake.command(&cache_get, env);
+            // stdout is for our own data.
+            command.envs(&guard.env).current_dir(&workspace.root).stdout(io::stderr());
+            die_with_us(&mut command);
+            command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))
         };
-        let mode = Mode { force: args.force, only_fetch: false, run_lake: Some(&run_lake) };
+        let mode = Mode {
+            force: args.force,
+            only_fetch: false,
+            run_lake: Some(&run_lake),
+            resolve: Some(&|| resolve_deps(&RealLake::find(&self.env)?, &workspace, &guard.env)),
+        };
         let outcome = session.restore(&request, mode)?.outcome()?;
         self.report.outcome(&outcome);
         if args.json {
@@ -248,13 +267,14 @@ impl Place {
     }
 
     fn link(&self) -> Result<ExitCode> {
+        let workspace = self.workspace()?;
         let shared = self.settings.pkg_dir.as_ref().with_context(|| {
             crate::error::hint(
                 format!("`{}` is not set, so there is nothing to link to", var::PKG_DIR),
                 "set it, or name a directory with `--pkg-dir`",
             )
         })?;
-        let Workspace { root, packages_dir, .. } = &self.workspace()?;
+        let Workspace { root, packages_dir, .. } = &workspace;
         let linked = link::link(root, packages_dir, shared)?;
         self.report.linked(&linked, packages_dir, shared);
         Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@ use super::Place;
 use crate::error::{Failure, hint};
 use crate::mathlib::request::Request;
 use crate::proxy::exec::{ChildEnvironment, RealLake};
+use crate::proxy::guard::Guard;
 use crate::report::data;
 use crate::settings::{IMAGE_STORE, var};
 use crate::store::Stores;
@@ -68,11 +69,12 @@ impl Place {
         let session = self.session(&workspace, lake.as_ref().ok(), &nothing);
         let others: Vec<_> =
             self.env.user_cache().into_iter().chain(self.settings.stores.clone()).collect();
+        let guard = Guard::plan(&workspace, &self.env, false)?;
         let run_lake = |args: &[&str], variables: &ChildEnvironment| {
             let args: Vec<_> = args.iter().map(Into::into).collect();
             let mut command = RealLake::find(&self.env)?.command(&args, variables);
             // A shim further down PATH is not to answer from the stores that are being filled.
-            command.current_dir(&workspace.root).env(var::DISABLE, "1");
+            command.envs(&guard.env).current_dir(&workspace.root).env(var::DISABLE, "1");
             command.status().context("cannot run the real lake")
         };
         let bake = Bake {

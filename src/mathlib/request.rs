@@ -5,7 +5,7 @@ use super::names::{Inputs, NamedModule, Names};
 use super::recipe::Recipe;
 use crate::error::hint;
 use crate::workspace::{Workspace, toolchain};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
 /// What is asked for.
@@ -18,7 +18,7 @@ pub struct Request {
 }
 
 /// What [`names`] found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Wanted {
     pub modules: Vec<NamedModule>,
     /// Whether the stock tool would fetch ProofWidgets' release, whose JavaScript Lake wants and
@@ -36,10 +36,9 @@ pub fn names(
     request: &Request,
     githash: &dyn Fn() -> Result<String>,
 ) -> Result<Wanted> {
-    let Some(mathlib) = workspace.mathlib() else {
-        ensure!(request.modules.is_empty(), "this workspace does not use mathlib");
-        return Ok(Wanted { modules: Vec::new(), proofwidgets: false });
-    };
+    let mathlib = workspace.mathlib().with_context(|| {
+        hint("this workspace does not use mathlib", "there is nothing to restore")
+    })?;
     let missing: Vec<_> = workspace.missing_packages().map(|p| format!("`{}`", p.name)).collect();
     if !missing.is_empty() {
         bail!(hint(

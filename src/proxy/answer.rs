@@ -4,6 +4,7 @@
 use super::Proxy;
 use super::exec::{ChildEnvironment, RealLake};
 use super::invocation::{CacheRequest, CacheVerb, Command};
+use crate::interrupt::die_with_us;
 use crate::mathlib::request::Request;
 use crate::restore::session::{Ended, Mode, Session};
 use crate::restore::stamp::Stamp;
@@ -51,8 +52,12 @@ impl Question<'_> {
             let mut env = env.clone();
             env.extend(child_env.clone());
             let path = lake.path.display();
-            let child = lake.command(self.proxy.args, &env).spawn();
-            child.with_context(|| format!("cannot run `{path}`"))
+            let mut command = lake.command(self.proxy.args, &env);
+            if self.runs_in_root(asked) {
+                command.current_dir(&self.workspace.root);
+            }
+            die_with_us(&mut command);
+            command.spawn().with_context(|| format!("cannot run `{path}`"))
         };
         let request = Request {
             modules: asked.modules.clone(),
@@ -63,6 +68,7 @@ impl Question<'_> {
             force: matches!(asked.verb, CacheVerb::GetForce | CacheVerb::UnpackForce),
             only_fetch: asked.verb == CacheVerb::GetOnly,
             run_lake: Some(&run_lake),
+            resolve: Some(&|| self.proxy.resolve_deps(self.workspace, child_env)),
         };
         match self.with_session(|session| session.restore(&request, mode))? {
             Ended::NotOurs(reason) if !may_ask_lake => Err(reason),
@@ -75,6 +81,14 @@ impl Question<'_> {
                 outcome.failure().map_or(Ok(Answer::Done), |failure| Err(failure.into()))
             }
         }
+    }
+
+    /// Lake does not look for a workspace in directories above, and its cache tool takes files
+    /// relative to where it runs: only without either can it run elsewhere.
+    fn runs_in_root(&self, asked: &CacheRequest) -> bool {
+        let names_files =
+            asked.modules.iter().any(|spec| spec.contains('/') || spec.ends_with(".lean"));
+        self.proxy.invocation.location.dir.is_none() && !names_files
     }
 
     /// Lake's own cache holds builds of packages, as our packs do.
@@ -103,7 +117,7 @@ impl Question<'_> {
             return Ok(Answer::LakesToGive);
         }
         let request = Request { skip_proofwidgets: true, ..Request::default() };
-        let mode = Mode { force: false, only_fetch: false, run_lake: None };
+        let mode = Mode { force: false, only_fetch: false, run_lake: None, resolve: None };
         match self.with_session(|session| session.restore(&request, mode))? {
             Ended::NotOurs(reason) => self.proxy.report.warn(&reason),
             Ended::Done(outcome) => {

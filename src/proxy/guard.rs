@@ -14,6 +14,7 @@ use crate::workspace::url::same_repository;
 use crate::workspace::wanted::{self, Wanted};
 use anyhow::{Result, bail};
 use fs_err as fs;
+use nix::unistd::geteuid;
 use serde_json::{Map, Value};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -27,16 +28,6 @@ pub struct Guard {
     /// that the manifest which the update writes agrees with the configuration. Only in a packages
     /// directory that no other workspace uses.
     pub align: Vec<(Clone, String)>,
-}
-
-/// The surroundings that a guard is made for.
-#[derive(Clone, Copy, Debug)]
-pub struct Surroundings<'a> {
-    pub env: &'a Environment,
-    /// Whether Lake resolves anew: on `update`, and without a manifest.
-    pub resolves: bool,
-    /// The effective user.
-    pub uid: u32,
 }
 
 /// A clone that Lake will look at.
@@ -55,18 +46,20 @@ struct Want {
 }
 
 impl Guard {
-    /// Plans the guard of `workspace`.
+    /// Plans the guard of `workspace`, for a command that `updates` the manifest or not.
     ///
     /// # Errors
     /// When Lake is about to delete a clone of another repository from a shared directory.
-    pub fn plan(workspace: &Workspace, around: Surroundings) -> Result<Self> {
-        let user_map = UrlMap::parse(around.env);
-        let candidates = candidates(workspace, around.resolves, &user_map)?;
-        let env = safe_directories(&candidates, around);
+    pub fn plan(workspace: &Workspace, env: &Environment, updates: bool) -> Result<Self> {
+        // Lake resolves anew without a manifest too.
+        let resolves = updates || workspace.manifest.is_none();
+        let user_map = UrlMap::parse(env);
+        let candidates = candidates(workspace, resolves, &user_map)?;
+        let env = safe_directories(&candidates, env);
         let mut guard = Self { env, align: Vec::new() };
         let mut map = user_map.clone();
         for candidate in &candidates {
-            guard.keep(candidate, around.resolves, &mut map)?;
+            guard.keep(candidate, resolves, &mut map)?;
         }
         if map != user_map {
             guard.env.insert(var::URL_MAP.into(), map.print());
@@ -78,10 +71,13 @@ impl Guard {
         let Some(want) = &candidate.wanted else {
             return Ok(());
         };
-        let origin = candidate.clone.as_ref().and_then(|c| c.origin_url(&self.env).ok());
+        let origin = match &candidate.clone {
+            Some(clone) => clone.origin_url(&self.env).map_err(|e| format!("{e:#}")),
+            None => Err("it is no clone of its own".to_owned()),
+        };
         match (&candidate.clone, origin) {
-            (_, Some(origin)) if origin == want.url => {}
-            (Some(clone), Some(origin)) if self.is_wanted(clone, &origin, &want.url) => {
+            (_, Ok(origin)) if origin == want.url => {}
+            (Some(clone), Ok(origin)) if self.is_wanted(clone, &origin, &want.url) => {
                 if resolves && want.by_root && !candidate.is_shared {
                     self.align.push((clone.clone(), want.url.clone()));
                 } else {
@@ -112,8 +108,8 @@ impl Guard {
 
 /// The packages that Lake will look at, those it will compare marked.
 fn candidates(workspace: &Workspace, resolves: bool, map: &UrlMap) -> Result<Vec<Candidate>> {
-    let is_shared = !fs::canonicalize(&workspace.packages_dir)
-        .is_ok_and(|real| real.starts_with(&workspace.root));
+    let packages_dir = &workspace.packages_dir;
+    let is_shared = packages_dir.is_symlink() || !packages_dir.starts_with(&workspace.root);
     let candidate = |name: &str, dir: &Path, wanted: Option<Want>| {
         let wanted = wanted.map(|want| match map.get(name) {
             Some(url) => Want { url: url.to_owned(), by_root: false },
@@ -152,32 +148,33 @@ fn candidates(workspace: &Workspace, resolves: bool, map: &UrlMap) -> Result<Vec
 
 /// git reads another user's clone when `safe.directory` names it. What the user has in
 /// `GIT_CONFIG_*` stays, ours is added behind it.
-fn safe_directories(candidates: &[Candidate], around: Surroundings) -> ChildEnvironment {
+fn safe_directories(candidates: &[Candidate], env: &Environment) -> ChildEnvironment {
+    let uid = geteuid().as_raw();
     let foreign = candidates.iter().filter(|candidate| {
         let clone = candidate.clone.as_ref();
-        clone.is_some_and(|clone| !clone.is_owned_by(around.uid))
+        clone.is_some_and(|clone| !clone.is_owned_by(uid))
     });
-    let count = around.env.git_config_count.as_deref().and_then(|count| count.to_str());
+    let count = env.git_config_count.as_deref().and_then(|count| count.to_str());
     let mut count: usize = count.and_then(|count| count.trim().parse().ok()).unwrap_or(0);
-    let mut env = ChildEnvironment::new();
+    let mut added = ChildEnvironment::new();
     for candidate in foreign {
         let Ok(real) = fs::canonicalize(&candidate.dir) else {
             continue;
         };
-        env.insert(format!("GIT_CONFIG_KEY_{count}").into(), "safe.directory".into());
-        env.insert(format!("GIT_CONFIG_VALUE_{count}").into(), real.into());
+        added.insert(format!("GIT_CONFIG_KEY_{count}").into(), "safe.directory".into());
+        added.insert(format!("GIT_CONFIG_VALUE_{count}").into(), real.into());
         count += 1;
     }
-    if !env.is_empty() {
-        env.insert(var::GIT_CONFIG_COUNT.into(), count.to_string().into());
+    if !added.is_empty() {
+        added.insert(var::GIT_CONFIG_COUNT.into(), count.to_string().into());
     }
-    env
+    added
 }
 
-fn refusal(candidate: &Candidate, want: &Want, origin: Option<String>) -> String {
+fn refusal(candidate: &Candidate, want: &Want, origin: Result<String, String>) -> String {
     let what = match &origin {
-        Some(origin) => format!("a clone of `{origin}`"),
-        None => "a directory that is no clone of its own".to_owned(),
+        Ok(origin) => format!("a clone of `{origin}`"),
+        Err(reason) => format!("a directory that git cannot read ({reason})"),
     };
     let dir = fs::canonicalize(&candidate.dir).unwrap_or_else(|_| candidate.dir.clone());
     hint(

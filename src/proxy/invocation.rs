@@ -66,8 +66,10 @@ impl Invocation {
         let mut parser = Parser { args: args.iter().cloned().collect(), ..Parser::default() };
         let command = parser.command().unwrap_or_default();
         let Parser { toolchain, mut location, .. } = parser;
-        if command == Command::Other {
-            location = Location::default();
+        match command {
+            Command::Other => location = Location::default(),
+            Command::MathlibCache(_) => location.search_above = true,
+            Command::Load { .. } | Command::LakeCacheGet => {}
         }
         Self { toolchain, location, command }
     }

@@ -36,6 +36,7 @@ pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
     if is_link_to(packages_dir, shared) && shared.is_dir() {
         return Ok(Linked::Already);
     }
+    check_packages_dir(root, packages_dir)?;
     check_shared(root, packages_dir, shared)?;
     let mut moved = Vec::new();
     for _ in 0..MAX_LOOKS {
@@ -69,6 +70,21 @@ pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
         }
     }
     bail!("`{}` keeps changing while it is being linked", packages_dir.display())
+}
+
+/// A `packagesDir` of `.` or `..` would make the project itself a package to move.
+fn check_packages_dir(root: &Path, packages_dir: &Path) -> Result<()> {
+    let real = fs::canonicalize(packages_dir).unwrap_or_else(|_| packages_dir.to_owned());
+    if real.file_name().is_none() || root.starts_with(&real) {
+        bail!(hint(
+            format!(
+                "the packages directory `{}` has the workspace itself in it",
+                packages_dir.display()
+            ),
+            "give `packagesDir` a directory of its own, such as `.lake/packages`",
+        ));
+    }
+    Ok(())
 }
 
 /// Before anything is written: `shared` is outside of the workspace and can be a directory.
@@ -169,8 +185,8 @@ fn empty_into(packages_dir: &Path, shared: &Path, moved: &mut Vec<String>) -> Re
         };
         if meta.is_symlink() && is_link_to(&from, &to) {
             links.push(from); // left by `leave_links` when something else remained
-        } else if meta.is_symlink() {
-            remaining.push(name); // its target may be relative, and is not ours to move
+        } else if meta.is_symlink() || !is_package(&from) {
+            remaining.push(name); // a link's target may be relative, and files are nobody's package
         } else if move_aside(&from, &to)? {
             moved.push(name);
         } else if exists(&from) {
@@ -182,6 +198,11 @@ fn empty_into(packages_dir: &Path, shared: &Path, moved: &mut Vec<String>) -> Re
     }
     remaining.sort();
     Ok(remaining)
+}
+
+/// A clone, or what has a configuration file of Lake's.
+fn is_package(dir: &Path) -> bool {
+    [".git", "lakefile.toml", "lakefile.lean"].iter().any(|sign| dir.join(sign).exists())
 }
 
 /// A directory that stays must not lack what was moved out of it, or Lake would clone it again.

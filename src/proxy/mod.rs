@@ -13,16 +13,16 @@ pub mod link;
 
 use crate::error::Failure;
 use crate::report::Report;
-use crate::settings::{Environment, Settings, current_dir};
+use crate::settings::{Environment, Settings, current_dir, var};
 use crate::workspace::Workspace;
 use answer::{Answer, Question};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use exec::{ChildEnvironment, RealLake};
-use guard::{Guard, Surroundings};
+use guard::Guard;
 use invocation::{Command, Invocation};
-use nix::unistd::geteuid;
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::io;
+use std::process::{ExitCode, ExitStatus};
 
 /// Does what `lake args…` asks for, and becomes the real lake unless that is done.
 pub fn run(args: &[OsString]) -> Result<ExitCode> {
@@ -43,6 +43,17 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
     match RealLake::find(&env)?.exec(args, &child_env)? {}
 }
 
+/// Runs `lake resolve-deps`, with what it prints on stderr: it was not asked for.
+pub fn resolve_deps(
+    lake: &RealLake,
+    workspace: &Workspace,
+    env: &ChildEnvironment,
+) -> Result<ExitStatus> {
+    let mut command = lake.command(&["resolve-deps".into()], env);
+    command.current_dir(&workspace.root).env(var::DISABLE, "1").stdout(io::stderr());
+    command.status().with_context(|| format!("cannot run `{}`", lake.path.display()))
+}
+
 struct Proxy<'a> {
     args: &'a [OsString],
     env: &'a Environment,
@@ -54,23 +65,22 @@ impl Proxy<'_> {
     /// Makes the workspace ready. What Lake is to find in its environment is in `child_env`, as far
     /// as we got.
     fn prepare(&self, child_env: &mut ChildEnvironment) -> Result<Answer> {
-        let settings = Settings::new(self.env)?;
         let cwd = current_dir()?;
         let location = &self.invocation.location;
         let Some(workspace) = Workspace::discover(&cwd, location)? else {
             return Ok(Answer::LakesToGive);
         };
-        if let Err(error) = self.link(&workspace, &settings) {
-            if self.must_succeed(&error) {
-                return Err(error);
-            }
-            self.report.warn(&error);
-        }
-        let resolves = location.updates || workspace.manifest.is_none();
-        let around = Surroundings { env: self.env, resolves, uid: geteuid().as_raw() };
-        let guard = Guard::plan(&workspace, around)?;
+        let settings = Settings::new(self.env);
+        let linked = settings.as_ref().map_or(Ok(()), |settings| self.link(&workspace, settings));
+        // Whatever else is wrong, no clone is to be lost over it.
+        let guard = Guard::plan(&workspace, self.env, location.updates)?;
         guard.align()?;
         child_env.clone_from(&guard.env);
+        let settings = settings?;
+        match linked {
+            Err(error) if !self.must_succeed(&error) => self.report.warn(&error),
+            linked => linked?,
+        }
         let question =
             Question { proxy: self, workspace: &workspace, settings: &settings, cwd: &cwd };
         question.answer(child_env)
@@ -82,6 +92,11 @@ impl Proxy<'_> {
             self.report.linked(&linked, &workspace.packages_dir, shared);
         }
         Ok(())
+    }
+
+    /// Has the real lake clone what is missing.
+    fn resolve_deps(&self, workspace: &Workspace, env: &ChildEnvironment) -> Result<ExitStatus> {
+        resolve_deps(&RealLake::find(self.env)?, workspace, env)
     }
 
     /// `cache get` reports its failures, and what would lose a package is refused. Before anything

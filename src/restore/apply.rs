@@ -144,10 +144,11 @@ impl Unpacking<'_> {
                 }
             }
             if culprits == MAX_CULPRITS {
-                bail!(hint(
-                    format!("`{}` keeps dying: {died}", self.tools.leantar.display()),
-                    "is it the right one for this machine? `LAKE_SHIM_LEANTAR` names another",
-                ));
+                // What is published so far is whole; the rest fails by name.
+                let untried = todo.iter().flatten().map(|step| step.file.to_string());
+                let reason = format!("not tried: leantar died on {culprits} files");
+                self.reasons.extend(untried.map(|file| (file, reason.clone())));
+                return Ok(());
             }
         }
         Ok(())

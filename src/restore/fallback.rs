@@ -5,10 +5,10 @@
 //! tool would have put them.
 
 use super::{Event, Observer, Outcome};
-use crate::fs::exists;
+use crate::fs::{WorkDir, exists};
 use crate::interrupt::Interrupts;
 use crate::mathlib::names::NamedModule;
-use crate::settings::{Environment, var};
+use crate::settings::{Environment, temp_dir, var};
 use crate::store::Stores;
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -18,12 +18,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// Pauses before the second and the third attempt. What fails longer than that is no hiccup.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
-
-const PREFIX: &str = ".lake-shim-overlay-";
 
 /// Starts the real lake with the user's arguments and these variables besides.
 pub type RunLake<'a> = &'a dyn Fn(&BTreeMap<OsString, OsString>) -> Result<Child>;
@@ -68,7 +65,6 @@ pub fn ask(
         let status = interrupts.while_waiting(&mut lake, |lake| Ok(lake.wait()?))?;
         let pause = pauses.next().filter(|_| !status.success() && status.code().is_some());
         let Some(&pause) = pause else {
-            overlay.keep_downloads()?;
             return Ok(status);
         };
         observer(Event::Retrying { status: status.to_string(), pause });
@@ -78,9 +74,10 @@ pub fn ask(
     unreachable!("the pauses end")
 }
 
-/// A writable cache directory over read-only ones. Removed when dropped.
+/// A writable cache directory over read-only ones. Removed when dropped, after what was downloaded
+/// has been kept, however the download ended: the stock tool goes on where it was, and so do we.
 struct Overlay {
-    dir: TempDir,
+    dir: WorkDir,
     /// Where downloads are kept; nothing when there is no such place.
     cache: Option<PathBuf>,
 }
@@ -91,11 +88,13 @@ impl Overlay {
     fn new(cache: Option<PathBuf>) -> Result<Self> {
         if let Some(cache) = cache
             && fs::create_dir_all(&cache).is_ok()
-            && let Ok(dir) = TempDir::with_prefix_in(PREFIX, &cache)
         {
-            return Ok(Self { dir, cache: Some(cache) });
+            WorkDir::sweep_with(&cache, |stale| keep_downloads(stale, &cache));
+            if let Ok(dir) = WorkDir::new_in(&cache) {
+                return Ok(Self { dir, cache: Some(cache) });
+            }
         }
-        let dir = TempDir::with_prefix(PREFIX).context("no directory to download to")?;
+        let dir = WorkDir::new_in(&temp_dir()).context("no directory to download to")?;
         Ok(Self { dir, cache: None })
     }
 
@@ -121,20 +120,24 @@ impl Overlay {
         }
         Ok(())
     }
+}
 
-    /// Moves what was downloaded to the user's cache: plain files, for the links are the stores'.
-    fn keep_downloads(&self) -> Result<()> {
-        let Some(cache) = &self.cache else {
-            return Ok(());
-        };
-        for entry in fs::read_dir(self.dir.path())? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let is_whole = !name.as_encoded_bytes().ends_with(b".part") && name != "curl.cfg";
-            if is_whole && entry.file_type()?.is_file() {
-                fs::rename(entry.path(), cache.join(&name))?;
-            }
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        if let Some(cache) = &self.cache {
+            keep_downloads(self.dir.path(), cache);
         }
-        Ok(())
+    }
+}
+
+/// Moves what was downloaded to the user's cache: plain files, for the links are the stores'. What
+/// cannot be moved is downloaded again next time.
+fn keep_downloads(overlay: &Path, cache: &Path) {
+    for entry in fs::read_dir(overlay).into_iter().flatten().filter_map(Result::ok) {
+        let name = entry.file_name();
+        let is_whole = !name.as_encoded_bytes().ends_with(b".part") && name != "curl.cfg";
+        if is_whole && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let _ = fs::rename(entry.path(), cache.join(&name));
+        }
     }
 }

@@ -25,6 +25,8 @@ pub enum Event {
     Warning { reason: String },
     /// A package's sources or build are unpacked.
     Package { name: String, what: &'static str },
+    /// The real lake clones what is missing.
+    Cloning,
     /// Names are being computed.
     Naming,
     /// `total` modules are about to be unpacked.
@@ -65,9 +67,11 @@ pub struct Outcome {
     pub lake_status: Option<u8>,
     /// Directories of packages that got files.
     pub packages: BTreeSet<PathBuf>,
-    /// The store most files came from.
+    /// The store that files came from; the first of them, if several.
     pub store: Option<PathBuf>,
     pub took: Duration,
+    /// Whether the files were only to be in a store, and not to be unpacked.
+    pub only_fetch: bool,
     /// Whether the real lake was not needed.
     pub offline: bool,
 }

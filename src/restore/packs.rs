@@ -5,7 +5,7 @@
 //! files do, and a mark says which build it was.
 
 use super::publish::merge;
-use crate::error::hint;
+use super::staging::stage;
 use crate::store::Stores;
 use crate::store::index::{Index, Pack};
 use crate::store::pack::{Shard, unpack};
@@ -14,11 +14,9 @@ use anyhow::{Context, Result};
 use fs_err as fs;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
-/// The name of the mark in a build directory, and the beginning of every directory of ours.
-const MARK: &str = ".lake-shim-pack";
-const PREFIX: &str = ".lake-shim-";
+/// The name of the mark in a build directory.
+const MARK: &str = ".lake-shim.pack";
 
 /// A pack to unpack.
 #[derive(Clone, Debug)]
@@ -26,6 +24,7 @@ pub struct PackStep {
     pub package: String,
     /// The package it belongs to.
     pub package_dir: PathBuf,
+    pub store: PathBuf,
     /// Where it goes.
     into: PathBuf,
     shards: Vec<(PathBuf, Shard)>,
@@ -38,6 +37,8 @@ pub struct PackStep {
 pub struct PackPlan {
     /// What the workspace lacks: sources that are not there, builds that are not marked as there.
     pub steps: Vec<PackStep>,
+    /// Whether the stores have anything of these packages.
+    pub has_any: bool,
     /// Packages whose whole build is packed, so that their modules need no cache files.
     pub built: BTreeSet<PathBuf>,
 }
@@ -50,9 +51,10 @@ pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
     let mut plan = PackPlan::default();
     for package in &workspace.packages {
         let Some(lock) = &package.lock else { continue };
-        if !lock.clone.exists() {
-            let fits = |pack: &Pack| pack.is_source() && pack.is_of(&package.name, &lock.rev);
-            if let Some((store, pack)) = find(&indices, fits) {
+        let fits = |pack: &Pack| pack.is_source() && pack.is_of(&package.name, &lock.rev);
+        if let Some((store, pack)) = find(&indices, fits) {
+            plan.has_any = true;
+            if !lock.clone.exists() {
                 plan.steps.push(PackStep::new(store, pack, package, lock.clone.clone(), None));
             }
         }
@@ -74,10 +76,7 @@ fn build_dir(package: &Package) -> PathBuf {
     package.dir.join(".lake/build")
 }
 
-fn find<'a>(
-    indices: &'a [(PathBuf, Index)],
-    fits: impl Fn(&Pack) -> bool,
-) -> Option<(&'a Path, &'a Pack)> {
+fn find(indices: &[(PathBuf, Index)], fits: impl Fn(&Pack) -> bool) -> Option<(&Path, &Pack)> {
     indices.iter().find_map(|(store, index)| {
         let pack = index.packs.iter().find(|pack| fits(pack))?;
         Some((store.as_path(), pack))
@@ -95,7 +94,7 @@ impl PackStep {
         let packs = Index::packs_dir(store);
         let shards = pack.shards.iter().map(|shard| (packs.join(shard.file_name()), shard.clone()));
         let (package, package_dir) = (package.name.clone(), package.dir.clone());
-        Self { package, package_dir, into, shards: shards.collect(), mark }
+        Self { package, package_dir, store: store.to_owned(), into, shards: shards.collect(), mark }
     }
 
     pub fn is_source(&self) -> bool {
@@ -110,13 +109,7 @@ impl PackStep {
         let what = if self.is_source() { "sources" } else { "build" };
         let parent = if self.is_source() { self.into.parent() } else { Some(self.into.as_path()) };
         let parent = parent.context("a package has a parent directory")?;
-        fs::create_dir_all(parent)?;
-        let stage = TempDir::with_prefix_in(PREFIX, parent).with_context(|| {
-            hint(
-                format!("cannot restore the {what} of `{}`", self.package),
-                "restoring needs to write there: run it as the owner of the packages",
-            )
-        })?;
+        let stage = stage(parent)?;
         let tree = stage.path().join("tree");
         fs::create_dir(&tree)?;
         unpack(&self.shards, &tree, jobs, &|_| Ok(()))

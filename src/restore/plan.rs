@@ -17,13 +17,11 @@ use std::path::{Path, PathBuf};
 pub struct Plan {
     pub steps: Vec<Step>,
     /// Modules that are up to date.
-    pub skipped: usize,
+    pub skipped: Vec<NamedModule>,
     /// Modules whose file in the store is not what its name says.
     pub failed: BTreeMap<Module, String>,
     /// Modules that no store has.
     pub missing: Vec<NamedModule>,
-    /// Everything that was asked for, for the fallback to offer to the real tool.
-    pub wanted: Vec<NamedModule>,
     /// ProofWidgets' release files are missing.
     pub lacks_proofwidgets: bool,
 }
@@ -68,13 +66,12 @@ pub fn plan(
     let mut plan = Plan::default();
     for (named, found) in modules.iter().zip(found) {
         match found {
-            Found::UpToDate => plan.skipped += 1,
+            Found::UpToDate => plan.skipped.push(named.clone()),
             Found::Present(step) => plan.steps.push(*step),
             Found::Unfit(reason) => drop(plan.failed.insert(named.module.clone(), reason)),
             Found::Missing => plan.missing.push(named.clone()),
         }
     }
-    plan.wanted.clone_from(modules);
     plan.lacks_proofwidgets = wanted.proofwidgets && lacks_proofwidgets(workspace);
     plan
 }
@@ -148,7 +145,7 @@ impl fmt::Display for Plan {
             f,
             "{} to unpack, {} up to date, {} missing, {} unfit",
             self.steps.len(),
-            self.skipped,
+            self.skipped.len(),
             self.missing.len(),
             self.failed.len()
         )

@@ -122,7 +122,7 @@ fn replace(from: &Path, to: &Path) -> Result<()> {
         renamed => return Ok(renamed?),
     }
     let parent = to.parent().context("a file has a parent")?;
-    let copy = tempfile::Builder::new().prefix(".lake-shim-").tempfile_in(parent)?;
+    let copy = tempfile::Builder::new().tempfile_in(parent)?;
     fs::copy(from, copy.path())?;
     copy.persist(to)?;
     Ok(())

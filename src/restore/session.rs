@@ -6,12 +6,12 @@ use super::apply::{Tools, apply};
 use super::fallback::{self, Lacking};
 use super::packs::{self, PackPlan};
 use super::plan::{Plan, plan};
-use super::staging::sweep;
 use super::{Event, Observer, Outcome};
 use crate::error::{Failure, hint};
-use crate::fs::DirLock;
+use crate::fs::{DirLock, WorkDir};
 use crate::interrupt::Interrupts;
 use crate::mathlib::leantar;
+use crate::mathlib::names::NamedModule;
 use crate::mathlib::request::{Request, Wanted, check_toolchain, names};
 use crate::settings::{Environment, Network, Settings, var};
 use crate::store::Stores;
@@ -44,6 +44,8 @@ pub struct Mode<'a> {
     pub only_fetch: bool,
     /// Whom to ask for what the stores do not have; nobody before a build.
     pub run_lake: Option<fallback::RunLake<'a>>,
+    /// How to have sources cloned that neither the workspace nor a store has.
+    pub resolve: Option<&'a dyn Fn() -> Result<ExitStatus>>,
 }
 
 /// How a session ended.
@@ -65,20 +67,34 @@ impl Session<'_> {
         let stores = Stores::open(self.settings)?;
         let packs = packs::plan(self.workspace, &stores)?;
         let unpacked = if mode.only_fetch { BTreeSet::new() } else { self.unpack_packs(&packs) };
+        if let Some(resolve) = mode.resolve.filter(|_| self.settings.network == Network::Auto)
+            && self.workspace.missing_packages().next().is_some()
+        {
+            (self.observer)(Event::Cloning);
+            resolve()?; // what it could not clone is found missing below
+        }
         if !self.workspace.missing_packages().any(|package| package.name == "mathlib") {
             check_toolchain(self.workspace)?;
         }
         let wanted = match self.wanted(request) {
             Ok(wanted) => wanted,
+            // Without mathlib there still are packages that a store may have packed.
+            Err(_) if self.workspace.mathlib().is_none() && packs.has_any => Wanted::default(),
             Err(reason) => return Ok(Ended::NotOurs(reason)),
         };
-        let built = packs.built;
+        let built = packs.built.clone();
         let run = Run { session: self, wanted, built, mode, interrupts: Interrupts::catch()? };
         let mut outcome = run.unpack(&stores)?;
-        outcome.packages.extend(unpacked);
+        run.count_packs(&mut outcome, &packs, unpacked);
         let may_ask = self.settings.network == Network::Auto;
         if let Some(run_lake) = mode.run_lake.filter(|_| may_ask && !outcome.is_whole()) {
-            run.ask_lake(&stores, &mut outcome, run_lake)?;
+            match run.ask_lake(&stores, &mut outcome, run_lake) {
+                Err(e) if !matches!(e.downcast_ref(), Some(Failure::Interrupted(_))) => {
+                    (self.observer)(Event::Warning { reason: format!("{e:#}") });
+                    outcome.lake_status = Some(Failure::code(&e));
+                }
+                asked => asked?,
+            }
         }
         outcome.took = start.elapsed();
         Ok(Ended::Done(outcome))
@@ -168,8 +184,9 @@ impl Session<'_> {
 
     /// Removes what a restore that was killed has left behind.
     fn sweep(&self) {
+        WorkDir::sweep(&self.workspace.packages_dir);
         for package in self.workspace.source_path() {
-            sweep(&package.join(".lake/build"));
+            WorkDir::sweep(&package.join(".lake/build"));
         }
     }
 
@@ -203,6 +220,7 @@ impl Run<'_> {
             self.session.sweep();
             let mut outcome = Outcome::of(&plan);
             outcome.skipped += plan.steps.len();
+            outcome.only_fetch = self.mode.only_fetch;
             return Ok(outcome);
         }
         let leantar = match self.session.leantar(stores) {
@@ -231,19 +249,21 @@ impl Run<'_> {
         let mut outcome = apply(&plan, tools, &self.interrupts, self.session.observer)?;
         let mut stores = stores.clone();
         let mut steps = plan.steps;
-        loop {
+        while !outcome.failed.is_empty() {
             steps.retain(|step| outcome.failed.contains_key(&step.module));
             stores.distrust(steps.iter().map(|step| step.source.clone()));
             let mut again = self.plan(&stores);
             again.steps.retain(|step| outcome.failed.contains_key(&step.module));
             if again.steps.is_empty() {
-                return Ok(outcome);
+                break;
             }
             let second = apply(&again, tools, &self.interrupts, self.session.observer)?;
             outcome.failed.retain(|module, _| !second.restored.contains(module));
             outcome.restored.extend(second.restored);
+            outcome.packages.extend(second.packages);
             steps = again.steps;
         }
+        Ok(outcome)
     }
 
     /// Has the real lake fetch what is missing, and looks at what came of it. That a module is in
@@ -272,10 +292,10 @@ impl Run<'_> {
         let before = outcome.skipped + outcome.restored.len();
         let mut after = plan(self.session.workspace, &self.wanted, stores, &self.built, false);
         if self.mode.only_fetch {
-            after.skipped += after.steps.len();
             after.steps.clear();
         }
-        outcome.downloaded = after.skipped.saturating_sub(before);
+        let there = self.wanted.modules.len() - after.steps.len() - after.missing.len();
+        outcome.downloaded = there.saturating_sub(before);
         outcome.failed = after.failed;
         outcome.failed.extend(after.steps.into_iter().map(|step| {
             (step.module, "the real lake says it is done, and it is not up to date".to_owned())
@@ -284,6 +304,27 @@ impl Run<'_> {
         outcome.in_no_cache = after.missing.into_iter().map(|named| named.module).collect();
         outcome.lacks_proofwidgets = false;
         Ok(())
+    }
+
+    /// What came from packs counts as restored, and not as found up to date.
+    fn count_packs(&self, outcome: &mut Outcome, packs: &PackPlan, unpacked: BTreeSet<PathBuf>) {
+        let sources = self.session.workspace.source_path();
+        let is_fresh = |named: &&NamedModule| {
+            let package = &sources[named.package];
+            unpacked.contains(package) && self.built.contains(package)
+        };
+        let fresh: Vec<_> = self.wanted.modules.iter().filter(is_fresh).collect();
+        if let Some(step) = packs.steps.first() {
+            outcome.store.get_or_insert(step.store.clone());
+        }
+        let counted: BTreeSet<_> = outcome.restored.iter().cloned().collect();
+        for named in fresh.into_iter().filter(|named| !outcome.failed.contains_key(&named.module)) {
+            if !counted.contains(&named.module) {
+                outcome.restored.push(named.module.clone());
+                outcome.skipped = outcome.skipped.saturating_sub(1);
+            }
+        }
+        outcome.packages.extend(unpacked);
     }
 
     fn may_ask_lake(&self) -> bool {
@@ -315,7 +356,7 @@ impl Outcome {
     /// What came of a plan of which no step was carried out.
     pub fn of(plan: &Plan) -> Self {
         Self {
-            skipped: plan.skipped,
+            skipped: plan.skipped.len(),
             failed: plan.failed.clone(),
             missing: plan.missing.iter().map(|named| named.module.clone()).collect(),
             lacks_proofwidgets: plan.lacks_proofwidgets,

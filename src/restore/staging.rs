@@ -3,12 +3,11 @@
 //! Nothing that a killed, lying or hostile leantar leaves here is ever taken for whole, by us or by
 //! Lake. Each package has a stage inside its `.lake/build`, so that publishing is a rename; the
 //! first one also holds the links that leantar is given for inputs, and a base directory whose
-//! `.lake/packages/<name>` lead to the stages. A stage is locked while somebody works in it, which
-//! tells those that a dead process left behind.
+//! `.lake/packages/<name>` lead to the stages.
 
 use super::plan::Step;
 use crate::error::hint;
-use crate::fs::DirLock;
+use crate::fs::WorkDir;
 use crate::mathlib::leantar::Item;
 use crate::mathlib::outputs::Files;
 use anyhow::{Context, Result, bail};
@@ -16,59 +15,28 @@ use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
-
-/// Stages are called `.lake-shim-<random>`.
-const PREFIX: &str = ".lake-shim-";
 
 /// The stages of one restore. Removed when dropped.
 #[derive(Debug)]
 pub struct Staging {
     /// By package directory.
-    stages: BTreeMap<PathBuf, Stage>,
+    stages: BTreeMap<PathBuf, WorkDir>,
     /// Links to the store's files.
     links: PathBuf,
     /// What the paths of `.ltar`s that start with `.lake/packages/` are relative to.
     workspace: PathBuf,
 }
 
-#[derive(Debug)]
-struct Stage {
-    dir: TempDir,
-    _lock: DirLock,
-}
-
-impl Stage {
-    /// Makes a stage in `build`, and removes those that nobody works in any more.
-    fn new(build: &Path) -> Result<Self> {
-        fs::create_dir_all(build).with_context(|| cannot_write(build))?;
-        sweep(build);
-        let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(build);
-        let dir = dir.with_context(|| cannot_write(build))?;
-        let lock = DirLock::acquire(dir.path(), |_| {}, || Ok(()))?;
-        Ok(Self { dir, _lock: lock })
-    }
-}
-
-fn cannot_write(build: &Path) -> String {
-    hint(
-        format!("cannot restore into `{}`", build.display()),
-        "restoring needs to write there: run it as the owner of the packages, or bake them into \
-         the image",
-    )
-}
-
-/// Removes the stages of dead processes. What cannot be removed stays, and is not in the way.
-pub fn sweep(build: &Path) {
-    let Ok(entries) = fs::read_dir(build) else {
-        return;
-    };
-    for entry in entries.filter_map(Result::ok) {
-        let is_stage = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
-        if is_stage && let Some(_lock) = DirLock::try_acquire(&entry.path()) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
+/// Makes a stage in `build`.
+pub(super) fn stage(build: &Path) -> Result<WorkDir> {
+    let made = fs::create_dir_all(build).map_err(Into::into).and_then(|()| WorkDir::new_in(build));
+    made.with_context(|| {
+        hint(
+            format!("cannot restore into `{}`", build.display()),
+            "restoring needs to write there: run it as the owner of the packages, or bake them \
+             into the image",
+        )
+    })
 }
 
 impl Staging {
@@ -77,12 +45,12 @@ impl Staging {
         let mut stages = BTreeMap::new();
         for step in steps {
             if !stages.contains_key(&step.package) {
-                stages.insert(step.package.clone(), Stage::new(&step.build_dir())?);
+                stages.insert(step.package.clone(), stage(&step.build_dir())?);
             }
         }
-        let first: &Stage = stages.values().next().context("a restore has steps")?;
-        let links = first.dir.path().join("links");
-        let workspace = first.dir.path().join("workspace");
+        let first: &WorkDir = stages.values().next().context("a restore has steps")?;
+        let links = first.path().join("links");
+        let workspace = first.path().join("workspace");
         let staging = Self { links, workspace, stages };
         fs::create_dir(&staging.links)?;
         fs::create_dir_all(staging.workspace.join(".lake/packages"))?;
@@ -109,7 +77,7 @@ impl Staging {
     }
 
     fn stage(&self, step: &Step) -> &Path {
-        self.stages[&step.package].dir.path()
+        self.stages[&step.package].path()
     }
 
     /// What leantar is told for `step`.
@@ -128,9 +96,7 @@ impl Staging {
 
     /// Package directories and the build directories staged for them.
     pub fn packages(&self) -> impl Iterator<Item = (&Path, PathBuf)> {
-        self.stages
-            .iter()
-            .map(|(package, stage)| (package.as_path(), staged_build(stage.dir.path())))
+        self.stages.iter().map(|(package, stage)| (package.as_path(), staged_build(stage.path())))
     }
 }
 

@@ -165,10 +165,10 @@ impl Bake<'_> {
         }
         let packer = Packer::new(self.workspace, (self.leantar)()?)?;
         let is_built = |named: &&NamedModule| packer.is_built(named);
-        if self.from_source || !missing.iter().all(|named| is_built(&named)) {
+        if self.from_source || !missing.iter().all(&is_built) {
             let _ = self.lake(&["build", "Mathlib"], &BTreeMap::new());
         }
-        missing.retain(|named| is_built(&named));
+        missing.retain(|named| is_built(named));
         (self.observer)(Event::Packing(missing.len()));
         let store = self.store;
         missing.par_iter().try_for_each(|named| packer.pack(named, store))

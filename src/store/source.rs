@@ -80,7 +80,7 @@ fn pack_commit(package: &Path, rev: &str, dot_git: &Path) -> Result<()> {
         source.output(&["rev-list", "--objects", "--no-walk", "--no-object-names", rev])?;
     let mut names: Vec<_> = objects.lines().collect();
     names.sort_unstable();
-    ensure!(names.iter().any(|name| *name == rev), "`{}` has no commit {rev}", package.display());
+    ensure!(names.contains(&rev), "`{}` has no commit {rev}", package.display());
     let packs = dot_git.join("objects/pack");
     fs::create_dir_all(&packs)?;
     let mut child = source

@@ -1,7 +1,7 @@
 //! The configuration file, as far as it can be read without running it.
 //!
-//! `lakefile.toml` is data. `lakefile.lean` is a program: nothing is read from it, and whoever
-//! needs more asks Lake.
+//! `lakefile.toml` is data. `lakefile.lean` is a program: only the URLs of requires that are written
+//! out are read from it, for the guard, which a miss costs nothing but what it would cost anyway.
 
 use super::manifest::plain_name;
 use anyhow::{Context, Result};
@@ -60,6 +60,20 @@ impl Lakefile {
             requires: tables.into_iter().filter_map(require).collect(),
         })
     }
+}
+
+/// The git requires that a `lakefile.lean` writes out: `require <name> from git "<url>" …`.
+pub fn written_requires(program: &str) -> Vec<Require> {
+    let requires = program.split("require ").skip(1).filter_map(|rest| {
+        let (head, rest) = rest.split_once("from git \"")?;
+        let (url, _) = rest.split_once('"')?;
+        let name = head.split_whitespace().next()?;
+        // `from git` of a later command is not this one's.
+        let is_one_command = !head.contains("\n\n") && !head.contains("lean_lib");
+        let name = plain_name(name.trim_matches('"'));
+        is_one_command.then(|| Require { name, git: Some(url.to_owned()), path: None })
+    });
+    requires.collect()
 }
 
 /// `git` and `path` stand on their own or in a `source` table; `git` may be a table with a `url`.
@@ -130,6 +144,25 @@ source = { type = "git", url = "https://e.org/f" }
             ("f", Some("https://e.org/f"), None),
         ];
         assert_eq!(requires, expected);
+    }
+
+    #[test]
+    fn requires_that_a_program_writes_out() {
+        let program = r#"
+require mathlib from git "https://e.org/mathlib4" @ "v4.9.0"
+require «doc-gen4» from git
+  "https://e.org/doc-gen4" @ "main"
+require "org" / "batteries" @ git "main"
+
+require "std" from git "https://e.org/std"
+"#;
+        let requires = written_requires(program);
+        let found: Vec<_> = requires
+            .iter()
+            .map(|r| (r.name.as_str(), r.git.as_deref().unwrap_or_default()))
+            .collect();
+        let expected = [("mathlib", "https://e.org/mathlib4"), ("std", "https://e.org/std")];
+        assert_eq!(found, expected, "the URL has to follow on the same line");
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub struct Location {
     pub file: Option<OsString>,
     /// `--packages`, relative to where the command runs.
     pub overrides: Vec<OsString>,
+    /// Whether a directory above counts too. Lake itself looks nowhere else (4.27, run).
+    pub search_above: bool,
     /// Whether the manifest is about to be made anew, so that the configuration's `packagesDir`
     /// counts and overrides do not.
     pub updates: bool,
@@ -154,13 +156,16 @@ impl Package {
     }
 }
 
-/// With `-d` the workspace is there or nowhere; else it is `cwd` or the nearest directory above
-/// that has a configuration file.
+/// With `-d` the workspace is there or nowhere; else it is `cwd` or, if asked for, the nearest
+/// directory above that has a configuration file.
 fn find_root(cwd: &Path, location: &Location) -> Result<Option<(PathBuf, Config)>> {
     let file = location.file.as_deref().unwrap_or(OsStr::new(CONFIG_FILE));
     let above: Box<dyn Iterator<Item = PathBuf>> = match &location.dir {
         Some(dir) => Box::new(std::iter::once(cwd.join(dir))),
-        None => Box::new(cwd.ancestors().map(Path::to_owned)),
+        None => {
+            let levels = if location.search_above { usize::MAX } else { 1 };
+            Box::new(cwd.ancestors().take(levels).map(Path::to_owned))
+        }
     };
     for dir in above {
         if let Some(config) = Config::find(&dir, file) {

@@ -25,8 +25,9 @@ pub fn bin(lake: Option<&Path>, named: Option<&str>, env: &Environment) -> Optio
     if let Some(bin) = beside {
         return Some(bin.to_owned());
     }
-    let bin = env.elan_home()?.join("toolchains").join(elan_dir(named?)).join("bin");
-    is_toolchain_bin(&bin).then_some(bin)
+    let toolchains = env.elan_home()?.join("toolchains");
+    let dirs = elan_dirs(named?).map(|dir| toolchains.join(dir).join("bin"));
+    dirs.into_iter().find(|bin| is_toolchain_bin(bin))
 }
 
 /// `Lean.githash` of the toolchain in `bin`, or of the `lean` on PATH.
@@ -52,10 +53,11 @@ fn is_elan(lean: &Path) -> bool {
     target.is_some_and(|target| target.file_name().is_some_and(|name| name == "elan"))
 }
 
-/// The directory name that elan gives a toolchain: `leanprover/lean4:v4.27.0` lies in
-/// `leanprover--lean4---v4.27.0`.
-fn elan_dir(toolchain: &str) -> String {
-    toolchain.replace('/', "--").replace(':', "---")
+/// The directory names that elan may have given a toolchain: `leanprover/lean4:v4.27.0` lies in
+/// `leanprover--lean4---v4.27.0`, and may be called `v4.27.0` or `4.27.0` on a command line.
+fn elan_dirs(toolchain: &str) -> [String; 3] {
+    ["", "leanprover/lean4:", "leanprover/lean4:v"]
+        .map(|prefix| format!("{prefix}{toolchain}").replace('/', "--").replace(':', "---"))
 }
 
 #[cfg(test)]
@@ -64,7 +66,10 @@ mod tests {
 
     #[test]
     fn elan_names() {
-        assert_eq!(elan_dir("leanprover/lean4:v4.27.0"), "leanprover--lean4---v4.27.0");
-        assert_eq!(elan_dir("my-build"), "my-build");
+        let full = "leanprover--lean4---v4.27.0";
+        assert_eq!(elan_dirs("leanprover/lean4:v4.27.0")[0], full);
+        assert_eq!(elan_dirs("v4.27.0")[1], full);
+        assert_eq!(elan_dirs("4.27.0")[2], full);
+        assert_eq!(elan_dirs("my-build")[0], "my-build");
     }
 }

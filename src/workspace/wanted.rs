@@ -5,10 +5,11 @@
 //! a name wins (`Lake/Load/Resolve.lean`). What only a program or a server could tell (a
 //! `lakefile.lean`, Reservoir) is taken from the old manifest when there is one.
 
-use super::Workspace;
-use super::lakefile::{Lakefile, Require};
+use super::lakefile::{Lakefile, Require, written_requires};
 use super::manifest::{Manifest, Source};
+use super::{Config, Workspace};
 use anyhow::Result;
+use fs_err as fs;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,12 @@ pub fn urls(workspace: &Workspace) -> Result<Wanted> {
         for require in lakefile.requires.iter().rev() {
             add(&mut wanted, &require.name, require.git.as_deref(), true);
             packages.extend(package_dir(workspace, &workspace.root, require));
+        }
+    }
+    if let Config::Lean(path) = &workspace.config {
+        let program = fs::read_to_string(path).unwrap_or_default();
+        for require in written_requires(&program).iter().rev() {
+            add(&mut wanted, &require.name, require.git.as_deref(), false);
         }
     }
     while let Some(dir) = packages.pop_front() {

@@ -205,8 +205,8 @@ fn missing_sources_are_the_real_lakes_to_fetch_fake_lake_only() {
         let sandbox = incomplete(&[]).online();
         sandbox.remove(sandbox.package(package));
         let run = sandbox.lake("exe cache get").run();
-        run.expect_code(0).stderr_contains(&format!("the sources of `{package}` are missing"));
-        assert_eq!(lake_lines(&sandbox), ["exe cache get"]);
+        run.expect_code(0).stderr_contains("clone the packages that are missing");
+        assert_eq!(lake_lines(&sandbox), ["resolve-deps"], "the files come from the store");
         assert!(sandbox.package(package).join("lakefile.toml").exists(), "cloned");
         sandbox.expect_all_restored();
     }

@@ -9,8 +9,6 @@
 mod digest;
 mod entry;
 mod read;
-#[cfg(test)]
-mod tests;
 mod tree;
 mod unpack;
 mod write;

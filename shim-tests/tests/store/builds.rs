@@ -1,0 +1,230 @@
+//! Build packs: of packages that mathlib's cache does not cover, and of all with `--format pack`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+use shim_tests::{Sandbox, need_fake_lake, need_fake_leantar};
+
+use crate::{
+    EXTRA_BUILD, add_extra, bake, baked_and_fresh_from, built, clear, edit_index, edit_manifest,
+    expect_clones, expect_no_leftovers, files_ending, index, lake, restore, shard, verify,
+};
+
+fn with_extra(words: &str) -> Sandbox {
+    let sandbox = built();
+    add_extra(&sandbox);
+    baked_and_fresh_from(sandbox, words)
+}
+
+fn packs(sandbox: &Sandbox) -> Vec<(String, String)> {
+    let index = index(sandbox);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let packs = index["packs"].as_array().into_iter().flatten();
+    packs.map(|pack| (text(&pack["package"]), text(&pack["content"]))).collect()
+}
+
+fn has_extra(sandbox: &Sandbox) -> bool {
+    sandbox.package("extra").join(".lake/build/lib/lean/Extra.olean").exists()
+}
+
+#[test]
+fn a_package_that_the_cache_does_not_cover_gets_a_build_pack() {
+    let sandbox = with_extra("");
+    let builds: Vec<_> =
+        packs(&sandbox).into_iter().filter(|(_, content)| content == "build").collect();
+    assert_eq!(builds, [("extra".to_owned(), "build".to_owned())]);
+    verify(&sandbox, "").run().expect_code(0).stderr_contains("4 packs");
+    restore(&sandbox, "").run().expect_code(0);
+    sandbox.expect_all_restored();
+    expect_clones(&sandbox, &["mathlib", "batteries", "extra"]);
+    let build = sandbox.package("extra").join(".lake/build");
+    for file in EXTRA_BUILD {
+        assert_eq!(sandbox.read(build.join(file)), format!("{file}\n").repeat(50), "{file}");
+    }
+    let mode = fs::metadata(build.join("bin/tool")).expect("restored").permissions().mode();
+    assert_eq!(mode & 0o111, 0o111, "a program can be run");
+    let alias = fs::read_link(build.join("lib/lean/Alias.olean")).expect("a symlink");
+    assert_eq!(alias.to_str(), Some("Extra.olean"));
+    expect_no_leftovers(&sandbox);
+    restore(&sandbox, "").run().expect_code(0).stderr_contains("nothing to do");
+}
+
+#[test]
+fn setup_files_and_logs_are_left_out() {
+    let sandbox = built();
+    add_extra(&sandbox);
+    let build = sandbox.package("extra").join(".lake/build");
+    let path = sandbox.path("").display().to_string();
+    sandbox
+        .write(build.join("ir/Extra.setup.json"), &path)
+        .write(build.join("lib/lean/Extra.log"), &path)
+        .write(build.join("lib/lean/Extra.log.json"), &path);
+    let sandbox = baked_and_fresh_from(sandbox, "");
+    let script = "zstd -dc \"$0\"";
+    let run = sandbox.command("sh", "-c").arg(script).arg(shard(&sandbox, "extra", "build")).run();
+    run.expect_code(0).stdout_contains("Extra.olean");
+    run.stdout_lacks("setup.json").stdout_lacks("Extra.log").stdout_lacks(&path);
+}
+
+#[test]
+fn what_was_built_where_does_not_show() {
+    let shards = [(); 2].map(|()| {
+        let sandbox = with_extra("");
+        shard(&sandbox, "extra", "build").file_name().map(ToOwned::to_owned)
+    });
+    assert_eq!(shards[0], shards[1]);
+}
+
+#[test]
+fn packs_alone_hold_everything() {
+    let sandbox = baked_and_fresh_from(built(), "--format pack");
+    assert!(files_ending(&sandbox, ".ltar").is_empty());
+    assert_eq!(packs(&sandbox).len(), 4);
+    verify(&sandbox, "").run().expect_code(0);
+    // leantar is not needed.
+    let run = restore(&sandbox, "").env("LAKE_SHIM_LEANTAR", "/bin/false").run();
+    run.expect_code(0).stderr_contains("2 packages");
+    sandbox.expect_all_restored();
+    expect_clones(&sandbox, &["mathlib", "batteries"]);
+    expect_no_leftovers(&sandbox);
+    restore(&sandbox, "").run().expect_code(0).stderr_contains("nothing to do");
+    lake(&sandbox, "build --no-build Mathlib").run().expect_code(0);
+}
+
+#[test]
+fn with_packs_alone_nothing_built_is_nothing_baked_fake_lake_only() {
+    need_fake_lake!();
+    // The fake lake builds nothing, and there are no files of a build.
+    let sandbox = Sandbox::mini_mathlib();
+    bake(&sandbox, "--format pack").run().expect_code(1).stderr_contains("mathlib");
+    assert!(!sandbox.path("baked/lake-shim/index.json").exists());
+}
+
+#[test]
+fn both_forms_at_once() {
+    let sandbox = baked_and_fresh_from(built(), "--format both");
+    assert_eq!(files_ending(&sandbox, ".ltar").len(), 11);
+    assert_eq!(packs(&sandbox).len(), 4);
+    restore(&sandbox, "").run().expect_code(0);
+    sandbox.expect_all_restored();
+    // When the build of one is damaged, there are the cache files.
+    clear(&sandbox);
+    sandbox.flip_bit(shard(&sandbox, "mathlib", "build"));
+    restore(&sandbox, "").run().expect_code(0);
+    sandbox.expect_all_restored();
+    expect_clones(&sandbox, &["mathlib", "batteries"]);
+}
+
+#[test]
+fn a_store_may_be_baked_in_one_form_and_then_in_the_other() {
+    let sandbox = built();
+    bake(&sandbox, "").run().expect_code(0);
+    bake(&sandbox, "--format pack").run().expect_code(0);
+    verify(&sandbox, "").run().expect_code(0);
+    clear(&sandbox);
+    restore(&sandbox, "").run().expect_code(0);
+    sandbox.expect_all_restored();
+}
+
+#[test]
+fn a_build_that_does_not_fit_is_not_used() {
+    type Change = fn(&Sandbox);
+    let changes: [(&str, Change); 4] = [
+        ("toolchain", |sandbox| edit_build(sandbox, "toolchain", json!("leanprover/lean4:v4.0.0"))),
+        ("platform", |sandbox| edit_build(sandbox, "platform", json!("riscv64-plan9"))),
+        ("a dependency", |sandbox| {
+            edit_build(sandbox, "dependencies", json!({"batteries": "0".repeat(40)}))
+        }),
+        ("a missing dependency", |sandbox| {
+            edit_build(sandbox, "dependencies", json!({"aesop": "0".repeat(40)}))
+        }),
+    ];
+    let sandbox = with_extra("");
+    sandbox.copy("baked", "whole");
+    for (name, change) in changes {
+        sandbox.remove("baked").copy("whole", "baked");
+        change(&sandbox);
+        restore(&sandbox, "").run();
+        assert!(
+            sandbox.package("extra").join("Extra.lean").exists(),
+            "{name}: sources fit all the same"
+        );
+        assert!(!has_extra(&sandbox), "{name}");
+        sandbox.expect_all_restored();
+        clear(&sandbox);
+    }
+    sandbox.remove("baked").copy("whole", "baked");
+    restore(&sandbox, "").run().expect_code(0);
+    assert!(has_extra(&sandbox));
+}
+
+#[test]
+fn a_build_of_another_revision_is_not_used() {
+    let sandbox = built();
+    add_extra(&sandbox);
+    bake(&sandbox, "").run().expect_code(0);
+    let extra = sandbox.package("extra");
+    sandbox.write(extra.join("Extra.lean"), "prelude\n-- other\n").remove(extra.join(".lake"));
+    let rev = crate::commit(&sandbox, &extra);
+    edit_manifest(&sandbox, |manifest| crate::packages(manifest)[2]["rev"] = json!(rev));
+    restore(&sandbox, "").run();
+    assert!(!has_extra(&sandbox));
+}
+
+#[test]
+fn a_build_that_is_there_is_replaced_by_the_packed_one_of_this_lock() {
+    let sandbox = with_extra("");
+    restore(&sandbox, "").run().expect_code(0);
+    let build = sandbox.package("extra").join(".lake/build");
+    sandbox.remove(&build).write(build.join("lib/lean/Extra.olean"), "of another revision");
+    restore(&sandbox, "").run().expect_code(0);
+    let olean = sandbox.read(build.join("lib/lean/Extra.olean"));
+    assert_eq!(olean, "lib/lean/Extra.olean\n".repeat(50));
+}
+
+#[test]
+fn lakes_own_cache_get_is_answered_when_every_build_is_packed_fake_lake_only() {
+    need_fake_lake!();
+    let sandbox = baked_and_fresh_from(built(), "--format pack");
+    let already = sandbox.lake_calls().len();
+    let run = lake(&sandbox, "cache get").run();
+    run.expect_code(0).expect_stdout("").stderr_contains("2 packages");
+    assert_eq!(sandbox.lake_calls().len(), already, "lake is not needed");
+    sandbox.expect_all_restored();
+    expect_clones(&sandbox, &["mathlib", "batteries"]);
+    let run = lake(&sandbox, "cache get").run();
+    run.expect_code(0);
+    assert_eq!(sandbox.lake_calls().len(), already);
+}
+
+#[test]
+fn lakes_own_cache_get_is_lakes_when_a_build_is_not_packed_fake_lake_only() {
+    need_fake_lake!();
+    let sandbox = with_extra("");
+    sandbox.clone_packages(&sandbox.packages());
+    // Only `extra` has a pack of a build.
+    let already = sandbox.lake_calls().len();
+    lake(&sandbox, "cache get").run();
+    let lines: Vec<_> = sandbox.lake_calls()[already..].iter().map(|call| call.line()).collect();
+    assert_eq!(lines, ["cache get"]);
+}
+
+#[test]
+fn lakes_own_cache_get_is_lakes_when_a_pack_is_damaged_fake_leantar_only() {
+    need_fake_lake!();
+    need_fake_leantar!();
+    let sandbox = baked_and_fresh_from(built(), "--format pack");
+    sandbox.clone_packages(&sandbox.packages()).flip_bit(shard(&sandbox, "mathlib", "build"));
+    let already = sandbox.lake_calls().len();
+    lake(&sandbox, "cache get").run().stderr_contains("the build of `mathlib`");
+    let lines: Vec<_> = sandbox.lake_calls()[already..].iter().map(|call| call.line()).collect();
+    assert_eq!(lines, ["cache get"]);
+}
+
+fn edit_build(sandbox: &Sandbox, key: &str, value: Value) {
+    edit_index(sandbox, |index| {
+        let packs = index["packs"].as_array_mut().expect("packs").iter_mut();
+        packs.filter(|pack| pack["content"] == "build").for_each(|pack| pack[key] = value.clone());
+    });
+}
