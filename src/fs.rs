@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use fs_err as fs;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
+use nix::sys::stat::{Mode, umask};
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -100,6 +101,14 @@ fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     File::open(to)?.set_times(times)?;
     fs::set_permissions(to, meta.permissions())?;
     Ok(())
+}
+
+/// The mode that the umask gives a new file. There is no way to read it but to set it, so not while
+/// other threads make files.
+pub fn new_file_mode() -> u32 {
+    let mask = umask(Mode::empty());
+    umask(mask);
+    0o666 & !mask.bits()
 }
 
 /// Whether anything is there, a dangling symlink included.

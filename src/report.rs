@@ -71,6 +71,11 @@ impl Report {
             print("not what it should be:");
             print_some(faults.iter().cloned(), faults.len());
         }
+        if !found.is_whole() {
+            print(
+                "hint: `lake-shim bake` fills and mends a store, with network and the workspace at hand",
+            );
+        }
         let whole = if found.is_whole() { "whole" } else { "not whole" };
         self.say(format_args!(
             "`{}`{lock} is {whole}: {present} of {} there, {} whole",
@@ -251,7 +256,9 @@ impl Report {
 
 /// What to do about a restore that is not whole.
 fn hint_for(outcome: &Outcome) -> &'static str {
-    if outcome.lake_status.is_some() {
+    if !outcome.failed_packs.is_empty() && outcome.missing.is_empty() {
+        "hint: the store is damaged: `lake-shim verify` tells where, `lake-shim bake` mends it"
+    } else if outcome.lake_status.is_some() {
         "hint: the real lake could not get them either; what it said is above"
     } else if outcome.missing.is_empty() && !outcome.failed.is_empty() {
         "hint: these files of the store are damaged: replace them, or allow the network \

@@ -75,6 +75,7 @@ impl Place {
             let mut command = RealLake::find(&self.env)?.command(&args, variables);
             // A shim further down PATH is not to answer from the stores that are being filled.
             command.envs(&guard.env).current_dir(&workspace.root).env(var::DISABLE, "1");
+            command.stdout(std::io::stderr());
             command.status().context("cannot run the real lake")
         };
         let bake = Bake {
@@ -172,6 +173,7 @@ impl Place {
 
 fn baking(event: &Event) -> String {
     match event {
+        Event::Waiting(holder) => format!("waiting for {holder}, which bakes into this store"),
         Event::Lake(args) => format!("running `lake {args}`"),
         Event::Copied(files) => format!("copied {files} files from other stores"),
         Event::Packing(modules) => format!("making the cache files of {modules} modules"),

@@ -3,9 +3,11 @@
 use super::ltar::Place;
 use super::names::NamedModule;
 use super::outputs::{Files, Look};
+use crate::fs::{WorkDir, new_file_mode};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -40,6 +42,8 @@ pub struct Packer {
     comment: Option<String>,
     /// A directory whose `.lake/packages/<name>` are the packages, wherever they lie.
     base: TempDir,
+    /// What a new file has by the umask.
+    mode: u32,
     /// Their names, by index.
     names: Vec<Option<String>>,
 }
@@ -63,7 +67,7 @@ impl Packer {
         let rev = workspace.package("mathlib").and_then(|package| package.lock.as_ref());
         let comment = rev.map(|lock| format!("git=mathlib4@{}", lock.rev));
         let mathlib = workspace.mathlib().context("the workspace is on mathlib")?.to_owned();
-        Ok(Self { leantar, packages, mathlib, comment, base, names })
+        Ok(Self { leantar, packages, mathlib, comment, base, names, mode: new_file_mode() })
     }
 
     fn files(&self, named: &NamedModule) -> Option<Files> {
@@ -97,9 +101,10 @@ impl Packer {
             |path: PathBuf| -> Result<PathBuf> { Ok(prefix.join(path.strip_prefix(package)?)) };
         let present = files.present(&LIB, &IR);
         let present: Vec<_> = present.into_iter().map(relative).collect::<Result<_>>()?;
-        let temporary = tempfile::Builder::new().prefix(".bake-").tempfile_in(store)?;
+        let work = WorkDir::new_in(store)?;
+        let made = work.path().join("ltar");
         let mut command = Command::new(&self.leantar);
-        command.arg("-C").arg(base).arg(temporary.path());
+        command.arg("-C").arg(base).arg(&made);
         let (trace, rest) = present.split_first().context("no trace")?;
         command.arg(trace);
         if let Some(comment) = &self.comment {
@@ -114,9 +119,8 @@ impl Packer {
             named.module,
             String::from_utf8_lossy(&output.stderr).trim()
         );
-        let path = store.join(named.file.to_string());
-        fs::rename(temporary.path(), &path)?;
-        drop(temporary.into_temp_path().keep());
-        Ok(())
+        // leantar makes its files for its user alone.
+        fs::set_permissions(&made, PermissionsExt::from_mode(self.mode))?;
+        Ok(fs::rename(made, store.join(named.file.to_string()))?)
     }
 }

@@ -6,11 +6,11 @@ use super::publish::publish;
 use super::staging::Staging;
 use super::{Event, Observer, Outcome};
 use crate::error::hint;
+use crate::fs::new_file_mode;
 use crate::interrupt::Interrupts;
 use crate::mathlib::leantar::{self, Item};
 use crate::mathlib::outputs::Look;
 use anyhow::{Result, bail};
-use nix::sys::stat::{Mode, umask};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,10 +42,16 @@ pub fn apply(
     }
     let staging = Staging::new(&plan.steps)?;
     observer(Event::Unpacking { total: plan.steps.len() });
-    let mut unpacking =
-        Unpacking { staging: &staging, tools, interrupts, observer, reasons: BTreeMap::new() };
+    let mut unpacking = Unpacking {
+        staging: &staging,
+        tools,
+        interrupts,
+        observer,
+        reasons: BTreeMap::new(),
+        last_words: String::new(),
+    };
     unpacking.run(&plan.steps)?;
-    let reasons = unpacking.reasons;
+    let Unpacking { reasons, last_words, .. } = unpacking;
 
     observer(Event::Checking { total: plan.steps.len() });
     let look = |step: &Step| staging.files(step).check(step.head.dep_hash, Look::Contents);
@@ -56,7 +62,7 @@ pub fn apply(
             Ok(()) => whole.push(step),
             Err(fault) => {
                 let reason = reasons.get(&step.file.to_string()).cloned();
-                let reason = reason.unwrap_or_else(|| fault.to_string());
+                let reason = reason.unwrap_or_else(|| format!("{fault}{last_words}"));
                 let reason = format!("`{}`: {reason}", step.source.display());
                 outcome.failed.insert(step.module.clone(), reason);
             }
@@ -75,10 +81,7 @@ pub fn apply(
 }
 
 fn publish_all(staging: &Staging, whole: &[&Step]) -> Result<()> {
-    // There is no way to read it but to set it.
-    let mask = umask(Mode::empty());
-    umask(mask);
-    let mode = 0o666 & !mask.bits();
+    let mode = new_file_mode();
     for (package, staged) in staging.packages() {
         let steps: Vec<_> = whole.iter().copied().filter(|step| step.package == package).collect();
         if let Some(first) = steps.first() {
@@ -96,6 +99,8 @@ struct Unpacking<'a> {
     observer: Observer<'a>,
     /// What leantar said of a file, by the file's name.
     reasons: BTreeMap<String, String>,
+    /// What it said last when it failed, of no file in particular.
+    last_words: String,
 }
 
 impl Unpacking<'_> {
@@ -112,6 +117,9 @@ impl Unpacking<'_> {
             let run = self.unpack(&items, &mut begun)?;
             self.note_complaints(&run.complaints);
             if run.finished() {
+                if !run.status.success() {
+                    self.last_words = last_words(&run.complaints);
+                }
                 done += list.len();
                 continue;
             }

@@ -55,6 +55,8 @@ pub struct Outcome {
     pub skipped: usize,
     /// Modules that the store has and that could not be restored, with the reason.
     pub failed: BTreeMap<Module, String>,
+    /// Packages whose sources or builds could not be unpacked, with the reason.
+    pub failed_packs: BTreeMap<String, String>,
     /// Modules that no store has.
     pub missing: Vec<Module>,
     /// Modules that the real lake fetched.
@@ -79,6 +81,9 @@ pub struct Outcome {
 impl Outcome {
     /// Whether everything that was asked for is there.
     pub fn is_whole(&self) -> bool {
-        self.failed.is_empty() && self.missing.is_empty() && !self.lacks_proofwidgets
+        self.failed.is_empty()
+            && self.failed_packs.is_empty()
+            && self.missing.is_empty()
+            && !self.lacks_proofwidgets
     }
 }

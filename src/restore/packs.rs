@@ -10,7 +10,7 @@ use crate::store::Stores;
 use crate::store::index::{Index, Pack};
 use crate::store::pack::{Shard, unpack};
 use crate::workspace::{Package, Workspace, toolchain};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use fs_err as fs;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,8 @@ pub struct PackStep {
     pub store: PathBuf,
     /// Where it goes.
     into: PathBuf,
-    shards: Vec<(PathBuf, Shard)>,
+    /// Its shards, in every store that has them.
+    copies: Vec<Vec<(PathBuf, Shard)>>,
     /// Of a build: what its mark will say.
     mark: Option<String>,
 }
@@ -51,18 +52,19 @@ pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
     let mut plan = PackPlan::default();
     for package in &workspace.packages {
         let Some(lock) = &package.lock else { continue };
-        let fits = |pack: &Pack| pack.is_source() && pack.is_of(&package.name, &lock.rev);
-        if let Some((store, pack)) = find(&indices, fits) {
+        let found = find(&indices, |pack| pack.is_source_of(&package.name, lock));
+        if !found.is_empty() {
             plan.has_any = true;
             if !lock.clone.exists() {
-                plan.steps.push(PackStep::new(store, pack, package, lock.clone.clone(), None));
+                plan.steps.push(PackStep::new(&found, package, lock.clone.clone(), None));
             }
         }
         let fits = |pack: &Pack| pack.package == package.name && pack.fits(&toolchain, &revisions);
-        if let Some((store, pack)) = find(&indices, fits) {
+        let found = find(&indices, fits);
+        if let Some((_, pack)) = found.first() {
             let (build, mark) = (build_dir(package), pack.mark());
             if fs::read_to_string(build.join(MARK)).ok().as_ref() != Some(&mark) {
-                plan.steps.push(PackStep::new(store, pack, package, build, Some(mark)));
+                plan.steps.push(PackStep::new(&found, package, build, Some(mark)));
             }
             if pack.is_whole_build() {
                 plan.built.insert(package.dir.clone());
@@ -76,25 +78,36 @@ fn build_dir(package: &Package) -> PathBuf {
     package.dir.join(".lake/build")
 }
 
-fn find(indices: &[(PathBuf, Index)], fits: impl Fn(&Pack) -> bool) -> Option<(&Path, &Pack)> {
-    indices.iter().find_map(|(store, index)| {
-        let pack = index.packs.iter().find(|pack| fits(pack))?;
-        Some((store.as_path(), pack))
-    })
+/// The packs that fit, store by store.
+fn find(indices: &[(PathBuf, Index)], fits: impl Fn(&Pack) -> bool) -> Vec<(&Path, &Pack)> {
+    let mut found = Vec::new();
+    for (store, index) in indices {
+        found
+            .extend(index.packs.iter().find(|pack| fits(pack)).map(|pack| (store.as_path(), pack)));
+    }
+    found
 }
 
 impl PackStep {
     fn new(
-        store: &Path,
-        pack: &Pack,
+        found: &[(&Path, &Pack)],
         package: &Package,
         into: PathBuf,
         mark: Option<String>,
     ) -> Self {
-        let packs = Index::packs_dir(store);
-        let shards = pack.shards.iter().map(|shard| (packs.join(shard.file_name()), shard.clone()));
-        let (package, package_dir) = (package.name.clone(), package.dir.clone());
-        Self { package, package_dir, store: store.to_owned(), into, shards: shards.collect(), mark }
+        let copies = found.iter().map(|(store, pack)| {
+            let packs = Index::packs_dir(store);
+            let shards = pack.shards.iter();
+            shards.map(|shard| (packs.join(shard.file_name()), shard.clone())).collect()
+        });
+        Self {
+            package: package.name.clone(),
+            package_dir: package.dir.clone(),
+            store: found.first().map(|(store, _)| (*store).to_owned()).unwrap_or_default(),
+            into,
+            copies: copies.collect(),
+            mark,
+        }
     }
 
     pub fn is_source(&self) -> bool {
@@ -111,9 +124,16 @@ impl PackStep {
         let parent = parent.context("a package has a parent directory")?;
         let stage = stage(parent)?;
         let tree = stage.path().join("tree");
-        fs::create_dir(&tree)?;
-        unpack(&self.shards, &tree, jobs, &|_| Ok(()))
-            .with_context(|| format!("the {what} of `{}`", self.package))?;
+        let mut unpacked = Err(anyhow!("no store has them"));
+        for shards in &self.copies {
+            fs::create_dir(&tree)?;
+            unpacked = unpack(shards, &tree, jobs, &|_| Ok(()));
+            if unpacked.is_ok() {
+                break;
+            }
+            fs::remove_dir_all(&tree)?;
+        }
+        unpacked.with_context(|| format!("the {what} of `{}`", self.package))?;
         let Some(mark) = &self.mark else {
             // Somebody else may have been faster; theirs is as good.
             crate::fs::move_aside(&tree, &self.into)?;

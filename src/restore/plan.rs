@@ -1,5 +1,6 @@
 //! What a restore will do, as plain data. Printing it is `--dry-run`.
 
+use super::packs::PackStep;
 use crate::mathlib::Module;
 use crate::mathlib::ltar::{Head, HeadError, Place};
 use crate::mathlib::names::{LtarName, NamedModule};
@@ -15,6 +16,8 @@ use std::path::{Path, PathBuf};
 /// What a restore will do.
 #[derive(Debug, Default)]
 pub struct Plan {
+    /// Sources and builds to unpack first.
+    pub packs: Vec<PackStep>,
     pub steps: Vec<Step>,
     /// Modules that are up to date.
     pub skipped: Vec<NamedModule>,
@@ -128,6 +131,10 @@ fn find(
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.packs {
+            let what = if step.is_source() { "sources" } else { "build" };
+            writeln!(f, "unpack the {what} of {} from {}", step.package, step.store.display())?;
+        }
         for step in &self.steps {
             let Step { module, source, package, .. } = step;
             writeln!(f, "unpack {module} from {} into {}", source.display(), package.display())?;

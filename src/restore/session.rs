@@ -4,7 +4,7 @@
 
 use super::apply::{Tools, apply};
 use super::fallback::{self, Lacking};
-use super::packs::{self, PackPlan};
+use super::packs::{self, PackPlan, PackStep};
 use super::plan::{Plan, plan};
 use super::{Event, Observer, Outcome};
 use crate::error::{Failure, hint};
@@ -17,7 +17,7 @@ use crate::settings::{Environment, Network, Settings, var};
 use crate::store::Stores;
 use crate::workspace::{Workspace, toolchain};
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -66,7 +66,8 @@ impl Session<'_> {
         let start = Instant::now();
         let stores = Stores::open(self.settings)?;
         let packs = packs::plan(self.workspace, &stores)?;
-        let unpacked = if mode.only_fetch { BTreeSet::new() } else { self.unpack_packs(&packs) };
+        let unpacked =
+            if mode.only_fetch { Unpacked::default() } else { self.unpack_packs(&packs) };
         if let Some(resolve) = mode.resolve.filter(|_| self.settings.network == Network::Auto)
             && self.workspace.missing_packages().next().is_some()
         {
@@ -109,23 +110,24 @@ impl Session<'_> {
         if !has_any || !packages.all(|package| packs.built.contains(&package.dir)) {
             return Ok(None);
         }
-        let unpacked = self.unpack_packs(&packs);
-        let is_whole = packs.steps.iter().all(|step| unpacked.contains(&step.package_dir));
+        let Unpacked { packages, failed } = self.unpack_packs(&packs);
         let (took, offline) = (start.elapsed(), true);
-        let outcome = Outcome { packages: unpacked, took, offline, ..Outcome::default() };
-        Ok(is_whole.then_some(outcome))
+        let outcome = Outcome { packages, took, offline, ..Outcome::default() };
+        Ok(failed.is_empty().then_some(outcome))
     }
 
-    /// Unpacks what the stores have of sources and builds. What cannot be unpacked is a warning: its
-    /// modules may still come from elsewhere, and if not, they will be missing by name.
-    fn unpack_packs(&self, packs: &PackPlan) -> BTreeSet<PathBuf> {
-        let mut unpacked = BTreeSet::new();
+    /// Unpacks what the stores have of sources and builds.
+    fn unpack_packs(&self, packs: &PackPlan) -> Unpacked {
+        let mut unpacked = Unpacked::default();
         for step in &packs.steps {
             let what = if step.is_source() { "sources" } else { "build" };
             (self.observer)(Event::Package { name: step.package.clone(), what });
             match step.apply(self.settings.jobs()) {
-                Ok(()) => drop(unpacked.insert(step.package_dir.clone())),
-                Err(e) => (self.observer)(Event::Warning { reason: format!("{e:#}") }),
+                Ok(()) => drop(unpacked.packages.insert(step.package_dir.clone())),
+                Err(e) => {
+                    (self.observer)(Event::Warning { reason: format!("{e:#}") });
+                    unpacked.failed.insert(step.package.clone(), format!("{e:#}"));
+                }
             }
         }
         unpacked
@@ -134,9 +136,14 @@ impl Session<'_> {
     /// What a restore would do.
     pub fn plan(&self, request: &Request, force: bool) -> Result<Plan> {
         let stores = Stores::open(self.settings)?;
+        let packs = packs::plan(self.workspace, &stores)?;
+        if packs.steps.iter().any(PackStep::is_source) {
+            // Which modules there are is written in sources that are not here yet.
+            return Ok(Plan { packs: packs.steps, ..Plan::default() });
+        }
         check_toolchain(self.workspace)?;
-        let built = packs::plan(self.workspace, &stores)?.built;
-        Ok(plan(self.workspace, &self.wanted(request)?, &stores, &built, force))
+        let plan = plan(self.workspace, &self.wanted(request)?, &stores, &packs.built, force);
+        Ok(Plan { packs: packs.steps, ..plan })
     }
 
     /// The modules that `request` asks for.
@@ -195,6 +202,15 @@ impl Session<'_> {
         let packages = &self.workspace.packages_dir;
         if packages.is_dir() { packages } else { &self.workspace.root }
     }
+}
+
+/// What came of packs.
+#[derive(Debug, Default)]
+struct Unpacked {
+    /// Directories of packages that got something.
+    packages: BTreeSet<PathBuf>,
+    /// Packages that did not, with the reason.
+    failed: BTreeMap<String, String>,
 }
 
 /// One restore under way.
@@ -301,17 +317,18 @@ impl Run<'_> {
             (step.module, "the real lake says it is done, and it is not up to date".to_owned())
         }));
         outcome.missing.clear();
+        outcome.failed_packs.clear();
         outcome.in_no_cache = after.missing.into_iter().map(|named| named.module).collect();
         outcome.lacks_proofwidgets = false;
         Ok(())
     }
 
     /// What came from packs counts as restored, and not as found up to date.
-    fn count_packs(&self, outcome: &mut Outcome, packs: &PackPlan, unpacked: BTreeSet<PathBuf>) {
+    fn count_packs(&self, outcome: &mut Outcome, packs: &PackPlan, unpacked: Unpacked) {
         let sources = self.session.workspace.source_path();
         let is_fresh = |named: &&NamedModule| {
             let package = &sources[named.package];
-            unpacked.contains(package) && self.built.contains(package)
+            unpacked.packages.contains(package) && self.built.contains(package)
         };
         let fresh: Vec<_> = self.wanted.modules.iter().filter(is_fresh).collect();
         if let Some(step) = packs.steps.first() {
@@ -324,7 +341,15 @@ impl Run<'_> {
                 outcome.skipped = outcome.skipped.saturating_sub(1);
             }
         }
-        outcome.packages.extend(unpacked);
+        outcome.packages.extend(unpacked.packages);
+        // A build that cannot be unpacked is not missed where every module came as a cache file.
+        let is_missed = |package: &String| {
+            let dir = &self.session.workspace.package(package).map(|package| &package.dir);
+            let has_modules = self.wanted.modules.iter().any(|n| Some(&sources[n.package]) == *dir);
+            let is_built = dir.is_some_and(|dir| self.built.contains(dir));
+            !(has_modules && is_built && outcome.failed.is_empty() && outcome.missing.is_empty())
+        };
+        outcome.failed_packs = unpacked.failed.into_iter().filter(|(p, _)| is_missed(p)).collect();
     }
 
     fn may_ask_lake(&self) -> bool {

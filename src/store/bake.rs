@@ -7,7 +7,9 @@ use super::index::{Content, Index, Lock, Pack, Record};
 use super::pack::{self, Digest, Shard, WriteOptions};
 use super::source::shallow_clone;
 use super::verify::{self, Found};
+use super::{TEMPORARY, trial};
 use crate::error::hint;
+use crate::fs::{DirLock, WorkDir};
 use crate::mathlib::ltar::Head;
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::packing::Packer;
@@ -21,9 +23,11 @@ use fs_err as fs;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use tempfile::TempDir;
+use tempfile::NamedTempFile;
 
 /// Which form builds are kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -36,9 +40,24 @@ pub enum Format {
     Both,
 }
 
+/// The time of every file of a build: Lake goes by hashes.
+const BUILD_TIME: u64 = 1_000_000_000;
+
+/// How many modules are unpacked on trial at once: this much room is needed for it.
+const ON_TRIAL: usize = 256;
+
+/// A file in the store in the making, readable by whoever the umask lets.
+pub fn new_file(store: &Path) -> Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY).permissions(Permissions::from_mode(0o666));
+    Ok(builder.tempfile_in(store)?)
+}
+
 /// What is going on, for whoever shows it.
 #[derive(Debug)]
 pub enum Event {
+    /// Somebody else bakes into this store.
+    Waiting(String),
     /// The real lake runs.
     Lake(String),
     /// So many cache files came from another store.
@@ -82,23 +101,30 @@ impl Bake<'_> {
         let toolchain = toolchain::read(&self.workspace.root)?.with_context(|| {
             hint("this workspace has no `lean-toolchain`", "a store is baked for one toolchain")
         })?;
-        fs::create_dir_all(self.store)?;
+        fs::create_dir_all(Index::packs_dir(self.store))?;
+        let tell = |holder| (self.observer)(Event::Waiting(holder));
+        let _lock = DirLock::acquire(self.store, tell, || Ok(()))?;
+        super::clear_leftovers(self.store)?;
         let mut index = Index::read(self.store)?.unwrap_or_default();
         let mut lock = Lock::of(self.workspace, &toolchain)?;
         let covered = self.covered()?;
         if self.format != Format::Pack {
-            self.fill(&covered)?;
-            for named in &covered {
-                lock.modules.insert(named.module.to_string(), named.file.to_string());
-            }
-            self.record(&covered, &mut index)?;
+            self.fill(&covered, &mut index)?;
+            let names = covered.iter().map(|n| (n.module.to_string(), n.file.to_string()));
+            lock.modules.extend(names);
+        }
+        if self.format != Format::Ltar && !covered.is_empty() {
+            self.build()?;
         }
         for package in &self.workspace.packages {
             if let Some(git) = &package.lock {
                 index.add(self.pack_source(package, git)?);
-                if let Some(build) = self.pack_build(package, git, &toolchain, &covered)? {
-                    index.add(build);
+                let build = self.pack_build(package, git, &toolchain, &covered)?;
+                let is_wanted = self.format != Format::Ltar && self.is_covered(package, &covered);
+                if build.is_some() || is_wanted {
+                    lock.builds.insert(package.name.clone());
                 }
+                build.into_iter().for_each(|build| index.add(build));
             }
         }
         (self.observer)(Event::Verifying);
@@ -146,40 +172,91 @@ impl Bake<'_> {
     }
 
     /// Has every covered module's file in the store: from another store, from the cloud, from a
-    /// build.
-    fn fill(&self, covered: &[NamedModule]) -> Result<()> {
-        let mut missing = self.missing(covered);
+    /// build. Each is unpacked once, on trial, before it is recorded; what was recorded before only
+    /// has to be the same.
+    fn fill(&self, covered: &[NamedModule], index: &mut Index) -> Result<()> {
+        let missing = self.missing(covered, index)?;
         let copied = self.copy(&missing)?;
         if copied > 0 {
             (self.observer)(Event::Copied(copied));
-            missing = self.missing(covered);
         }
+        let missing = self.missing(covered, index)?;
         if !missing.is_empty() && !self.from_source {
             let cache = BTreeMap::from([(var::MATHLIB_CACHE_DIR.into(), self.store.into())]);
             // That it fails is no news: some versions are served no more.
             let _ = self.lake(&["exe", "cache", "get"], &cache);
-            missing = self.missing(covered);
         }
-        if missing.is_empty() {
+        let missing = self.missing(covered, index)?;
+        if missing.is_empty() || !self.build()? {
             return Ok(());
         }
         let packer = Packer::new(self.workspace, (self.leantar)()?)?;
-        let is_built = |named: &&NamedModule| packer.is_built(named);
-        if self.from_source || !missing.iter().all(&is_built) {
-            let _ = self.lake(&["build", "Mathlib"], &BTreeMap::new());
-        }
-        missing.retain(|named| is_built(named));
         (self.observer)(Event::Packing(missing.len()));
         let store = self.store;
-        missing.par_iter().try_for_each(|named| packer.pack(named, store))
+        missing
+            .par_iter()
+            .filter(|named| packer.is_built(named))
+            .try_for_each(|n| packer.pack(n, store))?;
+        self.missing(covered, index).map(drop)
     }
 
-    fn missing<'a>(&self, covered: &'a [NamedModule]) -> Vec<&'a NamedModule> {
+    /// Has mathlib built from the sources that are there. Lake itself says whether a build is of
+    /// them: an old one under a new name would be a wrong file.
+    fn build(&self) -> Result<bool> {
+        let env = BTreeMap::new();
+        let is_built =
+            !self.from_source && self.lake(&["build", "--no-build", "Mathlib"], &env).is_ok();
+        Ok(is_built || self.lake(&["build", "Mathlib"], &env).is_ok())
+    }
+
+    /// Covered modules without a file that is what it should be. Files that are not are removed,
+    /// new ones that are whole are recorded.
+    fn missing<'a>(
+        &self,
+        covered: &'a [NamedModule],
+        index: &mut Index,
+    ) -> Result<Vec<&'a NamedModule>> {
         let store = self.store;
-        let is_fit = |named: &NamedModule| {
-            Head::read(&store.join(named.file.to_string()), &named.module).is_ok()
-        };
-        covered.par_iter().filter(|named| !is_fit(named)).collect()
+        let (mut missing, mut unknown) = (Vec::new(), Vec::new());
+        for named in covered {
+            let name = named.file.to_string();
+            let path = store.join(&name);
+            match (Head::read(&path, &named.module), index.ltars.get(&name)) {
+                (Ok(_), Some(known)) if record(&path)? == *known => {}
+                (Ok(head), None) => unknown.push((named, head)),
+                _ => missing.push(named),
+            }
+        }
+        let leantar = if unknown.is_empty() { None } else { Some((self.leantar)()?) };
+        for some in unknown.chunks(ON_TRIAL) {
+            let items: Vec<_> = some
+                .iter()
+                .map(|(named, head)| trial::Item {
+                    file: store.join(named.file.to_string()),
+                    head: head.clone(),
+                    module: &named.module,
+                })
+                .collect();
+            let Some(leantar) = &leantar else { break };
+            let whole = trial::unpack(leantar, self.jobs, &items, store)?;
+            for ((named, _), is_whole) in some.iter().zip(whole) {
+                if is_whole {
+                    let name = named.file.to_string();
+                    let record = record(&store.join(&name))?;
+                    index.ltars.insert(name, record);
+                } else {
+                    missing.push(*named);
+                }
+            }
+        }
+        for named in &missing {
+            let path = store.join(named.file.to_string());
+            if path.exists() {
+                fs::remove_file(path)?;
+            }
+            index.ltars.remove(&named.file.to_string());
+        }
+        Ok(missing)
     }
 
     fn copy(&self, missing: &[&NamedModule]) -> Result<usize> {
@@ -191,34 +268,19 @@ impl Bake<'_> {
             let Some(file) = files.map(|other| other.join(&name)).find(is_fit) else {
                 return Ok(0);
             };
-            let copy = tempfile::Builder::new().prefix(".bake-").tempfile_in(store)?;
-            fs::copy(file, copy.path())?;
+            let mut copy = new_file(store)?;
+            std::io::copy(&mut fs::File::open(file)?, &mut copy)?;
             copy.persist(store.join(name))?;
             Ok(1)
         });
         copies.sum()
     }
 
-    fn record(&self, covered: &[NamedModule], index: &mut Index) -> Result<()> {
-        let store = self.store;
-        let records: Vec<_> = covered
-            .par_iter()
-            .filter_map(|named| {
-                let name = named.file.to_string();
-                let path = store.join(&name);
-                Head::read(&path, &named.module).ok()?;
-                Some(record(&path).map(|record| (name, record)))
-            })
-            .collect::<Result<_>>()?;
-        index.ltars.extend(records);
-        Ok(())
-    }
-
     fn pack_source(&self, package: &Package, lock: &GitLock) -> Result<Pack> {
         (self.observer)(Event::Package { name: package.name.clone(), what: "sources" });
-        let tree = TempDir::with_prefix("lake-shim-bake-")?;
+        let tree = WorkDir::new_in(&Index::packs_dir(self.store))?;
         shallow_clone(&lock.clone, &lock.rev, &lock.url, tree.path())?;
-        let shards = self.write(tree.path(), &|_| true)?;
+        let shards = self.write(tree.path(), &|_| true, None)?;
         let content = Content::Source { url: lock.url.clone() };
         Ok(Pack { package: package.name.clone(), rev: lock.rev.clone(), content, shards })
     }
@@ -235,9 +297,7 @@ impl Bake<'_> {
         if !build.is_dir() {
             return Ok(None);
         }
-        let sources = self.workspace.source_path();
-        let is_covered = covered.iter().any(|named| sources[named.package] == package.dir);
-        let without_lean = is_covered && self.format == Format::Ltar;
+        let without_lean = self.format == Format::Ltar && self.is_covered(package, covered);
         let keep = |path: &Path| !(is_machines_own(path) || without_lean && is_lean_output(path));
         let has_files = fs::read_dir(&build)?
             .filter_map(Result::ok)
@@ -246,7 +306,7 @@ impl Bake<'_> {
             return Ok(None);
         }
         (self.observer)(Event::Package { name: package.name.clone(), what: "build" });
-        let shards = self.write(&build, &keep)?;
+        let shards = self.write(&build, &keep, Some(BUILD_TIME))?;
         let content = Content::Build {
             toolchain: toolchain.to_owned(),
             platform: super::platform(),
@@ -255,6 +315,11 @@ impl Bake<'_> {
         };
         let (package, rev) = (package.name.clone(), lock.rev.clone());
         Ok(Some(Pack { package, rev, content, shards }))
+    }
+
+    fn is_covered(&self, package: &Package, covered: &[NamedModule]) -> bool {
+        let sources = self.workspace.source_path();
+        covered.iter().any(|named| sources[named.package] == package.dir)
     }
 
     /// The revisions that this workspace has of what the package's own manifest names.
@@ -270,9 +335,14 @@ impl Bake<'_> {
         Ok(dependencies.filter_map(|e| Some((e.name.clone(), revision(&e.source)?))).collect())
     }
 
-    fn write(&self, tree: &Path, keep: &(dyn Fn(&Path) -> bool + Sync)) -> Result<Vec<Shard>> {
-        let options =
-            WriteOptions { level: self.level, jobs: self.jobs, shard_bytes: pack::SHARD_BYTES };
+    fn write(
+        &self,
+        tree: &Path,
+        keep: &(dyn Fn(&Path) -> bool + Sync),
+        mtime: Option<u64>,
+    ) -> Result<Vec<Shard>> {
+        let (level, jobs, shard_bytes) = (self.level, self.jobs, pack::SHARD_BYTES);
+        let options = WriteOptions { level, jobs, shard_bytes, mtime };
         pack::write(tree, keep, &Index::packs_dir(self.store), options, &|_| Ok(()))
     }
 

@@ -71,6 +71,7 @@ impl Garbage {
     /// Removes it. The index goes first: it never names what is gone.
     pub fn remove(&self, store: &Path) -> Result<()> {
         let _lock = DirLock::acquire(store, |_| {}, || Ok(()))?;
+        super::clear_leftovers(store)?;
         self.index.write(store)?;
         self.files.iter().try_for_each(|file| Ok(fs::remove_file(file)?))
     }

@@ -6,8 +6,10 @@
 
 use super::pack::{Digest, Shard};
 use crate::error::hint;
-use crate::workspace::Workspace;
-use anyhow::{Context, Result, bail};
+use crate::workspace::manifest::plain_name;
+use crate::workspace::url::same_repository;
+use crate::workspace::{GitLock, Workspace};
+use anyhow::{Context, Result, anyhow, bail};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -42,6 +44,9 @@ pub struct Lock {
     pub packages: Vec<Value>,
     /// Covered modules and their cache files.
     pub modules: BTreeMap<String, String>,
+    /// Packages whose builds a restore takes from packs.
+    #[serde(default)]
+    pub builds: BTreeSet<String>,
 }
 
 /// A file as it was when the index was written.
@@ -124,7 +129,13 @@ impl Index {
             )),
             None => bail!(broken()),
         }
-        Ok(Some(serde_json::from_value(value).with_context(broken)?))
+        let index: Self = serde_json::from_value(value).with_context(broken)?;
+        let files = index.locks.values().flat_map(Lock::ltars).chain(index.ltars.keys());
+        if let Some(name) = files.into_iter().find(|name| !is_ltar_name(name)) {
+            return Err(anyhow!("`{}` is no name of a cache file", name.escape_debug()))
+                .with_context(broken);
+        }
+        Ok(Some(index))
     }
 
     /// Writes the index of `store`, atomically. The same index gives the same bytes.
@@ -133,7 +144,7 @@ impl Index {
         let dir = store.join(DIR);
         fs::create_dir_all(&dir)?;
         let mut file = tempfile::Builder::new()
-            .prefix(".index-")
+            .prefix(".lake-shim-")
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(&dir)?;
         serde_json::to_writer_pretty(&mut file, self)?;
@@ -142,19 +153,25 @@ impl Index {
         Ok(())
     }
 
-    /// Adds a pack, unless an equal one is there.
+    /// Adds a pack, in the place of one of the same thing.
     pub fn add(&mut self, pack: Pack) {
-        if !self.packs.contains(&pack) {
-            self.packs.push(pack);
-            self.packs.sort();
-        }
+        let is_other = |old: &Pack| {
+            (&old.package, &old.rev, &old.content) != (&pack.package, &pack.rev, &pack.content)
+        };
+        self.packs.retain(is_other);
+        self.packs.push(pack);
+        self.packs.sort();
     }
 
     /// The packs that a workspace locked to `lock` uses.
     pub fn packs_of<'a>(&'a self, lock: &'a Lock) -> impl Iterator<Item = &'a Pack> {
         let revisions = lock.revisions();
+        let urls = lock.fields("url");
         self.packs.iter().filter(move |pack| match &pack.content {
-            Content::Source { .. } => revisions.get(&pack.package) == Some(&pack.rev),
+            Content::Source { url } => {
+                revisions.get(&pack.package) == Some(&pack.rev)
+                    && urls.get(&pack.package).is_some_and(|wanted| same_repository(url, wanted))
+            }
             Content::Build { .. } => pack.fits(&lock.toolchain, &revisions),
         })
     }
@@ -182,8 +199,13 @@ impl Pack {
         matches!(self.content, Content::Build { whole: true, .. })
     }
 
-    pub fn is_of(&self, package: &str, rev: &str) -> bool {
-        self.package == package && self.rev == rev
+    /// Whether it is the sources of `package` as `lock` wants them.
+    pub fn is_source_of(&self, package: &str, lock: &GitLock) -> bool {
+        let is_url = match &self.content {
+            Content::Source { url } => same_repository(url, &lock.url),
+            Content::Build { .. } => false,
+        };
+        is_url && self.package == package && self.rev == lock.rev
     }
 
     /// The digest of what it holds, for a mark that says it is there.
@@ -205,14 +227,19 @@ impl Lock {
             toolchain: toolchain.to_owned(),
             packages: entries.into_iter().filter(is_git).collect(),
             modules: BTreeMap::new(),
+            builds: BTreeSet::new(),
         })
     }
 
     /// Package names and revisions.
     pub fn revisions(&self) -> BTreeMap<String, String> {
+        self.fields("rev")
+    }
+
+    fn fields(&self, key: &str) -> BTreeMap<String, String> {
         let text = |entry: &Value, key: &str| Some(entry.get(key)?.as_str()?.to_owned());
-        let entries = self.packages.iter();
-        entries.filter_map(|entry| Some((text(entry, "name")?, text(entry, "rev")?))).collect()
+        let field = |entry| Some((plain_name(&text(entry, "name")?), text(entry, key)?));
+        self.packages.iter().filter_map(field).collect()
     }
 
     /// See [`lock_id`].
@@ -234,4 +261,10 @@ pub fn lock_id(toolchain: &str, revisions: &BTreeMap<String, String>) -> String 
     }
     let digest = Digest::of(text.as_bytes()).to_string();
     digest[..16].to_owned()
+}
+
+/// `<16 hex digits>.ltar` and nothing else: an index is not to lead out of its store.
+fn is_ltar_name(name: &str) -> bool {
+    let is_hex = |digits: &str| digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    name.strip_suffix(".ltar").is_some_and(is_hex)
 }

@@ -9,16 +9,18 @@ pub mod gc;
 pub mod index;
 pub mod pack;
 mod source;
+mod trial;
 pub mod verify;
 
 use crate::error::hint;
+use crate::fs::WorkDir;
 use crate::mathlib::names::LtarName;
 use crate::settings::{Settings, var};
 use anyhow::{Result, bail};
 use fs_err as fs;
 use index::Index;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The stores, in order of lookup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +28,24 @@ pub struct Stores {
     dirs: Vec<PathBuf>,
     /// Files that turned out not to be what their names say.
     distrusted: BTreeSet<PathBuf>,
+}
+
+/// Temporary files of ours in a store are called this and something random.
+const TEMPORARY: &str = ".lake-shim-";
+
+/// Removes what a killed bake was writing. The caller has the store for itself.
+fn clear_leftovers(store: &Path) -> Result<()> {
+    for dir in [store, &store.join("lake-shim"), &Index::packs_dir(store)] {
+        WorkDir::sweep(dir);
+        for entry in fs::read_dir(dir).into_iter().flatten() {
+            let entry = entry?;
+            let is_ours = entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes());
+            if is_ours && entry.file_type()?.is_file() {
+                fs::remove_file(entry.path())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What this binary's builds run on, as builds in a store name it.

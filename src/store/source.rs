@@ -8,8 +8,8 @@
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use sha1::{Digest as _, Sha1};
-use std::ffi::OsStr;
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
@@ -44,17 +44,19 @@ pub fn shallow_clone(package: &Path, rev: &str, url: &str, into: &Path) -> Resul
     set_times(into)?;
     git.run(&["update-index", "-q", "--refresh"])?;
     let index = dot_git.join("index");
+    set_times(into)?; // the directories, and what git wrote of its own
     let mut bytes = fs::read(&index)?;
     forget_machine(&mut bytes).with_context(|| format!("the index of `{}`", package.display()))?;
     fs::write(&index, bytes)?;
     set_time(&index, INDEX_TIME)
 }
 
-/// `https://user:password@host/…`. A user alone is no secret (`git@`).
+/// `https://user:password@host/…`, and `https://token@host/…`. A user of ssh is no secret (`git@`).
 fn has_secret(url: &str) -> bool {
-    let authority = url.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
-    let user_info = authority.and_then(|authority| Some(authority.rsplit_once('@')?.0));
-    user_info.is_some_and(|user_info| user_info.contains(':'))
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let user_info = authority.rsplit_once('@').map(|(user_info, _)| user_info);
+    user_info.is_some_and(|user| user.contains(':') || scheme.starts_with("http"))
 }
 
 /// The stat cache has to survive being unpacked elsewhere: only sizes and whole-second times are
@@ -81,40 +83,29 @@ fn pack_commit(package: &Path, rev: &str, dot_git: &Path) -> Result<()> {
     let mut names: Vec<_> = objects.lines().collect();
     names.sort_unstable();
     ensure!(names.contains(&rev), "`{}` has no commit {rev}", package.display());
-    let packs = dot_git.join("objects/pack");
-    fs::create_dir_all(&packs)?;
-    let mut child = source
-        .command(&[
-            "pack-objects",
-            "--quiet",
-            "--threads=1",
-            "--no-reuse-delta",
-            "--no-reuse-object",
-        ])
-        .arg("--window=10")
-        .arg(packs.join("pack"))
+    // To a file of ours: git would put its temporaries among the package's own objects.
+    let stream = dot_git.join("stream");
+    let mut packing = source.command(&["pack-objects", "--stdout", "--quiet", "--threads=1"]);
+    packing
+        .args(["--no-reuse-delta", "--no-reuse-object", "--window=10"])
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("cannot run `git`")?;
+        .stdout(fs::File::create(&stream)?.into_file())
+        .stderr(Stdio::piped());
+    let mut child = packing.spawn().context("cannot run `git`")?;
     if let Some(mut stdin) = child.stdin.take() {
-        std::io::Write::write_all(&mut stdin, (names.join("\n") + "\n").as_bytes())?;
+        stdin.write_all((names.join("\n") + "\n").as_bytes())?;
     }
     let output = child.wait_with_output()?;
-    ensure!(
-        output.status.success(),
-        "`git pack-objects`: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    for entry in fs::read_dir(&packs)? {
-        let path = entry?.path();
-        // The bitmap of offsets can be made again, and is not needed.
-        if path.extension() == Some(OsStr::new("rev")) {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "`git pack-objects` in `{}`: {said}", package.display());
+
+    let into = dot_git.parent().context("a `.git` lies in a work tree")?;
+    let mut indexing =
+        Git { work_tree: into }.command(&["index-pack", "--stdin", "--no-rev-index"]);
+    let output = indexing.stdin(fs::File::open(&stream)?.into_file()).output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "`git index-pack`: {said}");
+    Ok(fs::remove_file(stream)?)
 }
 
 fn set_times(dir: &Path) -> Result<()> {
@@ -123,6 +114,7 @@ fn set_times(dir: &Path) -> Result<()> {
         let kind = entry.file_type()?;
         if kind.is_dir() {
             set_times(&entry.path())?;
+            set_time(&entry.path(), FILE_TIME)?;
         } else if kind.is_file() {
             set_time(&entry.path(), FILE_TIME)?;
         } else if kind.is_symlink() {
@@ -192,6 +184,11 @@ impl Git<'_> {
             .env("GIT_CONFIG_KEY_0", "safe.directory")
             .env("GIT_CONFIG_VALUE_0", "*")
             .env("GIT_DEFAULT_HASH", "sha1")
+            // A hook's git exports where it is at work.
+            .env_remove("GIT_DIR")
+            .env_remove("GIT_WORK_TREE")
+            .env_remove("GIT_INDEX_FILE")
+            .env_remove("GIT_OBJECT_DIRECTORY")
             .stdin(Stdio::null());
         git
     }

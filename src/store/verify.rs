@@ -87,6 +87,11 @@ pub fn lock(store: &Path, index: &Index, id: &str, depth: Depth) -> Found {
             }
         }
     }
+    let builds = index.packs_of(lock).filter(|pack| !pack.is_source());
+    let built: Vec<_> = builds.map(|pack| &pack.package).collect();
+    for package in lock.builds.iter().filter(|package| !built.contains(package)) {
+        found.bad_packs.entry(package.clone()).or_insert("its build is not packed".to_owned());
+    }
     let sources = index.packs_of(lock).filter(|pack| pack.is_source());
     let packed: Vec<_> = sources.map(|pack| &pack.package).collect();
     for package in lock.revisions().into_keys().filter(|package| !packed.contains(&package)) {

@@ -46,7 +46,6 @@ fn what_cannot_be_had_is_listed_and_no_index_written_fake_lake_only() {
     sandbox.remove(sandbox.packages().join(&lattice.trace));
     let run = bake(&sandbox, "").run();
     run.expect_code(1)
-        .expect_stdout("")
         .stderr_contains("1 module missing")
         .stderr_contains("  Mathlib.Order.Lattice\n")
         .stderr_contains("hint: ")
@@ -74,10 +73,25 @@ fn an_incomplete_bake_leaves_the_index_of_another_lock_fake_lake_only() {
     bake(&sandbox, "").run().expect_code(0);
     let before = sandbox.read("baked/lake-shim/index.json");
     move_batteries(&sandbox);
-    sandbox.remove("home/.cache");
+    sandbox.remove("home/.cache").remove(sandbox.package("batteries").join(".lake"));
     bake(&sandbox, "").run().expect_code(1).stderr_contains("missing");
     assert_eq!(sandbox.read("baked/lake-shim/index.json"), before);
     verify(&sandbox, "").run().expect_code(0);
+}
+
+#[test]
+fn a_build_of_other_sources_is_not_packed_under_the_new_name_fake_lake_only() {
+    need_fake_lake!();
+    let sandbox = built();
+    // The sources move on, the build stays, and lake fails to build them.
+    let [_, new] = move_batteries(&sandbox);
+    sandbox.remove("home/.cache");
+    let run = bake(&sandbox, "").env("FAKE_LAKE_EXIT", "1").run();
+    for file in new {
+        assert!(!baked(&sandbox).join(&file).exists(), "{file} is an old build\n{run}");
+    }
+    run.expect_code(1);
+    assert!(!index_exists(&sandbox));
 }
 
 #[test]
@@ -131,9 +145,15 @@ fn a_damaged_cache_file_in_another_store_is_not_baked_as_whole_fake_lake_only() 
 fn a_bake_replaces_a_cache_file_that_was_damaged() {
     type Damage = fn(&Sandbox);
     let damages: [(&str, Damage); 3] = [
-        ("cut", |sandbox| { sandbox.truncate(ltar(sandbox, "Mathlib.Init")); }),
-        ("flipped", |sandbox| { sandbox.flip_bit(ltar(sandbox, "Mathlib.Init")); }),
-        ("gone", |sandbox| { sandbox.remove(ltar(sandbox, "Mathlib.Init")); }),
+        ("cut", |sandbox| {
+            sandbox.truncate(ltar(sandbox, "Mathlib.Init"));
+        }),
+        ("flipped", |sandbox| {
+            sandbox.flip_bit(ltar(sandbox, "Mathlib.Init"));
+        }),
+        ("gone", |sandbox| {
+            sandbox.remove(ltar(sandbox, "Mathlib.Init"));
+        }),
     ];
     for (name, damage) in damages {
         let sandbox = built();
@@ -150,9 +170,15 @@ fn a_bake_replaces_a_cache_file_that_was_damaged() {
 fn a_bake_replaces_a_shard_that_was_damaged() {
     type Damage = fn(&Sandbox);
     let damages: [(&str, Damage); 3] = [
-        ("cut", |sandbox| { sandbox.truncate(crate::shard(sandbox, "mathlib", "source")); }),
-        ("flipped", |sandbox| { sandbox.flip_bit(crate::shard(sandbox, "mathlib", "source")); }),
-        ("gone", |sandbox| { sandbox.remove(crate::shard(sandbox, "mathlib", "source")); }),
+        ("cut", |sandbox| {
+            sandbox.truncate(crate::shard(sandbox, "mathlib", "source"));
+        }),
+        ("flipped", |sandbox| {
+            sandbox.flip_bit(crate::shard(sandbox, "mathlib", "source"));
+        }),
+        ("gone", |sandbox| {
+            sandbox.remove(crate::shard(sandbox, "mathlib", "source"));
+        }),
     ];
     for (name, damage) in damages {
         let sandbox = built();

@@ -40,8 +40,8 @@ fn the_first_build_restores_and_the_next_does_not() {
 #[test]
 fn nothing_is_printed_on_stdout_by_us() {
     let sandbox = baked_and_fresh();
-    let run = lake(&sandbox, "env echo ready").run();
-    run.expect_code(0).expect_stdout("ready\n").stderr_contains("restored 11 modules");
+    let run = lake(&sandbox, "env printf ready").run();
+    run.expect_code(0).expect_stdout("ready").stderr_contains("restored 11 modules");
 }
 
 #[test]
@@ -151,7 +151,10 @@ fn some_commands_never_restore() {
         sandbox.clone_packages(&sandbox.packages());
         let run = lake(&sandbox, line).timeout(Duration::from_secs(30)).run();
         run.stderr_lacks("restored");
-        sandbox.expect_restored(&[]);
+        if tools::real_lake().is_none() {
+            // A real `setup-file` builds what the file imports.
+            sandbox.expect_restored(&[]);
+        }
         assert!(!sandbox.path(STAMP).exists(), "{line}");
     }
 }

@@ -58,8 +58,7 @@ fn setup_files_and_logs_are_left_out() {
     let path = sandbox.path("").display().to_string();
     sandbox
         .write(build.join("ir/Extra.setup.json"), &path)
-        .write(build.join("lib/lean/Extra.log"), &path)
-        .write(build.join("lib/lean/Extra.log.json"), &path);
+        .write(build.join("lib/lean/Extra.log"), &path);
     let sandbox = baked_and_fresh_from(sandbox, "");
     let script = "zstd -dc \"$0\"";
     let run = sandbox.command("sh", "-c").arg(script).arg(shard(&sandbox, "extra", "build")).run();

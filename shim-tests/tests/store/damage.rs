@@ -18,10 +18,18 @@ fn all_but(other: &str) -> Vec<&'static str> {
 fn a_damaged_cache_file_keeps_no_other_module_from_being_restored() {
     type Damage = fn(&Sandbox);
     let damages: [Damage; 4] = [
-        |sandbox| { sandbox.remove(ltar(sandbox, LATTICE)); },
-        |sandbox| { sandbox.truncate(ltar(sandbox, LATTICE)); },
-        |sandbox| { sandbox.flip_bit(ltar(sandbox, LATTICE)); },
-        |sandbox| { sandbox.write(ltar(sandbox, LATTICE), ""); },
+        |sandbox| {
+            sandbox.remove(ltar(sandbox, LATTICE));
+        },
+        |sandbox| {
+            sandbox.truncate(ltar(sandbox, LATTICE));
+        },
+        |sandbox| {
+            sandbox.flip_bit(ltar(sandbox, LATTICE));
+        },
+        |sandbox| {
+            sandbox.write(ltar(sandbox, LATTICE), "");
+        },
     ];
     let sandbox = baked_and_fresh();
     sandbox.copy("baked", "whole");
@@ -43,9 +51,15 @@ fn a_damaged_cache_file_keeps_no_other_module_from_being_restored() {
 fn sources_from_a_damaged_shard_are_not_published() {
     type Damage = fn(&Sandbox);
     let damages: [Damage; 4] = [
-        |sandbox| { sandbox.remove(shard(sandbox, "mathlib", "source")); },
-        |sandbox| { sandbox.truncate(shard(sandbox, "mathlib", "source")); },
-        |sandbox| { sandbox.flip_bit(shard(sandbox, "mathlib", "source")); },
+        |sandbox| {
+            sandbox.remove(shard(sandbox, "mathlib", "source"));
+        },
+        |sandbox| {
+            sandbox.truncate(shard(sandbox, "mathlib", "source"));
+        },
+        |sandbox| {
+            sandbox.flip_bit(shard(sandbox, "mathlib", "source"));
+        },
         // Of another package.
         |sandbox| {
             let (one, other) = ("mathlib", "batteries");

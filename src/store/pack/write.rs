@@ -24,11 +24,13 @@ pub struct WriteOptions {
     pub jobs: usize,
     /// How much goes into a shard, in bytes of its archive. A larger file has a shard of its own.
     pub shard_bytes: u64,
+    /// The time of every entry, in seconds since 1970; nothing keeps those of the tree.
+    pub mtime: Option<u64>,
 }
 
 /// Packs what `keep` accepts of `tree` into `<out>/<sha256>.tar.zst` and returns the shards in
 /// order; an empty tree has none. `keep` is asked by paths relative to `tree`; a directory that it
-/// refuses is left out with all that is in it. Shards that are there already stay as they are.
+/// refuses is left out with all that is in it.
 ///
 /// # Errors
 /// When something cannot be read, changes meanwhile, or has no place in a pack, naming it.
@@ -41,6 +43,9 @@ pub fn write(
 ) -> Result<Vec<Shard>> {
     let mut entries = Vec::new();
     list(tree, Path::new(""), keep, &mut entries)?;
+    if let Some(mtime) = options.mtime {
+        entries.iter_mut().for_each(|entry| entry.mtime = mtime);
+    }
     entries.sort_by(|a, b| a.path.as_os_str().as_bytes().cmp(b.path.as_os_str().as_bytes()));
     let shards = split(entries, options.shard_bytes);
     fs::create_dir_all(out)?;
@@ -149,10 +154,8 @@ impl Packing<'_> {
             entries: members.len() as u64,
         };
         let path = self.out.join(shard.file_name());
-        // One of another size is half a shard, by whatever accident.
-        if fs::metadata(&path).map(|meta| meta.len()).ok() != Some(size) {
-            file.persist(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
-        }
+        // One that is there may have been damaged since; this one is whole.
+        file.persist(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
         Ok(shard)
     }
 

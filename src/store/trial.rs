@@ -1,0 +1,69 @@
+//! Unpacking cache files on trial, to know before a store is shipped that they can be unpacked.
+
+use crate::fs::WorkDir;
+use crate::interrupt::Interrupts;
+use crate::mathlib::Module;
+use crate::mathlib::leantar;
+use crate::mathlib::ltar::Head;
+use crate::mathlib::outputs::{Files, Look};
+use anyhow::Result;
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// A cache file on trial.
+pub struct Item<'a> {
+    pub file: PathBuf,
+    pub head: Head,
+    pub module: &'a Module,
+}
+
+/// Whether each of `items` unpacks to what its trace records. They are unpacked inside `room`, one
+/// run for all, and each alone when that run dies.
+pub fn unpack(leantar: &Path, jobs: usize, items: &[Item], room: &Path) -> Result<Vec<bool>> {
+    let interrupts = Interrupts::catch()?;
+    let trial = Trial { leantar, jobs, interrupts: &interrupts, room };
+    if let Some(whole) = trial.run(items)? {
+        return Ok(whole);
+    }
+    let alone = |item| Ok(trial.run(std::slice::from_ref(item))?.is_some_and(|whole| whole[0]));
+    items.iter().map(alone).collect()
+}
+
+struct Trial<'a> {
+    leantar: &'a Path,
+    jobs: usize,
+    interrupts: &'a Interrupts,
+    room: &'a Path,
+}
+
+impl Trial<'_> {
+    /// Nothing when leantar died.
+    fn run(&self, items: &[Item]) -> Result<Option<Vec<bool>>> {
+        let dir = WorkDir::new_in(self.room)?;
+        let links = dir.path().join("links");
+        fs::create_dir(&links)?;
+        let mut list = Vec::new();
+        for (i, item) in items.iter().enumerate() {
+            // A directory each: two packages' files may have the same paths.
+            let base = dir.path().join(i.to_string());
+            fs::create_dir(&base)?;
+            let link = links.join(format!("{i}.ltar"));
+            symlink(fs::canonicalize(&item.file)?, &link)?;
+            list.push(leantar::Item { file: link, base });
+        }
+        let run = leantar::unpack(self.leantar, self.jobs, &list, self.interrupts, &mut |_| {})?;
+        let is_whole = |(item, placed): (&Item, &leantar::Item)| {
+            let prefix = item.head.place.package.as_ref();
+            let package = prefix.map_or_else(
+                || placed.base.clone(),
+                |name| placed.base.join(".lake/packages").join(name),
+            );
+            let files = Files::new(&package.join(".lake/build"), &item.head.place, item.module);
+            files.check(item.head.dep_hash, Look::Contents).is_ok()
+        };
+        let whole = items.par_iter().zip(&list).map(is_whole).collect();
+        Ok(run.finished().then_some(whole))
+    }
+}
