@@ -338,7 +338,7 @@ impl Bake<'_> {
     fn write(
         &self,
         tree: &Path,
-        keep: &(dyn Fn(&Path) -> bool + Sync),
+        keep: &dyn Fn(&Path) -> bool,
         mtime: Option<u64>,
     ) -> Result<Vec<Shard>> {
         let (level, jobs, shard_bytes) = (self.level, self.jobs, pack::SHARD_BYTES);

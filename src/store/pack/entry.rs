@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use std::ffi::OsStr;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use tar::{EntryType, Header};
 
@@ -81,20 +81,20 @@ impl Entry {
     /// What `header` says, with the longer `name` and `target` that stood before it.
     pub fn from_tar(header: &Header, name: &[u8], target: Option<&[u8]>) -> Result<Self> {
         let size = header.entry_size().context("its size is no number")?;
-        let kind = match header.entry_type() {
-            EntryType::Directory => Kind::Directory,
-            EntryType::Regular if header.as_bytes()[156] == b'0' => {
+        let kind = match header.as_old().linkflag {
+            [b'5'] => Kind::Directory,
+            [b'0'] => {
                 let executable = header.mode().context("its mode is no number")? & 0o100 != 0;
                 Kind::File { size, executable }
             }
-            EntryType::Symlink => {
+            [b'2'] => {
                 let target = match target {
                     Some(target) => target,
                     None => field(&header.as_old().linkname)?,
                 };
                 Kind::Symlink { target: PathBuf::from(OsStr::from_bytes(target)) }
             }
-            other => bail!("it is {}, which no pack has", describe(other)),
+            [other] => bail!("it is {}, which no pack has", describe(other)),
         };
         let is_file = matches!(kind, Kind::File { .. });
         ensure!(is_file || size == 0, "it has contents and is no file");
@@ -170,7 +170,7 @@ fn path(name: &[u8], is_directory: bool) -> Result<PathBuf> {
             _ => ensure!(component.len() <= NAME_MAX, "it has a name of over {NAME_MAX} bytes"),
         }
     }
-    Ok(std::ffi::OsString::from_vec(name.to_vec()).into())
+    Ok(PathBuf::from(OsStr::from_bytes(name)))
 }
 
 /// Checks that a symlink at `path` stays in the tree. `..` is taken at its start only: further on
@@ -199,14 +199,14 @@ pub fn check_target(path: &Path, target: &Path) -> Result<()> {
     Ok(())
 }
 
-fn describe(kind: EntryType) -> String {
+fn describe(kind: u8) -> String {
     match kind {
-        EntryType::Link => "a hard link".to_owned(),
-        EntryType::Char | EntryType::Block => "a device".to_owned(),
-        EntryType::Fifo => "a fifo".to_owned(),
-        EntryType::GNUSparse => "a sparse file".to_owned(),
-        EntryType::XHeader | EntryType::XGlobalHeader => "a pax header".to_owned(),
-        other => format!("of tar's type `{}`", show(&[other.as_byte()])),
+        b'1' => "a hard link".to_owned(),
+        b'3' | b'4' => "a device".to_owned(),
+        b'6' => "a fifo".to_owned(),
+        b'S' => "a sparse file".to_owned(),
+        b'x' | b'g' => "a pax header".to_owned(),
+        other => format!("of tar's type `{}`", show(&[other])),
     }
 }
 

@@ -9,6 +9,8 @@
 mod digest;
 mod entry;
 mod read;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod unpack;
 mod write;

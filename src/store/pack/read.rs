@@ -7,41 +7,83 @@ use super::digest::Hashing;
 use super::entry::{self, BLOCK, Entry, PATH_MAX, show};
 use super::{MAX_WINDOW_LOG, Shard};
 use crate::error::hint;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use fs_err as fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use tar::{EntryType, Header};
+use zstd::stream::raw::DParameter;
 use zstd::stream::read::Decoder;
+use zstd::zstd_safe::{DCtx, get_error_name};
 
 /// How much is decompressed at once: stays in the processor's cache until it is written.
-const CHUNK: usize = 512 * 1024;
+const CHUNK: usize = 128 * 1024;
 /// How much is read from disk at once.
 const COMPRESSED_CHUNK: usize = 256 * 1024;
 
 /// Told of each entry. What it does not read of the contents is passed over.
 pub type Visit<'a> = &'a mut dyn FnMut(&Entry, &mut Contents) -> Result<()>;
 
-/// Reads the shard at `path` from end to end and gives each entry to `visit`.
-///
-/// # Errors
-/// When it is not the file that `shard` says, or not a pack, naming it and the entry; and what
-/// `visit` returns. By then some entries may have been visited.
-pub fn read(path: &Path, shard: &Shard, visit: Visit) -> Result<()> {
-    let file = fs::File::open(path)?;
-    let size = file.metadata()?.len();
-    if size != shard.size {
-        bail!(damaged(path, format!("it has {size} bytes instead of {}", shard.size)));
+/// Reads shards, one after another. What zstd keeps of a shard as it goes is tens of megabytes;
+/// it costs less to use them again.
+pub struct Reader(DCtx<'static>);
+
+impl Reader {
+    pub fn new() -> Result<Self> {
+        let mut context = DCtx::try_create().context("no memory to decompress with")?;
+        let window = DParameter::WindowLogMax(MAX_WINDOW_LOG);
+        context.set_parameter(window).map_err(|code| anyhow!(get_error_name(code)))?;
+        Ok(Self(context))
     }
-    let mut file = Hashing::new(file.take(size));
-    let read = entries(&mut file, shard, visit);
-    // Whatever went wrong, damage explains it better.
-    io::copy(&mut file, &mut io::sink())?;
-    let (_, sha256, len) = file.finish();
-    if (sha256, len) != (shard.sha256, shard.size) {
-        bail!(damaged(path, format!("its sha256 is {sha256} instead of {}", shard.sha256)));
+
+    /// Reads the shard at `path` from end to end and gives each entry to `visit`.
+    ///
+    /// # Errors
+    /// When it is not the file that `shard` says, or not a pack, naming it and the entry; and what
+    /// `visit` returns. By then some entries may have been visited.
+    pub fn read(&mut self, path: &Path, shard: &Shard, visit: Visit) -> Result<()> {
+        let file = fs::File::open(path)?;
+        let size = file.metadata()?.len();
+        if size != shard.size {
+            bail!(damaged(path, format!("it has {size} bytes instead of {}", shard.size)));
+        }
+        let mut file = Hashing::new(file.take(size));
+        let read = self.entries(&mut file, shard, visit);
+        // Whatever went wrong, damage explains it better.
+        io::copy(&mut file, &mut io::sink())?;
+        let (_, sha256, len) = file.finish();
+        if (sha256, len) != (shard.sha256, shard.size) {
+            bail!(damaged(path, format!("its sha256 is {sha256} instead of {}", shard.sha256)));
+        }
+        read.with_context(|| format!("in the shard `{}`", path.display()))
     }
-    read.with_context(|| format!("in the shard `{}`", path.display()))
+
+    fn entries(&mut self, file: &mut impl Read, shard: &Shard, visit: Visit) -> Result<()> {
+        let compressed = BufReader::with_capacity(COMPRESSED_CHUNK, file);
+        let decoder = Decoder::with_context(compressed, &mut self.0).single_frame();
+        let mut archive = BufReader::with_capacity(CHUNK, decoder);
+        let (mut count, mut unpacked) = (0, 0);
+        while let Some(head) = next(&mut archive).with_context(|| format!("entry {}", count + 1))? {
+            let mut take = || {
+                let entry = Entry::from_tar(&head.header, &head.name, head.target.as_deref())?;
+                count += 1;
+                unpacked = entry.size().saturating_add(unpacked);
+                check_bounds(shard, count, unpacked)?;
+                take(&entry, &mut archive, visit)
+            };
+            take().with_context(|| format!("entry `{}`", show(&head.name)))?;
+        }
+        ensure!(
+            (count, unpacked) == (shard.entries, shard.unpacked),
+            "it ends after {count} entries and {unpacked} bytes instead of {} and {}",
+            shard.entries,
+            shard.unpacked
+        );
+        ensure!(archive.fill_buf()?.is_empty(), "there is something after the end of the archive");
+        let mut compressed = archive.into_inner().finish();
+        ensure!(compressed.fill_buf()?.is_empty(), "there is something after the compressed data");
+        Ok(())
+    }
 }
 
 fn damaged(path: &Path, how: String) -> String {
@@ -49,31 +91,6 @@ fn damaged(path: &Path, how: String) -> String {
         format!("the shard `{}` is damaged: {how}", path.display()),
         "bake the store again, or copy it again from where it is whole",
     )
-}
-
-fn entries(file: &mut impl Read, shard: &Shard, visit: Visit) -> Result<()> {
-    let compressed = BufReader::with_capacity(COMPRESSED_CHUNK, file);
-    let mut decoder = Decoder::with_buffer(compressed)?.single_frame();
-    decoder.window_log_max(MAX_WINDOW_LOG)?;
-    let mut archive = BufReader::with_capacity(CHUNK, decoder);
-    let (mut count, mut unpacked) = (0, 0);
-    while let Some(entry) = next(&mut archive).with_context(|| format!("entry {}", count + 1))? {
-        count += 1;
-        unpacked = entry.size().saturating_add(unpacked);
-        check_bounds(shard, count, unpacked)
-            .and_then(|()| take(&entry, &mut archive, visit))
-            .with_context(|| named(entry.path.as_os_str().as_encoded_bytes()))?;
-    }
-    ensure!(
-        (count, unpacked) == (shard.entries, shard.unpacked),
-        "it ends after {count} entries and {unpacked} bytes instead of {} and {}",
-        shard.entries,
-        shard.unpacked
-    );
-    ensure!(archive.fill_buf()?.is_empty(), "there is something after the end of the archive");
-    let mut compressed = archive.into_inner().finish();
-    ensure!(compressed.fill_buf()?.is_empty(), "there is something after the compressed data");
-    Ok(())
 }
 
 fn check_bounds(shard: &Shard, count: u64, unpacked: u64) -> Result<()> {
@@ -92,10 +109,6 @@ fn take(entry: &Entry, archive: &mut impl BufRead, visit: Visit) -> Result<()> {
     visit(entry, &mut contents)?;
     contents.pieces(|_| Ok(()))?;
     padding(archive, entry.size())
-}
-
-fn named(name: &[u8]) -> String {
-    format!("entry `{}`", show(name))
 }
 
 /// What an entry holds.
@@ -119,9 +132,17 @@ impl Contents<'_> {
     }
 }
 
+/// What stands before the contents of an entry.
+struct Head {
+    header: Header,
+    name: Vec<u8>,
+    /// A symlink's, when it is longer than the header's field.
+    target: Option<Vec<u8>>,
+}
+
 /// Reads up to the contents of the next entry. `None` at the end of the archive.
-fn next(archive: &mut impl BufRead) -> Result<Option<Entry>> {
-    let (mut name, mut target): (Option<Vec<u8>>, Option<Vec<u8>>) = (None, None);
+fn next(archive: &mut impl BufRead) -> Result<Option<Head>> {
+    let (mut name, mut target) = (None, None);
     loop {
         let header = block(archive)?;
         if header.iter().all(|&byte| byte == 0) {
@@ -136,13 +157,9 @@ fn next(archive: &mut impl BufRead) -> Result<Option<Entry>> {
             EntryType::GNULongName => &mut name,
             EntryType::GNULongLink => &mut target,
             _ => {
-                let name = match &name {
-                    Some(name) => name,
-                    None => entry::field(&header.as_old().name)?,
-                };
-                return Entry::from_tar(header, name, target.as_deref())
-                    .map(Some)
-                    .with_context(|| named(name));
+                let short = || entry::field(&header.as_old().name).map(<[u8]>::to_vec);
+                let name = name.map_or_else(short, Ok)?;
+                return Ok(Some(Head { header: header.clone(), name, target }));
             }
         };
         ensure!(long.is_none(), "it has two long names");

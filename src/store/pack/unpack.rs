@@ -4,7 +4,7 @@
 //! symlinks are made when everything else is, so while files are written there is none to follow.
 
 use super::entry::{Entry, Kind};
-use super::read::{Contents, read};
+use super::read::{Contents, Reader};
 use super::tree::Tree;
 use super::{Progress, Shard, pool};
 use anyhow::{Context, Result, ensure};
@@ -13,7 +13,6 @@ use fs_err::os::unix::fs::{OpenOptionsExt, symlink};
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
-use rayon::prelude::*;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -34,9 +33,15 @@ pub fn unpack(
     let is_empty = fs::read_dir(into)?.next().is_none();
     ensure!(is_empty, "`{}` is not empty", into.display());
     let unpacking = Unpacking { into, progress, state: Mutex::default() };
-    pool(jobs)?.install(|| {
-        shards.par_iter().with_max_len(1).try_for_each(|(path, shard)| unpacking.shard(path, shard))
-    })?;
+    let queue = Queue(Mutex::new(shards.iter()));
+    let done = pool(jobs)?.broadcast(|_| {
+        let mut reader = Reader::new()?;
+        while let Some((path, shard)) = queue.next() {
+            unpacking.shard(&mut reader, path, shard).inspect_err(|_| queue.clear())?;
+        }
+        Ok(())
+    });
+    done.into_iter().collect::<Result<()>>()?;
     unpacking.finish()
 }
 
@@ -46,10 +51,23 @@ pub fn unpack(
 /// Those of [`unpack`].
 pub fn check(path: &Path, shard: &Shard, progress: Progress) -> Result<()> {
     let mut tree = Tree::default();
-    read(path, shard, &mut |entry, contents| {
+    Reader::new()?.read(path, shard, &mut |entry, contents| {
         tree.take(entry)?;
         contents.pieces(|piece| progress(piece.len() as u64))
     })
+}
+
+/// Shards that nobody has begun with.
+struct Queue<'a>(Mutex<std::slice::Iter<'a, (PathBuf, Shard)>>);
+
+impl<'a> Queue<'a> {
+    fn next(&self) -> Option<&'a (PathBuf, Shard)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).next()
+    }
+
+    fn clear(&self) {
+        while self.next().is_some() {}
+    }
 }
 
 struct Unpacking<'a> {
@@ -68,8 +86,8 @@ struct State {
 }
 
 impl Unpacking<'_> {
-    fn shard(&self, path: &Path, shard: &Shard) -> Result<()> {
-        read(path, shard, &mut |entry, contents| {
+    fn shard(&self, reader: &mut Reader, path: &Path, shard: &Shard) -> Result<()> {
+        reader.read(path, shard, &mut |entry, contents| {
             self.take(entry)?;
             match entry.kind {
                 Kind::File { executable, .. } => self.file(entry, executable, contents),

@@ -1,6 +1,6 @@
 //! Packing a tree.
 
-use super::digest::Hashing;
+use super::digest::{Digest, Hashing};
 use super::entry::{BLOCK, END, Entry, Kind, check_target, show};
 use super::{MAX_WINDOW_LOG, Progress, Shard, pool};
 use anyhow::{Context, Result, bail, ensure};
@@ -10,7 +10,7 @@ use std::fs::Permissions;
 use std::io::{BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zstd::stream::write::Encoder;
 
 /// How much is read and compressed at once.
@@ -36,7 +36,7 @@ pub struct WriteOptions {
 /// When something cannot be read, changes meanwhile, or has no place in a pack, naming it.
 pub fn write(
     tree: &Path,
-    keep: &(dyn Fn(&Path) -> bool + Sync),
+    keep: &dyn Fn(&Path) -> bool,
     out: &Path,
     options: WriteOptions,
     progress: Progress,
@@ -80,7 +80,7 @@ fn list(
     Ok(())
 }
 
-fn entry(found: &fs::DirEntry, path: std::path::PathBuf) -> Result<Entry> {
+fn entry(found: &fs::DirEntry, path: PathBuf) -> Result<Entry> {
     let meta = found.metadata()?;
     let kind = if meta.is_dir() {
         Kind::Directory
@@ -154,8 +154,11 @@ impl Packing<'_> {
             entries: members.len() as u64,
         };
         let path = self.out.join(shard.file_name());
-        // One that is there may have been damaged since; this one is whole.
-        file.persist(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        // One that is there may have been damaged since.
+        let there = fs::File::open(&path).and_then(|mut file| Digest::of_reader(&mut file));
+        if there.ok() != Some(sha256) {
+            file.persist(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        }
         Ok(shard)
     }
 
