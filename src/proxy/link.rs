@@ -185,7 +185,7 @@ fn empty_into(packages_dir: &Path, shared: &Path, moved: &mut Vec<String>) -> Re
         };
         if meta.is_symlink() && is_link_to(&from, &to) {
             links.push(from); // left by `leave_links` when something else remained
-        } else if meta.is_symlink() || !is_package(&from) {
+        } else if meta.is_symlink() || !is_package(&from) && exists(&from) {
             remaining.push(name); // a link's target may be relative, and files are nobody's package
         } else if move_aside(&from, &to)? {
             moved.push(name);
