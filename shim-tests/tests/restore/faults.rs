@@ -111,7 +111,7 @@ fn a_file_where_a_directory_should_be_is_an_error() {
 }
 
 const SLEEP_MS: u64 = 15;
-const KILLS: u64 = 20;
+const KILLS: u64 = 30;
 
 /// Kills at moments spread over a restore that is slowed down, each time on a fresh workspace.
 fn kill_at_many_moments(kill: impl Fn(&Sandbox, &shim_tests::Running) -> bool) {
