@@ -12,7 +12,7 @@ use crate::{
     files, restore, verify,
 };
 
-const KILLS: u32 = 20;
+const KILLS: u32 = 30;
 
 /// Starts the call and kills it and its children, after a share of the time that it takes.
 fn kill_at(round: u32, took: Duration, call: Call<'_>) -> bool {
