@@ -35,6 +35,7 @@ pub fn run(env: &Environment, report: &Report) -> Result<()> {
     let workspace = Workspace::discover(&app, &Location::default())?.context("the example")?;
     let lake = RealLake::find(&env).ok();
     let observer = |event| report.event(event);
+    let bytes = report.count_bytes();
     let session = Session {
         workspace: &workspace,
         settings: &settings,
@@ -42,6 +43,7 @@ pub fn run(env: &Environment, report: &Report) -> Result<()> {
         lake: lake.as_ref().map(|lake| lake.path.as_path()),
         toolchain: None,
         observer: &observer,
+        bytes: &bytes,
     };
     let mode = Mode { force: false, only_fetch: false, run_lake: None, resolve: None };
     let outcome = session.restore(&Request::default(), mode)?.outcome()?;

@@ -8,7 +8,7 @@ use crate::proxy::link::Linked;
 use crate::restore::{Event, Outcome};
 use crate::settings::{Environment, Log};
 use crate::store::verify::Found;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -20,11 +20,14 @@ use std::time::{Duration, Instant};
 const SHOWN: usize = 10;
 /// How often a log that is no terminal gets a line.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+const BYTES: &str = "lake-shim: {msg} {bytes}/{total_bytes} ({bytes_per_sec})";
 const BAR: &str = "lake-shim: {msg} {bar:30} {pos}/{len} ({per_sec}, {eta} left)";
 
 /// Shows what happens.
 pub struct Report {
     log: Log,
+    /// Bytes of packs. Counted by many threads, so it is always there, and shown when it is due.
+    bytes: ProgressBar,
     bar: RefCell<Option<Bar>>,
 }
 
@@ -43,7 +46,36 @@ impl Report {
     }
 
     pub fn at(log: Log) -> Self {
-        Self { log, bar: RefCell::new(None) }
+        let bytes = ProgressBar::hidden();
+        bytes.set_style(
+            ProgressStyle::with_template(BYTES).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        Self { log, bytes, bar: RefCell::new(None) }
+    }
+
+    /// Counts bytes of packs, from any thread.
+    pub fn count_bytes(&self) -> impl Fn(u64) + Sync + use<> {
+        let bytes = self.bytes.clone();
+        move |n| bytes.inc(n)
+    }
+
+    /// Says what is worked on. On a terminal with bytes and rate, of `total` if that is known.
+    pub fn start_bytes(&self, what: &str, total: Option<u64>) {
+        self.end_bar();
+        if self.log < Log::Info {
+            return;
+        }
+        if !io::stderr().is_terminal() {
+            print(what);
+            return;
+        }
+        self.bytes.reset();
+        match total {
+            Some(total) => self.bytes.set_length(total),
+            None => self.bytes.unset_length(),
+        }
+        self.bytes.set_message(what.to_owned());
+        self.bytes.set_draw_target(ProgressDrawTarget::stderr());
     }
 
     /// Something went wrong that does not stop us.
@@ -124,8 +156,8 @@ impl Report {
             Event::Waiting { holder } => {
                 self.say(format_args!("waiting for {holder}, which restores these packages"));
             }
-            Event::Package { name, what } => {
-                self.say(format_args!("unpacking the {what} of `{name}`"))
+            Event::Package { name, what, bytes } => {
+                self.start_bytes(&format!("unpacking the {what} of `{name}`"), Some(bytes));
             }
             Event::Cloning => {
                 self.say("asking the real lake to clone the packages that are missing")
@@ -185,6 +217,11 @@ impl Report {
     }
 
     fn end_bar(&self) {
+        if !self.bytes.is_hidden() {
+            self.bytes.finish_and_clear();
+            self.bytes.set_draw_target(ProgressDrawTarget::hidden());
+            print(&format!("{}: {}", self.bytes.message(), HumanBytes(self.bytes.position())));
+        }
         if let Some(bar) = self.bar.borrow_mut().take() {
             bar.shown.finish_and_clear();
         }

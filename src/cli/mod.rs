@@ -204,7 +204,8 @@ impl Place {
         let request = self.request(&args.modules, args.skip_proofwidgets);
         let lake = RealLake::find(&self.env);
         let observer = |event| self.report.event(event);
-        let session = self.session(&workspace, lake.as_ref().ok(), &observer);
+        let bytes = self.report.count_bytes();
+        let session = self.session(&workspace, lake.as_ref().ok(), &observer, &bytes);
         if args.dry_run {
             data(&format!("{}\n", session.plan(&request, args.force)?))?;
             return Ok(ExitCode::SUCCESS);
@@ -242,7 +243,8 @@ impl Place {
         let workspace = self.workspace()?;
         let lake = RealLake::find(&self.env);
         let observer = |event| self.report.event(event);
-        let session = self.session(&workspace, lake.as_ref().ok(), &observer);
+        let bytes = self.report.count_bytes();
+        let session = self.session(&workspace, lake.as_ref().ok(), &observer, &bytes);
         let wanted = session.wanted(&self.request(&args.modules, true))?;
         if args.json {
             let entry = |named: &crate::mathlib::names::NamedModule| {
@@ -285,6 +287,7 @@ impl Place {
         workspace: &'a Workspace,
         lake: Option<&'a RealLake>,
         observer: &'a dyn Fn(crate::restore::Event),
+        bytes: &'a (dyn Fn(u64) + Sync),
     ) -> Session<'a> {
         Session {
             workspace,
@@ -293,6 +296,7 @@ impl Place {
             lake: lake.map(|lake| lake.path.as_path()),
             toolchain: None,
             observer,
+            bytes,
         }
     }
 }

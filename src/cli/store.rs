@@ -66,7 +66,7 @@ impl Place {
         let store = self.store();
         let lake = RealLake::find(&self.env);
         let nothing = |_| {};
-        let session = self.session(&workspace, lake.as_ref().ok(), &nothing);
+        let session = self.session(&workspace, lake.as_ref().ok(), &nothing, &|_| {});
         let others: Vec<_> =
             self.env.user_cache().into_iter().chain(self.settings.stores.clone()).collect();
         let guard = Guard::plan(&workspace, &self.env, false)?;
@@ -89,7 +89,11 @@ impl Place {
             leantar: &|| session.leantar(&Stores::default()),
             names: &|_| session.wanted(&Request::default()),
             run_lake: &run_lake,
-            observer: &|event| self.report.info(&baking(&event)),
+            observer: &|event| match &event {
+                Event::Package { .. } => self.report.start_bytes(&baking(&event), None),
+                _ => self.report.info(&baking(&event)),
+            },
+            bytes: &self.report.count_bytes(),
         };
         let found = bake.run()?;
         self.report.found(&found, &store);
@@ -140,7 +144,7 @@ impl Place {
         })?;
         let lake = RealLake::find(&self.env);
         let nothing = |_| {};
-        let session = self.session(&workspace, lake.as_ref().ok(), &nothing);
+        let session = self.session(&workspace, lake.as_ref().ok(), &nothing, &|_| {});
         Ok(verify::modules(store, &session.wanted(&Request::default())?.modules))
     }
 

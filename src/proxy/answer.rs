@@ -140,6 +140,7 @@ impl Question<'_> {
             lake: lake.as_ref().ok().map(|lake| lake.path.as_path()),
             toolchain: self.proxy.invocation.toolchain.as_deref().and_then(OsStr::to_str),
             observer: &observer,
+            bytes: &self.proxy.report.count_bytes(),
         })
     }
 }

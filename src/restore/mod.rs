@@ -24,7 +24,7 @@ pub enum Event {
     /// Something that does not stop the restore.
     Warning { reason: String },
     /// A package's sources or build are unpacked.
-    Package { name: String, what: &'static str },
+    Package { name: String, what: &'static str, bytes: u64 },
     /// The real lake clones what is missing.
     Cloning,
     /// Names are being computed.

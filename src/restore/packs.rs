@@ -114,11 +114,17 @@ impl PackStep {
         self.mark.is_none()
     }
 
-    /// Unpacks it.
+    /// Bytes of its files.
+    pub fn bytes(&self) -> u64 {
+        let shards = self.copies.first().into_iter().flatten();
+        shards.map(|(_, shard)| shard.unpacked).sum()
+    }
+
+    /// Unpacks it, telling `bytes` how many more are done.
     ///
     /// # Errors
     /// When a shard is missing or not what it should be; nothing of the pack is then published.
-    pub fn apply(&self, jobs: usize) -> Result<()> {
+    pub fn apply(&self, jobs: usize, bytes: &(dyn Fn(u64) + Sync)) -> Result<()> {
         let what = if self.is_source() { "sources" } else { "build" };
         let parent = if self.is_source() { self.into.parent() } else { Some(self.into.as_path()) };
         let parent = parent.context("a package has a parent directory")?;
@@ -127,7 +133,10 @@ impl PackStep {
         let mut unpacked = Err(anyhow!("no store has them"));
         for shards in &self.copies {
             fs::create_dir(&tree)?;
-            unpacked = unpack(shards, &tree, jobs, &|_| Ok(()));
+            unpacked = unpack(shards, &tree, jobs, &|n| {
+                bytes(n);
+                Ok(())
+            });
             if unpacked.is_ok() {
                 break;
             }

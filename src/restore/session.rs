@@ -33,6 +33,8 @@ pub struct Session<'a> {
     /// Of `+toolchain`.
     pub toolchain: Option<&'a str>,
     pub observer: Observer<'a>,
+    /// Told how many bytes of packs were unpacked since it was last told.
+    pub bytes: &'a (dyn Fn(u64) + Sync),
 }
 
 /// How to go about it.
@@ -121,8 +123,12 @@ impl Session<'_> {
         let mut unpacked = Unpacked::default();
         for step in &packs.steps {
             let what = if step.is_source() { "sources" } else { "build" };
-            (self.observer)(Event::Package { name: step.package.clone(), what });
-            match step.apply(self.settings.jobs()) {
+            (self.observer)(Event::Package {
+                name: step.package.clone(),
+                what,
+                bytes: step.bytes(),
+            });
+            match step.apply(self.settings.jobs(), self.bytes) {
                 Ok(()) => drop(unpacked.packages.insert(step.package_dir.clone())),
                 Err(e) => {
                     (self.observer)(Event::Warning { reason: format!("{e:#}") });

@@ -89,6 +89,8 @@ pub struct Bake<'a> {
     pub names: &'a dyn Fn(&Workspace) -> Result<Wanted>,
     pub run_lake: RunLake<'a>,
     pub observer: &'a dyn Fn(Event),
+    /// Told how many bytes were packed since it was last told.
+    pub bytes: &'a (dyn Fn(u64) + Sync),
 }
 
 impl Bake<'_> {
@@ -343,7 +345,11 @@ impl Bake<'_> {
     ) -> Result<Vec<Shard>> {
         let (level, jobs, shard_bytes) = (self.level, self.jobs, pack::SHARD_BYTES);
         let options = WriteOptions { level, jobs, shard_bytes, mtime };
-        pack::write(tree, keep, &Index::packs_dir(self.store), options, &|_| Ok(()))
+        let count = |n| {
+            (self.bytes)(n);
+            Ok(())
+        };
+        pack::write(tree, keep, &Index::packs_dir(self.store), options, &count)
     }
 
     fn lake(&self, args: &[&str], env: &BTreeMap<OsString, OsString>) -> Result<()> {
