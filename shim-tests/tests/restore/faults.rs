@@ -139,7 +139,7 @@ fn kill_at_many_moments(kill: impl Fn(&Sandbox, &shim_tests::Running) -> bool) {
         assert!(left.is_empty(), "killed after {moment} µs, left {left:?}\n{run}{next}");
         clean(&sandbox);
     }
-    assert!(killed >= 3, "only {killed} kills met their victim");
+    assert!(killed >= 8, "only {killed} kills met their victim");
 }
 
 #[test]

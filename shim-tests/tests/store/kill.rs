@@ -46,7 +46,7 @@ fn a_bake_killed_at_any_moment_is_whole_when_run_again() {
         assert!(strays.is_empty(), "left behind by round {round}: {strays:?}");
         assert_eq!(now, whole, "round {round}");
     }
-    assert!(killed >= KILLS / 10, "only {killed} kills met their victim");
+    assert!(killed >= KILLS / 4, "only {killed} kills met their victim");
     let tmp = Tree::of(sandbox.path("tmp"));
     let left = tmp.entries().keys().filter(|path| path.components().count() == 1);
     let left: Vec<_> = left.filter(|path| !path.as_os_str().is_empty()).collect();
@@ -89,5 +89,5 @@ fn kill_restores(sandbox: &Sandbox) {
         expect_no_leftovers(sandbox);
     }
     store.assert_unchanged();
-    assert!(killed >= KILLS / 10, "only {killed} kills met their victim");
+    assert!(killed >= KILLS / 4, "only {killed} kills met their victim");
 }
