@@ -114,6 +114,11 @@ impl PackStep {
         self.mark.is_none()
     }
 
+    /// What it holds, in a word.
+    pub fn what(&self) -> &'static str {
+        if self.is_source() { "sources" } else { "build" }
+    }
+
     /// Bytes of its files.
     pub fn bytes(&self) -> u64 {
         let shards = self.copies.first().into_iter().flatten();
@@ -125,7 +130,6 @@ impl PackStep {
     /// # Errors
     /// When a shard is missing or not what it should be; nothing of the pack is then published.
     pub fn apply(&self, jobs: usize, bytes: &(dyn Fn(u64) + Sync)) -> Result<()> {
-        let what = if self.is_source() { "sources" } else { "build" };
         let parent = if self.is_source() { self.into.parent() } else { Some(self.into.as_path()) };
         let parent = parent.context("a package has a parent directory")?;
         let stage = stage(parent)?;
@@ -142,7 +146,7 @@ impl PackStep {
             }
             fs::remove_dir_all(&tree)?;
         }
-        unpacked.with_context(|| format!("the {what} of `{}`", self.package))?;
+        unpacked.with_context(|| format!("the {} of `{}`", self.what(), self.package))?;
         let Some(mark) = &self.mark else {
             // Somebody else may have been faster; theirs is as good.
             crate::fs::move_aside(&tree, &self.into)?;

@@ -132,8 +132,8 @@ fn find(
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in &self.packs {
-            let what = if step.is_source() { "sources" } else { "build" };
-            writeln!(f, "unpack the {what} of {} from {}", step.package, step.store.display())?;
+            let (what, store) = (step.what(), step.store.display());
+            writeln!(f, "unpack the {what} of {} from {store}", step.package)?;
         }
         for step in &self.steps {
             let Step { module, source, package, .. } = step;

@@ -89,8 +89,8 @@ impl Session<'_> {
         let run = Run { session: self, wanted, built, mode, interrupts: Interrupts::catch()? };
         let mut outcome = run.unpack(&stores)?;
         run.count_packs(&mut outcome, &packs, unpacked);
-        let may_ask = self.settings.network == Network::Auto;
-        if let Some(run_lake) = mode.run_lake.filter(|_| may_ask && !outcome.is_whole()) {
+        if let Some(run_lake) = mode.run_lake.filter(|_| run.may_ask_lake() && !outcome.is_whole())
+        {
             match run.ask_lake(&stores, &mut outcome, run_lake) {
                 Err(e) if !matches!(e.downcast_ref(), Some(Failure::Interrupted(_))) => {
                     (self.observer)(Event::Warning { reason: format!("{e:#}") });
@@ -122,10 +122,9 @@ impl Session<'_> {
     fn unpack_packs(&self, packs: &PackPlan) -> Unpacked {
         let mut unpacked = Unpacked::default();
         for step in &packs.steps {
-            let what = if step.is_source() { "sources" } else { "build" };
             (self.observer)(Event::Package {
                 name: step.package.clone(),
-                what,
+                what: step.what(),
                 bytes: step.bytes(),
             });
             match step.apply(self.settings.jobs(), self.bytes) {

@@ -177,18 +177,18 @@ impl Bake<'_> {
     /// build. Each is unpacked once, on trial, before it is recorded; what was recorded before only
     /// has to be the same.
     fn fill(&self, covered: &[NamedModule], index: &mut Index) -> Result<()> {
-        let missing = self.missing(covered, index)?;
+        let mut missing = self.missing(covered, index)?;
         let copied = self.copy(&missing)?;
         if copied > 0 {
             (self.observer)(Event::Copied(copied));
+            missing = self.missing(covered, index)?;
         }
-        let missing = self.missing(covered, index)?;
         if !missing.is_empty() && !self.from_source {
             let cache = BTreeMap::from([(var::MATHLIB_CACHE_DIR.into(), self.store.into())]);
             // That it fails is no news: some versions are served no more.
             let _ = self.lake(&["exe", "cache", "get"], &cache);
+            missing = self.missing(covered, index)?;
         }
-        let missing = self.missing(covered, index)?;
         if missing.is_empty() || !self.build()? {
             return Ok(());
         }
