@@ -339,12 +339,12 @@ impl Run<'_> {
         if let Some(step) = packs.steps.first() {
             outcome.store.get_or_insert(step.store.clone());
         }
-        let counted: BTreeSet<_> = outcome.restored.iter().cloned().collect();
-        for named in fresh.into_iter().filter(|named| !outcome.failed.contains_key(&named.module)) {
-            if !counted.contains(&named.module) {
-                outcome.restored.push(named.module.clone());
-                outcome.skipped = outcome.skipped.saturating_sub(1);
-            }
+        // Neither what is counted already nor what did not come.
+        let others = outcome.restored.iter().chain(&outcome.missing).chain(outcome.failed.keys());
+        let counted: BTreeSet<_> = others.cloned().collect();
+        for named in fresh.into_iter().filter(|named| !counted.contains(&named.module)) {
+            outcome.restored.push(named.module.clone());
+            outcome.skipped = outcome.skipped.saturating_sub(1);
         }
         outcome.packages.extend(unpacked.packages);
         // A build that cannot be unpacked is not missed where every module came as a cache file.
