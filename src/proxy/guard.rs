@@ -11,7 +11,7 @@ use crate::settings::{Environment, var};
 use crate::workspace::Workspace;
 use crate::workspace::git::Clone;
 use crate::workspace::url::same_repository;
-use crate::workspace::wanted::{self, Wanted};
+use crate::workspace::wanted;
 use anyhow::{Result, bail};
 use fs_err as fs;
 use nix::unistd::geteuid;
@@ -125,8 +125,7 @@ fn candidates(workspace: &Workspace, resolves: bool, map: &UrlMap) -> Result<Vec
         }
     };
     if resolves {
-        let wanted: Wanted = wanted::urls(workspace)?;
-        let there = wanted.into_iter().filter_map(|(name, want)| {
+        let there = wanted::urls(workspace)?.into_iter().filter_map(|(name, want)| {
             let dir = workspace.packages_dir.join(&name);
             let want = Want { url: want.url, by_root: want.by_root };
             dir.is_dir().then(|| candidate(&name, &dir, Some(want)))

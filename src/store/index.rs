@@ -6,7 +6,7 @@
 
 use super::pack::{Digest, Shard};
 use crate::error::hint;
-use crate::workspace::manifest::plain_name;
+use crate::workspace::name;
 use crate::workspace::url::same_repository;
 use crate::workspace::{GitLock, Workspace};
 use anyhow::{Context, Result, anyhow, bail};
@@ -238,7 +238,7 @@ impl Lock {
 
     fn fields(&self, key: &str) -> BTreeMap<String, String> {
         let text = |entry: &Value, key: &str| Some(entry.get(key)?.as_str()?.to_owned());
-        let field = |entry| Some((plain_name(&text(entry, "name")?), text(entry, key)?));
+        let field = |entry| Some((name::plain(&text(entry, "name")?), text(entry, key)?));
         self.packages.iter().filter_map(field).collect()
     }
 

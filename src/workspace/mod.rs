@@ -2,7 +2,10 @@
 
 pub mod git;
 pub mod lakefile;
+pub mod lean_json;
 pub mod manifest;
+pub mod name;
+pub mod resolve;
 pub mod toolchain;
 pub mod url;
 pub mod wanted;
@@ -102,8 +105,8 @@ impl Workspace {
         if let Some(package) = self.package("mathlib") {
             return Some(&package.dir);
         }
-        let named = self.manifest.as_ref().and_then(|m| m.name.as_deref());
-        let is_named = named.is_none_or(|name| name == "mathlib");
+        let named = self.manifest.as_ref().and_then(|m| m.name.as_ref());
+        let is_named = named.is_none_or(|name| name.as_str() == "mathlib");
         let has_tool =
             || self.root.join("Mathlib.lean").exists() && self.root.join("Cache").is_dir();
         (is_named && has_tool()).then_some(&self.root)
@@ -143,10 +146,10 @@ impl Workspace {
 
 impl Package {
     fn new(entry: &Entry, root: &Path, packages_dir: &Path) -> Self {
-        let name = entry.name.clone();
+        let name = entry.name.plain();
         match &entry.source {
             Source::Path { dir } => Self { name, dir: root.join(dir), lock: None },
-            Source::Git { url, rev, sub_dir } => {
+            Source::Git { url, rev, sub_dir, .. } => {
                 let clone = packages_dir.join(&name);
                 let dir = sub_dir.as_ref().map_or_else(|| clone.clone(), |sub| clone.join(sub));
                 let lock = GitLock { clone, url: url.clone(), rev: rev.clone() };
