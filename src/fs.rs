@@ -6,8 +6,9 @@ use fs_err as fs;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
 use nix::sys::stat::{Mode, umask};
+use nix::unistd::fchown;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +28,21 @@ pub fn replace_symlink(target: &Path, link: &Path) -> Result<()> {
     let (_, temporary) = temporary.keep()?;
     fs::rename(&temporary, link).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
     Ok(())
+}
+
+/// Replaces the symlink `link` by the directory `dir`, in one step where the file system can. The
+/// link is at `dir` then, if it is anywhere.
+pub fn replace_by_dir(link: &Path, dir: &Path) -> Result<()> {
+    match renameat2(AT_FDCWD, dir, AT_FDCWD, link, RenameFlags::RENAME_EXCHANGE) {
+        Ok(()) => Ok(()),
+        // File systems that cannot exchange: for a moment there is nothing.
+        Err(Errno::EINVAL | Errno::ENOSYS) => {
+            fs::remove_file(link)?;
+            Ok(fs::rename(dir, link)?)
+        }
+        Err(errno) => Err(io::Error::from(errno))
+            .with_context(|| format!("cannot replace `{}` by a directory", link.display())),
+    }
 }
 
 /// Creates a symlink. `Ok(false)` when something else is there by now.
@@ -80,9 +96,40 @@ fn copy_aside(from: &Path, to: &Path) -> Result<bool> {
     Ok(true)
 }
 
+/// Replaces the contents of the file at `path` in one step, or makes the file. It keeps its mode and
+/// its owner, and a symlink stays one: what it leads to is replaced.
+pub fn replace_file(path: &Path, contents: &[u8]) -> Result<()> {
+    let target = target_of(path)?;
+    let parent = target.parent().context("a file has a parent")?;
+    let work = WorkDir::new_in(parent)?;
+    let temporary = work.path().join("file");
+    let mut file = fs::File::create_new(&temporary)?;
+    file.write_all(contents)?;
+    if let Ok(old) = fs::metadata(&target) {
+        // Only root can give files away; for others it is their own already, or will be.
+        let _ = fchown(file.file(), Some(old.uid().into()), Some(old.gid().into()));
+        fs::set_permissions(&temporary, old.permissions())?;
+    }
+    file.sync_all()?;
+    Ok(fs::rename(&temporary, &target)?)
+}
+
+/// Where writing to `path` would write: a symlink may lead to what does not exist yet.
+fn target_of(path: &Path) -> Result<PathBuf> {
+    if let Ok(real) = fs::canonicalize(path) {
+        return Ok(real);
+    }
+    let parent = fs::canonicalize(path.parent().context("a file has a parent")?)?;
+    let name = path.file_name().context("a file has a name")?;
+    match fs::read_link(path) {
+        Ok(target) => Ok(parent.join(target)),
+        Err(_) => Ok(parent.join(name)),
+    }
+}
+
 /// Copies files, directories and symlinks with their modes and times. (git compares times before
 /// it compares contents.)
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     let meta = fs::symlink_metadata(from)?;
     if meta.is_symlink() {
         fs_err::os::unix::fs::symlink(fs::read_link(from)?, to)?;

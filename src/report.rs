@@ -8,6 +8,7 @@ use crate::proxy::link::Linked;
 use crate::restore::{Event, Outcome};
 use crate::settings::{Environment, Log};
 use crate::store::verify::Found;
+use crate::workspace::manifest::Manifest;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -127,7 +128,7 @@ impl Report {
     pub fn linked(&self, linked: &Linked, packages_dir: &Path, shared: &Path) {
         let (link, shared) = (packages_dir.display(), shared.display());
         match linked {
-            Linked::Already => {}
+            Linked::Already | Linked::Private => {}
             Linked::Now { moved } if moved.is_empty() => {
                 self.say(format_args!("linked `{link}` to `{shared}`"));
             }
@@ -144,6 +145,32 @@ impl Report {
                 ));
             }
         }
+    }
+
+    /// The workspace has a packages directory of its own; it was linked to `shared`.
+    pub fn unlinked(&self, shared: Option<&Path>, packages_dir: &Path) {
+        if let Some(shared) = shared {
+            self.say(format_args!(
+                "`{}` is a directory of its own now, and no link to `{}`",
+                packages_dir.display(),
+                shared.display()
+            ));
+        }
+    }
+
+    /// A manifest was written from a lock.
+    pub fn resolved(&self, manifest: &Manifest, path: &Path, lock: &str, store: &Path) {
+        self.say(format_args!(
+            "resolved {} from lock {lock} of `{}`: wrote `{}`",
+            count(manifest.packages.len(), "package"),
+            store.display(),
+            path.display()
+        ));
+    }
+
+    /// Nobody asked us to resolve, so why we cannot is no news.
+    pub fn left_to_lake(&self, error: &anyhow::Error) {
+        self.debug(format_args!("Lake resolves: {}", message(error)));
     }
 
     /// Shows one event of a restore.

@@ -31,6 +31,8 @@ pub mod var {
     pub const JOBS: &str = "LAKE_SHIM_JOBS";
     /// `quiet`, `info` or `debug`.
     pub const LOG: &str = "LAKE_SHIM_LOG";
+    /// `1`: the workspace has a packages directory of its own.
+    pub const PRIVATE: &str = "LAKE_SHIM_PRIVATE";
     /// `1`: become the real lake at once.
     pub const DISABLE: &str = "LAKE_SHIM_DISABLE";
     /// The shims that handed over to this process; written by the shim, for its own loop guard.
@@ -62,6 +64,7 @@ pub struct Environment {
     pub leantar: Option<OsString>,
     pub jobs: Option<OsString>,
     pub log: Option<OsString>,
+    pub private: Option<OsString>,
     pub disable: Option<OsString>,
     pub seen: Option<OsString>,
 }
@@ -89,6 +92,7 @@ impl Environment {
             leantar: var(var::LEANTAR),
             jobs: var(var::JOBS),
             log: var(var::LOG),
+            private: var(var::PRIVATE),
             disable: var(var::DISABLE),
             seen: var(var::SEEN),
         }
@@ -131,6 +135,8 @@ pub struct Settings {
     /// Whether the stores were named, so that a missing one is an error.
     pub stores_are_named: bool,
     pub pkg_dir: Option<PathBuf>,
+    /// Whether the workspace has a packages directory of its own, whatever `pkg_dir` is.
+    pub private: bool,
     pub network: Network,
     pub restore: Restore,
     pub leantar: Option<PathBuf>,
@@ -173,11 +179,13 @@ impl Settings {
             Some(list) => (split_paths(list), true),
             None => (default_stores(env), false),
         };
-        choice(var::DISABLE, env.disable.as_deref(), &[("1", ()), ("0", ())], ())?;
+        let switch = |name, value| choice(name, value, &[("1", true), ("0", false)], false);
+        switch(var::DISABLE, env.disable.as_deref())?;
         Ok(Self {
             stores,
             stores_are_named,
             pkg_dir: env.pkg_dir.as_deref().map(absolute_pkg_dir).transpose()?,
+            private: switch(var::PRIVATE, env.private.as_deref())?,
             network: choice(
                 var::NETWORK,
                 env.network.as_deref(),
@@ -294,8 +302,9 @@ mod tests {
     #[test]
     fn bad_values_name_variable_value_and_what_is_allowed() {
         type Set = fn(&mut Environment, OsString);
-        let cases: [(&str, &str, Set); 7] = [
+        let cases: [(&str, &str, Set); 8] = [
             (var::DISABLE, "`1`, `0`", |env, v| env.disable = Some(v)),
+            (var::PRIVATE, "`1`, `0`", |env, v| env.private = Some(v)),
             (var::NETWORK, "`auto`, `never`", |env, v| env.network = Some(v)),
             (var::RESTORE, "`always`, `baked`, `never`", |env, v| env.restore = Some(v)),
             (var::LOG, "`quiet`, `info`, `debug`", |env, v| env.log = Some(v)),

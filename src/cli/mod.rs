@@ -1,5 +1,6 @@
 //! `lake-shim`'s own command line. Each arm is one call.
 
+mod resolve;
 mod store;
 
 use crate::demo;
@@ -15,6 +16,7 @@ use crate::store::Stores;
 use crate::workspace::{Location, Workspace};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use resolve::{NormalizeArgs, ResolveArgs, UnlinkArgs};
 use serde_json::{Map, Value};
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -67,6 +69,23 @@ enum Command {
     Demo,
     /// Link the workspace's packages directory to the shared one (`LAKE_PKG_DIR`)
     Link,
+    /// Give the workspace a packages directory of its own again
+    Unlink(UnlinkArgs),
+    /// Write the manifest that Lake would write, from a lock in the store and without network
+    ///
+    /// Examples:
+    ///   lake-shim resolve
+    ///   lake-shim resolve --check
+    ///   lake-shim resolve --lock ../other/lake-manifest.json
+    #[command(verbatim_doc_comment)]
+    Resolve(ResolveArgs),
+    /// Spell the URLs in lakefiles and manifests as the store's lock does
+    ///
+    /// Examples:
+    ///   lake-shim normalize
+    ///   lake-shim normalize --check tests/*/lakefile.toml
+    #[command(verbatim_doc_comment)]
+    Normalize(NormalizeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -166,6 +185,9 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
         Command::Restore(args) => place.restore(args),
         Command::Names(args) => place.names(args),
         Command::Link => place.link(),
+        Command::Unlink(args) => place.unlink(args),
+        Command::Resolve(args) => place.resolve(args),
+        Command::Normalize(args) => place.normalize(args),
         Command::Bake(args) => place.bake(args),
         Command::Verify(args) => place.verify(args),
         Command::Gc(args) => place.gc(args),
@@ -277,6 +299,7 @@ impl Place {
             )
         })?;
         let Workspace { root, packages_dir, .. } = &workspace;
+        link::release(packages_dir)?;
         let linked = link::link(root, packages_dir, shared)?;
         self.report.linked(&linked, packages_dir, shared);
         Ok(ExitCode::SUCCESS)

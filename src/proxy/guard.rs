@@ -185,9 +185,8 @@ fn refusal(candidate: &Candidate, want: &Want, origin: Result<String, String>) -
             dir.display()
         ),
         format!(
-            "point `{}` at another directory for this workspace, or unset it and remove the link \
-             `.lake/packages`",
-            var::PKG_DIR
+            "`lake-shim unlink`, or `{}=1`, gives this workspace a packages directory of its own",
+            var::PRIVATE
         ),
     )
 }

@@ -6,6 +6,7 @@ pub mod lean_json;
 pub mod manifest;
 pub mod name;
 pub mod resolve;
+pub mod respell;
 pub mod toolchain;
 pub mod url;
 pub mod wanted;
@@ -13,13 +14,13 @@ pub mod wanted;
 use anyhow::{Context, Result};
 use fs_err as fs;
 use lakefile::Lakefile;
-use manifest::{Entry, Manifest, Source};
+use manifest::{Entry, MANIFEST_FILE, Manifest, Source};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// Lake's default for `packagesDir`.
-const PACKAGES_DIR: &str = ".lake/packages";
+pub const PACKAGES_DIR: &str = ".lake/packages";
 /// Lake's default for `-f`.
 const CONFIG_FILE: &str = "lakefile";
 
@@ -30,6 +31,8 @@ pub struct Workspace {
     pub root: PathBuf,
     pub config: Config,
     pub manifest: Option<Manifest>,
+    /// Where the manifest is, or would be.
+    pub manifest_path: PathBuf,
     /// Where Lake keeps the clones. May not exist, may be a symlink.
     pub packages_dir: PathBuf,
     /// In the manifest's order, which is the order in which Lake resolved them.
@@ -87,7 +90,8 @@ impl Workspace {
         let Some((root, config)) = find_root(cwd, location)? else {
             return Ok(None);
         };
-        let manifest = Manifest::read(&root.join("lake-manifest.json"))?;
+        let manifest_path = root.join(config.manifest_file()?);
+        let manifest = Manifest::read(&manifest_path)?;
         let packages_dir = root.join(packages_dir(manifest.as_ref(), &config, location.updates)?);
         let mut entries = manifest.as_ref().map(|m| m.packages.clone()).unwrap_or_default();
         if !location.updates {
@@ -97,7 +101,7 @@ impl Workspace {
             }
         }
         let packages = entries.iter().map(|e| Package::new(e, &root, &packages_dir)).collect();
-        Ok(Some(Self { root, config, manifest, packages_dir, packages }))
+        Ok(Some(Self { root, config, manifest, manifest_path, packages_dir, packages }))
     }
 
     /// Mathlib's directory, when mathlib is a dependency or the root itself.
@@ -191,6 +195,15 @@ impl Config {
             }
         };
         path.exists().then(|| kind(path))
+    }
+
+    /// What the manifest is called. A program may say it elsewise, and is not asked.
+    fn manifest_file(&self) -> Result<String> {
+        let Self::Toml(path) = self else { return Ok(MANIFEST_FILE.to_owned()) };
+        // Next to nobody says so, and every build comes by here.
+        let is_named = fs::read(path)?.windows(12).any(|text| text == b"manifestFile");
+        let named = if is_named { Lakefile::read(path)?.manifest_file } else { None };
+        Ok(named.unwrap_or_else(|| MANIFEST_FILE.to_owned()))
     }
 }
 

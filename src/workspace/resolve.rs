@@ -67,6 +67,15 @@ pub enum GapKind {
     Package,
     /// What the package requires.
     Requires,
+    /// What the package requires, since its files are nowhere.
+    Files,
+}
+
+/// Why a package's configuration is not known.
+type Why = (GapKind, String);
+
+fn unclear(reason: String) -> Why {
+    (GapKind::Requires, reason)
 }
 
 /// The package that is resolved.
@@ -191,7 +200,7 @@ impl Walk<'_> {
                 entry.manifest_file = Some(config.manifest_file);
                 requires = config.requires;
             }
-            Err(reason) => self.gap(&entry.name, GapKind::Requires, reason),
+            Err((kind, reason)) => self.gap(&entry.name, kind, reason),
         }
         self.loaded.push(Loaded { entry, requires });
     }
@@ -205,22 +214,22 @@ impl Walk<'_> {
     }
 
     /// Reads a package's configuration and its manifest.
-    fn config(&self, entry: &Entry) -> Result<Config, String> {
+    fn config(&self, entry: &Entry) -> Result<Config, Why> {
         let (file, text) = self.config_file(entry)?;
         if !file.ends_with(".toml") {
             let manifest_file =
                 entry.manifest_file.clone().unwrap_or_else(|| MANIFEST_FILE.to_owned());
             let manifest = self.manifest(entry, &manifest_file)?.ok_or_else(|| {
-                format!(
-                    "its `{file}` is a program, and it has no manifest that tells what it requires"
-                )
+                let what = "is a program, and there is no manifest that tells what it requires";
+                unclear(format!("its `{file}` {what}"))
             })?;
             // Its own manifest has what it requires itself in the order in which Lake takes that.
             let direct = manifest.packages.iter().filter(|entry| !entry.inherited);
             let requires = direct.map(|entry| entry.as_require()).collect();
             return Ok(Config { file, manifest_file, requires, manifest });
         }
-        let mut lakefile = Lakefile::parse(&text).map_err(|e| format!("its `{file}`: {e:#}"))?;
+        let lakefile = Lakefile::parse(&text);
+        let mut lakefile = lakefile.map_err(|e| unclear(format!("its `{file}`: {e:#}")))?;
         let manifest_file = lakefile.manifest_file.unwrap_or_else(|| MANIFEST_FILE.to_owned());
         let manifest = self.manifest(entry, &manifest_file)?.unwrap_or_default();
         lakefile.requires.reverse();
@@ -228,7 +237,7 @@ impl Walk<'_> {
     }
 
     /// The name and the text of a package's configuration. Lake prefers `lakefile.lean`.
-    fn config_file(&self, entry: &Entry) -> Result<(String, String), String> {
+    fn config_file(&self, entry: &Entry) -> Result<(String, String), Why> {
         let named = entry.config_file.as_deref().unwrap_or(CONFIG_FILE);
         let candidates = match Path::new(named).extension() {
             Some(_) => vec![named.to_owned()],
@@ -239,18 +248,18 @@ impl Walk<'_> {
                 return Ok((file.clone(), text));
             }
         }
-        Err(format!("it has no `{}`", candidates.join("` or `")))
+        Err(unclear(format!("it has no `{}`", candidates.join("` or `"))))
     }
 
-    fn manifest(&self, entry: &Entry, file: &str) -> Result<Option<Manifest>, String> {
+    fn manifest(&self, entry: &Entry, file: &str) -> Result<Option<Manifest>, Why> {
         let text = self.read(entry, file)?;
         let manifest = text.map(|text| Manifest::parse(text.as_bytes())).transpose();
-        manifest.map_err(|e| format!("its `{file}`: {e:#}"))
+        manifest.map_err(|e| unclear(format!("its `{file}`: {e:#}")))
     }
 
     /// A file of a package; nothing when there is none.
-    fn read(&self, entry: &Entry, file: &str) -> Result<Option<String>, String> {
-        match &entry.source {
+    fn read(&self, entry: &Entry, file: &str) -> Result<Option<String>, Why> {
+        let text = match &entry.source {
             Source::Git { sub_dir, .. } => {
                 self.materials.read(entry, &join(sub_dir.as_deref().unwrap_or("."), file))
             }
@@ -258,7 +267,8 @@ impl Walk<'_> {
                 Some((package, inside)) => self.materials.read(package, &join(&inside, file)),
                 None => read(&self.root.dir.join(dir), file),
             },
-        }
+        };
+        text.map_err(|reason| (GapKind::Files, reason))
     }
 
     /// The git package whose clone `dir` is in, and where in there: a package that comes with

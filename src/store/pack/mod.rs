@@ -8,6 +8,7 @@
 
 mod digest;
 mod entry;
+mod files;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ mod unpack;
 mod write;
 
 pub use digest::Digest;
+pub use files::files;
 pub use unpack::{check, unpack};
 pub use write::{WriteOptions, write};
 
