@@ -1,5 +1,6 @@
 //! `lake-shim`'s own command line. Each arm is one call.
 
+mod env;
 mod resolve;
 mod store;
 
@@ -16,6 +17,7 @@ use crate::store::Stores;
 use crate::workspace::{Location, Workspace};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use env::EnvArgs;
 use resolve::{NormalizeArgs, ResolveArgs, UnlinkArgs};
 use serde_json::{Map, Value};
 use std::ffi::OsString;
@@ -71,6 +73,13 @@ enum Command {
     Link,
     /// Give the workspace a packages directory of its own again
     Unlink(UnlinkArgs),
+    /// Print the variables that keep Lake from deleting clones, for editors that bypass the shim
+    ///
+    /// Examples:
+    ///   eval "$(lake-shim env)"
+    ///   lake-shim env --shell github >> "$GITHUB_ENV"
+    #[command(verbatim_doc_comment)]
+    Env(EnvArgs),
     /// Write the manifest that Lake would write, from a lock in the store and without network
     ///
     /// Examples:
@@ -186,6 +195,7 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
         Command::Names(args) => place.names(args),
         Command::Link => place.link(),
         Command::Unlink(args) => place.unlink(args),
+        Command::Env(args) => place.env(args),
         Command::Resolve(args) => place.resolve(args),
         Command::Normalize(args) => place.normalize(args),
         Command::Bake(args) => place.bake(args),

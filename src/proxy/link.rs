@@ -64,12 +64,11 @@ pub fn unlink(packages_dir: &Path, packages: &[&str]) -> Result<Option<PathBuf>>
 
 /// Lets [`link`] have a directory that [`unlink`] made.
 pub fn release(packages_dir: &Path) -> Result<()> {
-    match fs::remove_file(packages_dir.join(PRIVATE_MARK)) {
-        Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Err(e.into())
-        }
-        _ => Ok(()),
+    let mark = packages_dir.join(PRIVATE_MARK);
+    if !packages_dir.is_symlink() && exists(&mark) {
+        fs::remove_file(mark)?;
     }
+    Ok(())
 }
 
 fn mark_private(dir: &Path) -> Result<()> {

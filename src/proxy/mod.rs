@@ -23,6 +23,7 @@ use anyhow::{Context, Result};
 use exec::{ChildEnvironment, RealLake};
 use guard::Guard;
 use invocation::{Command, Invocation};
+use link::Linked;
 use std::ffi::OsString;
 use std::io;
 use std::process::{ExitCode, ExitStatus};
@@ -103,8 +104,15 @@ impl Proxy<'_> {
             let shared = link::unlink(&workspace.packages_dir, &[])?;
             self.report.unlinked(shared.as_deref(), &workspace.packages_dir);
         } else if let Some(shared) = &settings.pkg_dir {
-            let linked = link::link(&workspace.root, &workspace.packages_dir, shared)?;
-            self.report.linked(&linked, &workspace.packages_dir, shared);
+            // Lake can rename a link over a link, but no directory.
+            for packages_dir in workspace.old_packages_dir().iter().chain([&workspace.packages_dir])
+            {
+                let linked = link::link(&workspace.root, packages_dir, shared)?;
+                self.report.linked(&linked, packages_dir, shared);
+                if matches!(linked, Linked::Kept { .. } | Linked::Private) {
+                    break;
+                }
+            }
         }
         Ok(())
     }

@@ -116,6 +116,13 @@ impl Workspace {
         (is_named && has_tool()).then_some(&self.root)
     }
 
+    /// Where the packages were when the manifest was written, if an update is about to have them
+    /// elsewhere. Lake renames that directory (`reuseManifest`).
+    pub fn old_packages_dir(&self) -> Option<PathBuf> {
+        let old = self.root.join(self.manifest.as_ref()?.packages_dir.as_ref()?);
+        (old != self.packages_dir && old.exists()).then_some(old)
+    }
+
     pub fn package(&self, name: &str) -> Option<&Package> {
         self.packages.iter().find(|package| package.name == name)
     }
