@@ -54,23 +54,43 @@ pub fn create_symlink(target: &Path, link: &Path) -> Result<bool> {
     }
 }
 
+/// What became of a rename that replaces nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renamed {
+    Done,
+    /// The name is taken; nothing was changed.
+    Taken,
+    /// The two are on different file systems; nothing was changed.
+    Elsewhere,
+}
+
+/// Renames `from` to `to`, unless there is a `to`.
+pub fn rename_to_new(from: &Path, to: &Path) -> io::Result<Renamed> {
+    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+        Ok(()) => Ok(Renamed::Done),
+        Err(Errno::EEXIST) => Ok(Renamed::Taken),
+        Err(Errno::EXDEV) => Ok(Renamed::Elsewhere),
+        // File systems without the flag: the check and the rename are two steps there.
+        Err(Errno::EINVAL | Errno::ENOSYS) if exists(to) => Ok(Renamed::Taken),
+        Err(Errno::EINVAL | Errno::ENOSYS) => fs::rename(from, to).map(|()| Renamed::Done),
+        Err(errno) => {
+            let e = io::Error::from(errno);
+            let (from, to) = (from.display(), to.display());
+            Err(io::Error::new(e.kind(), format!("cannot move `{from}` to `{to}`: {e}")))
+        }
+    }
+}
+
 /// Moves `from` to `to`, across file systems if need be. `Ok(false)`, and nothing is changed, when
 /// there is a `to` already.
 pub fn move_aside(from: &Path, to: &Path) -> Result<bool> {
-    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
-        Ok(()) => Ok(true),
-        Err(Errno::EEXIST) => Ok(false),
+    match rename_to_new(from, to) {
+        Ok(Renamed::Done) => Ok(true),
+        Ok(Renamed::Taken) => Ok(false),
+        Ok(Renamed::Elsewhere) => copy_aside(from, to),
         // Somebody else has moved it, and may have put a link to `to`'s directory in place by now.
-        Err(Errno::ENOENT) if !exists(from) || exists(to) => Ok(false),
-        Err(Errno::EXDEV) => copy_aside(from, to),
-        // File systems without the flag: the check and the rename are two steps there.
-        Err(Errno::EINVAL | Errno::ENOSYS) if !exists(to) => {
-            fs::rename(from, to)?;
-            Ok(true)
-        }
-        Err(Errno::EINVAL | Errno::ENOSYS) => Ok(false),
-        Err(errno) => Err(io::Error::from(errno))
-            .with_context(|| format!("cannot move `{}` to `{}`", from.display(), to.display())),
+        Err(e) if e.kind() == ErrorKind::NotFound && (!exists(from) || exists(to)) => Ok(false),
+        Err(e) => Err(e.into()),
     }
 }
 
@@ -83,10 +103,8 @@ fn copy_aside(from: &Path, to: &Path) -> Result<bool> {
     let copy = WorkDir::new_in(parent)?;
     let whole = copy.path().join("tree");
     copy_tree(from, &whole)?;
-    match renameat2(AT_FDCWD, &whole, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
-        Ok(()) => {}
-        Err(Errno::EEXIST) => return Ok(false),
-        Err(errno) => return Err(io::Error::from(errno).into()),
+    if rename_to_new(&whole, to)? != Renamed::Done {
+        return Ok(false);
     }
     if from.is_dir() && !from.is_symlink() {
         fs::remove_dir_all(from)?

@@ -1,6 +1,7 @@
 //! `lake-shim`'s own command line. Each arm is one call.
 
 mod env;
+mod manual;
 mod resolve;
 mod store;
 
@@ -95,6 +96,26 @@ enum Command {
     ///   lake-shim normalize --check tests/*/lakefile.toml
     #[command(verbatim_doc_comment)]
     Normalize(NormalizeArgs),
+    /// Print completions for a shell
+    ///
+    /// Examples:
+    ///   lake-shim completions bash > ~/.local/share/bash-completion/completions/lake-shim
+    ///   lake-shim completions fish > ~/.config/fish/completions/lake-shim.fish
+    #[command(verbatim_doc_comment)]
+    Completions {
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a directory, or print the first of them
+    ///
+    /// Examples:
+    ///   lake-shim man | man -l -
+    ///   lake-shim man ~/.local/share/man/man1
+    #[command(verbatim_doc_comment)]
+    Man {
+        #[arg(value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -189,19 +210,23 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
             return Ok(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from));
         }
     };
-    let place = Place::new(&cli.flags)?;
+    // Completions must not fail over a bad setting.
+    let place = || Place::new(&cli.flags);
     match &cli.command {
-        Command::Restore(args) => place.restore(args),
-        Command::Names(args) => place.names(args),
-        Command::Link => place.link(),
-        Command::Unlink(args) => place.unlink(args),
-        Command::Env(args) => place.env(args),
-        Command::Resolve(args) => place.resolve(args),
-        Command::Normalize(args) => place.normalize(args),
-        Command::Bake(args) => place.bake(args),
-        Command::Verify(args) => place.verify(args),
-        Command::Gc(args) => place.gc(args),
+        Command::Completions { shell } => manual::completions(*shell),
+        Command::Man { into } => manual::pages(into.as_deref()),
+        Command::Restore(args) => place()?.restore(args),
+        Command::Names(args) => place()?.names(args),
+        Command::Link => place()?.link(),
+        Command::Unlink(args) => place()?.unlink(args),
+        Command::Env(args) => place()?.env(args),
+        Command::Resolve(args) => place()?.resolve(args),
+        Command::Normalize(args) => place()?.normalize(args),
+        Command::Bake(args) => place()?.bake(args),
+        Command::Verify(args) => place()?.verify(args),
+        Command::Gc(args) => place()?.gc(args),
         Command::Demo => {
+            let place = place()?;
             demo::run(&place.env, &place.report)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -331,5 +356,16 @@ impl Place {
             observer,
             bytes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Cli::command().debug_assert();
     }
 }
