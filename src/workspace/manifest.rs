@@ -16,6 +16,9 @@ use std::path::Path;
 /// The manifest's file name, unless the configuration has another (`manifestFile`).
 pub const MANIFEST_FILE: &str = "lake-manifest.json";
 
+/// The newest version whose fields we know is `1.2.0`.
+const NEWEST_MINOR: u64 = 2;
+
 /// A manifest's contents, as far as we use them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest {
@@ -25,6 +28,8 @@ pub struct Manifest {
     pub name: Option<Name>,
     /// Relative to the root.
     pub packages_dir: Option<String>,
+    /// Whether the root is for one toolchain only. Known since version 1.2.0.
+    pub fixed_toolchain: bool,
     pub packages: Vec<Entry>,
 }
 
@@ -83,6 +88,7 @@ impl Manifest {
             version,
             name: raw.name.as_deref().map(Name::new),
             packages_dir: raw.packages_dir,
+            fixed_toolchain: raw.fixed_toolchain,
             packages: raw.packages.into_iter().map(|p| entry(p, schema)).collect::<Result<_>>()?,
         })
     }
@@ -90,11 +96,9 @@ impl Manifest {
     /// The manifest as JSON. What `old` has besides, and its order of keys, is kept.
     ///
     /// # Errors
-    /// When it is of a version that Lake no longer writes.
+    /// Those of [`check_writable`].
     pub fn to_json(&self, old: Option<&Value>) -> Result<Value> {
-        if Schema::parse(&self.version)? == Schema::Nested {
-            bail!("manifests of version {} are not written any more", self.version);
-        }
+        check_writable(&self.version)?;
         let name = self.name.as_ref().map_or("[anonymous]", Name::as_str);
         let old_entries = old.and_then(|old| old.get("packages")).and_then(Value::as_array);
         let old_entry = |entry: &Entry| {
@@ -104,24 +108,49 @@ impl Manifest {
             };
             old_entries.and_then(|entries| entries.iter().find(is_same))
         };
-        let has_scope = self.has_scope();
+        let minor = minor(&self.version);
         let packages: Vec<_> =
-            self.packages.iter().map(|entry| entry.to_json(has_scope, old_entry(entry))).collect();
-        let fields = [
+            self.packages.iter().map(|entry| entry.to_json(minor, old_entry(entry))).collect();
+        let mut fields = vec![
             ("version", self.version.clone()),
             ("packagesDir", json!(self.packages_dir)),
             ("packages", Value::Array(packages)),
             ("name", json!(name)),
             ("lakeDir", json!(".lake")),
         ];
+        if minor >= Some(2) {
+            fields.push(("fixedToolchain", json!(self.fixed_toolchain)));
+        }
         Ok(merged(old, fields))
     }
 
-    /// Whether entries have a `scope`, as they do since version 1.1.0.
-    fn has_scope(&self) -> bool {
-        let version = self.version.as_str().unwrap_or_default();
-        let mut numbers = version.split(['.', '-']).map(str::parse::<u64>);
-        matches!((numbers.next(), numbers.next()), (Some(Ok(1)), Some(Ok(1..))))
+    /// The git entries as JSON, in the form of this version or, of older ones, version 7.
+    pub fn git_entries(&self) -> Vec<Value> {
+        let git = self.packages.iter().filter(|entry| entry.is_git());
+        git.map(|entry| entry.to_json(minor(&self.version), None)).collect()
+    }
+}
+
+/// Whether manifests of `version` are among those that we know how to write: `7`, `1.0` to `1.2`.
+///
+/// # Errors
+/// When they are not.
+pub fn check_writable(version: &Value) -> Result<()> {
+    if Schema::parse(version)? == Schema::Nested {
+        bail!("manifests of version {version} are not written any more");
+    }
+    if minor(version) > Some(NEWEST_MINOR) {
+        bail!("manifests of version {version} are newer than those we can write");
+    }
+    Ok(())
+}
+
+/// The second number of versions `1.x`.
+fn minor(version: &Value) -> Option<u64> {
+    let mut numbers = version.as_str()?.split(['.', '-']).map(str::parse::<u64>);
+    match (numbers.next()?.ok()?, numbers.next()?.ok()?) {
+        (1, minor) => Some(minor),
+        _ => None,
     }
 }
 
@@ -146,8 +175,8 @@ impl Entry {
         Require { name: self.name.clone(), scope: self.scope.clone(), source }
     }
 
-    fn to_json(&self, has_scope: bool, old: Option<&Value>) -> Value {
-        let scope = has_scope.then(|| ("scope", json!(self.scope)));
+    fn to_json(&self, minor: Option<u64>, old: Option<&Value>) -> Value {
+        let scope = (minor >= Some(1)).then(|| ("scope", json!(self.scope)));
         let manifest_file = self.manifest_file.as_deref().unwrap_or(MANIFEST_FILE);
         let config_file = self.config_file.as_deref().unwrap_or("lakefile");
         let mut fields = vec![
@@ -199,6 +228,8 @@ struct RawManifest {
     schema_version: Option<Value>,
     name: Option<String>,
     packages_dir: Option<String>,
+    #[serde(default)]
+    fixed_toolchain: bool,
     #[serde(default)]
     packages: Vec<Value>,
 }
@@ -360,11 +391,19 @@ mod tests {
     }
 
     #[test]
-    fn versions_that_are_not_written_any_more() {
-        let manifest = parse(r#"{"version":6,"packages":[]}"#).expect("a manifest");
-        assert!(manifest.to_json(None).is_err());
+    fn versions_that_are_not_written() {
+        for version in ["6", "\"1.3.0\""] {
+            let manifest = parse(&format!(r#"{{"version":{version},"packages":[]}}"#));
+            assert!(manifest.expect("a manifest").to_json(None).is_err(), "{version}");
+        }
         let manifest = parse(r#"{"version":7,"packages":[{"type":"path","name":"a","dir":"d"}]}"#);
         let json = manifest.expect("a manifest").to_json(None).expect("a current version");
         assert!(!json.to_string().contains("scope"), "{json}");
+        let manifest = parse(r#"{"version":"1.2.0","packages":[]}"#).expect("a manifest");
+        let json = manifest.to_json(None).expect("a current version");
+        assert!(
+            json.to_string().ends_with(r#","lakeDir":".lake","fixedToolchain":false}"#),
+            "{json}"
+        );
     }
 }
