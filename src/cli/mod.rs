@@ -1,5 +1,6 @@
 //! `lake-shim`'s own command line. Each arm is one call.
 
+mod key;
 mod store;
 
 use crate::demo;
@@ -15,6 +16,7 @@ use crate::store::Stores;
 use crate::workspace::{Location, Workspace};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use key::KeyArgs;
 use serde_json::{Map, Value};
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -63,6 +65,17 @@ enum Command {
     Verify(VerifyArgs),
     /// Remove from the store what no kept lock needs
     Gc(GcArgs),
+    /// Print the tag of the CI image and the keys of caches
+    ///
+    /// Equal keys mean equal inputs, whatever the machine, the checkout or its line endings.
+    ///
+    /// Examples:
+    ///   lake-shim key
+    ///   lake-shim key image-tag --dockerfile ci/Dockerfile --context . --with shim=0.1.0
+    ///   lake-shim key packages build --github-output
+    ///   lake-shim key files --value --files 'scripts/**/*.sh' docs
+    #[command(verbatim_doc_comment)]
+    Key(KeyArgs),
     /// Restore an example that is compiled in, to see what this is about
     Demo,
     /// Link the workspace's packages directory to the shared one (`LAKE_PKG_DIR`)
@@ -169,6 +182,7 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
         Command::Bake(args) => place.bake(args),
         Command::Verify(args) => place.verify(args),
         Command::Gc(args) => place.gc(args),
+        Command::Key(args) => place.key(args),
         Command::Demo => {
             demo::run(&place.env, &place.report)?;
             Ok(ExitCode::SUCCESS)
