@@ -5,7 +5,7 @@
 //! the variable, the value and what is allowed.
 
 use crate::error::hint;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,11 @@ pub mod var {
     pub const GIT_CONFIG_COUNT: &str = "GIT_CONFIG_COUNT";
     /// Where mathlib's cache tool keeps its files.
     pub const MATHLIB_CACHE_DIR: &str = "MATHLIB_CACHE_DIR";
+    /// In a step of GitHub Actions: the file whose lines the next step finds first on PATH, the last
+    /// line before the others.
+    pub const GITHUB_PATH: &str = "GITHUB_PATH";
+    /// The lake that runs us; Lake sets it for its children.
+    pub const INSIDE_LAKE: &str = "LAKE";
 }
 
 /// What the process was started with.
@@ -64,6 +69,10 @@ pub struct Environment {
     pub log: Option<OsString>,
     pub disable: Option<OsString>,
     pub seen: Option<OsString>,
+    pub github_path: Option<PathBuf>,
+    pub inside_lake: Option<PathBuf>,
+    pub no_color: bool,
+    pub term: Option<OsString>,
 }
 
 impl Environment {
@@ -91,6 +100,10 @@ impl Environment {
             log: var(var::LOG),
             disable: var(var::DISABLE),
             seen: var(var::SEEN),
+            github_path: path(var::GITHUB_PATH),
+            inside_lake: path(var::INSIDE_LAKE),
+            no_color: var("NO_COLOR").is_some(),
+            term: var("TERM"),
         }
     }
 
@@ -168,36 +181,42 @@ pub enum Log {
 
 impl Settings {
     /// Checks what `env` says.
+    ///
+    /// # Errors
+    /// The first of [`Settings::lenient`].
     pub fn new(env: &Environment) -> Result<Self> {
+        let (settings, faults) = Self::lenient(env);
+        faults.into_iter().next().map_or(Ok(settings), Err)
+    }
+
+    /// What `env` says, with the default for every value that is not allowed, and what is wrong with
+    /// each of these.
+    pub fn lenient(env: &Environment) -> (Self, Vec<Error>) {
         let (stores, stores_are_named) = match &env.store {
             Some(list) => (split_paths(list), true),
             None => (default_stores(env), false),
         };
-        choice(var::DISABLE, env.disable.as_deref(), &[("1", ()), ("0", ())], ())?;
-        Ok(Self {
+        let mut faults = Vec::new();
+        let switch = choice(var::DISABLE, env.disable.as_deref(), &[("1", ()), ("0", ())], ());
+        or_default(switch, (), &mut faults);
+        let pkg_dir = env.pkg_dir.as_deref().map(absolute_pkg_dir).transpose();
+        let networks = [("auto", Network::Auto), ("never", Network::Never)];
+        let network = choice(var::NETWORK, env.network.as_deref(), &networks, Network::Auto);
+        let restores =
+            [("always", Restore::Always), ("baked", Restore::Baked), ("never", Restore::Never)];
+        let restore = choice(var::RESTORE, env.restore.as_deref(), &restores, Restore::Baked);
+        let jobs = env.jobs.as_deref().map(jobs).transpose();
+        let settings = Self {
             stores,
             stores_are_named,
-            pkg_dir: env.pkg_dir.as_deref().map(absolute_pkg_dir).transpose()?,
-            network: choice(
-                var::NETWORK,
-                env.network.as_deref(),
-                &[("auto", Network::Auto), ("never", Network::Never)],
-                Network::Auto,
-            )?,
-            restore: choice(
-                var::RESTORE,
-                env.restore.as_deref(),
-                &[
-                    ("always", Restore::Always),
-                    ("baked", Restore::Baked),
-                    ("never", Restore::Never),
-                ],
-                Restore::Baked,
-            )?,
+            pkg_dir: or_default(pkg_dir, None, &mut faults),
+            network: or_default(network, Network::Auto, &mut faults),
+            restore: or_default(restore, Restore::Baked, &mut faults),
             leantar: env.leantar.as_deref().map(PathBuf::from),
-            jobs: env.jobs.as_deref().map(jobs).transpose()?,
-            log: Log::of(env)?,
-        })
+            jobs: or_default(jobs, None, &mut faults),
+            log: or_default(Log::of(env), Log::Info, &mut faults),
+        };
+        (settings, faults)
     }
 }
 
@@ -243,6 +262,13 @@ fn jobs(value: &OsStr) -> Result<NonZeroUsize> {
         Some(jobs) => Ok(jobs),
         None => bail!(bad(var::JOBS, value, "a number of threads, 1 or more")),
     }
+}
+
+fn or_default<T>(checked: Result<T>, default: T, faults: &mut Vec<Error>) -> T {
+    checked.unwrap_or_else(|fault| {
+        faults.push(fault);
+        default
+    })
 }
 
 fn choice<T: Copy>(
