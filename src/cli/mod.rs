@@ -1,5 +1,6 @@
 //! `lake-shim`'s own command line. Each arm is one call.
 
+mod doctor;
 mod store;
 
 use crate::demo;
@@ -15,6 +16,7 @@ use crate::store::Stores;
 use crate::workspace::{Location, Workspace};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use doctor::DoctorArgs;
 use serde_json::{Map, Value};
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -65,6 +67,10 @@ enum Command {
     Gc(GcArgs),
     /// Restore an example that is compiled in, to see what this is about
     Demo,
+    /// Say why it is not working: what is sound, what is not, and what mends it. Changes nothing
+    ///
+    /// Exits with 1 when there are errors.
+    Doctor(DoctorArgs),
     /// Link the workspace's packages directory to the shared one (`LAKE_PKG_DIR`)
     Link,
 }
@@ -146,6 +152,10 @@ impl Flags {
             ..env
         }
     }
+
+    fn location(&self) -> Location {
+        Location { dir: self.dir.clone(), search_above: true, ..Location::default() }
+    }
 }
 
 /// Runs `lake-shim args…`.
@@ -161,15 +171,18 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
             return Ok(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from));
         }
     };
-    let place = Place::new(&cli.flags)?;
+    let place = || Place::new(&cli.flags);
     match &cli.command {
-        Command::Restore(args) => place.restore(args),
-        Command::Names(args) => place.names(args),
-        Command::Link => place.link(),
-        Command::Bake(args) => place.bake(args),
-        Command::Verify(args) => place.verify(args),
-        Command::Gc(args) => place.gc(args),
+        Command::Restore(args) => place()?.restore(args),
+        Command::Names(args) => place()?.names(args),
+        // Which has to say why there is no place to be in.
+        Command::Doctor(args) => args.run(&cli.flags),
+        Command::Link => place()?.link(),
+        Command::Bake(args) => place()?.bake(args),
+        Command::Verify(args) => place()?.verify(args),
+        Command::Gc(args) => place()?.gc(args),
         Command::Demo => {
+            let place = place()?;
             demo::run(&place.env, &place.report)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -190,9 +203,7 @@ impl Place {
         let env = flags.over(Environment::capture());
         let settings = Settings::new(&env)?;
         let report = Report::at(settings.log);
-        let location =
-            Location { dir: flags.dir.clone(), search_above: true, ..Location::default() };
-        Ok(Self { env, settings, cwd: current_dir()?, location, report })
+        Ok(Self { env, settings, cwd: current_dir()?, location: flags.location(), report })
     }
 
     fn request(&self, modules: &[String], skip_proofwidgets: bool) -> Request {
