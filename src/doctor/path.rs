@@ -11,6 +11,7 @@ use crate::workspace::toolchain::is_elan;
 use fs_err as fs;
 use memchr::memmem;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -96,13 +97,13 @@ fn before(added: &[PathBuf], path: &OsStr) -> OsString {
 }
 
 fn candidates(path: &OsStr, own: &Path) -> Vec<Candidate> {
-    let mut found: Vec<Candidate> = Vec::new();
-    for path in which::which_in_global("lake", Some(path)).into_iter().flatten() {
-        if !found.iter().any(|candidate| candidate.path == path) {
-            found.push(Candidate { kind: kind(&path, own), path });
-        }
-    }
-    found
+    let mut known = BTreeSet::new();
+    let mut paths: Vec<_> =
+        which::which_in_global("lake", Some(path)).into_iter().flatten().collect();
+    // One directory may stand there by two names: `/bin` is `/usr/bin`.
+    let real = |lake: &Path| lake.parent().and_then(|dir| fs::canonicalize(dir).ok());
+    paths.retain(|lake| known.insert(real(lake)));
+    paths.into_iter().map(|path| Candidate { kind: kind(&path, own), path }).collect()
 }
 
 fn kind(lake: &Path, own: &Path) -> Kind {

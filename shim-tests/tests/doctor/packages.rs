@@ -123,6 +123,21 @@ fn a_clone_that_only_looks_changed_is_not_refreshed() {
 }
 
 #[test]
+fn a_clone_that_git_cannot_read() {
+    for (file, bytes) in [(".git/HEAD", "nonsense"), (".git/index", "nonsense")] {
+        let sandbox = sound().online();
+        sandbox.write(sandbox.package("batteries").join(file), bytes);
+        let finding = only(&sandbox, "warning", "clone-damaged");
+        says(&finding, &["/packages/batteries` fails", "fatal: "]);
+        follow(&sandbox, &finding);
+    }
+    let sandbox = shared(sound());
+    sandbox.write("shared/batteries/.git/HEAD", "nonsense");
+    only(&sandbox, "error", "clone-damaged");
+    sandbox.lake("build").run().expect_code(1).stderr_contains("Lake would delete");
+}
+
+#[test]
 fn a_package_without_git() {
     let sandbox = sound().online();
     sandbox.remove(sandbox.package("mathlib").join(".git"));

@@ -27,6 +27,7 @@ impl Seen {
         }
         match &git.clone {
             None => findings.push(self.no_clone(git)),
+            Some(Clone { damage: Some(reason), .. }) => findings.push(self.damaged(git, reason)),
             Some(clone) => {
                 findings.extend(self.other_repository(git, clone));
                 findings.extend(self.changed(clone));
@@ -79,6 +80,15 @@ impl Seen {
             .seen(what)
     }
 
+    fn damaged(&self, git: &Git, reason: &str) -> Finding {
+        let message = format!("`{}` is a clone that git cannot read", self.name);
+        let dir = word(&self.dir);
+        let hint = format!("`mv {dir} {dir}.old && lake resolve-deps` clones it anew");
+        let severity = if git.is_shared { Severity::Error } else { Severity::Warning };
+        let seen = format!("git in {} {reason}", quoted(&self.dir));
+        Finding::new(severity, "clone-damaged", message, hint).seen(seen)
+    }
+
     /// Lake compares URLs only where HEAD is not the locked revision.
     fn other_repository(&self, git: &Git, clone: &Clone) -> Option<Finding> {
         let origin = match &clone.origin {
@@ -92,21 +102,17 @@ impl Seen {
             (true, false) => ("fork-in-shared", Severity::Warning),
             (false, _) => ("other-repository", Severity::Warning),
         };
-        let hint = match git.is_shared {
+        let keep = match git.is_shared {
             true => format!(
-                "give this workspace a directory of its own: point `{}` elsewhere, or remove the link. \
-                 If it is the same repository after all: `git -C {} remote set-url origin {}`",
-                var::PKG_DIR,
-                word(&self.dir),
-                git.lock.url
+                "give this workspace a directory of its own: point `{}` elsewhere, or remove the link",
+                var::PKG_DIR
             ),
-            false => format!(
-                "keep what is yours in it elsewhere. If it is the same repository after all: `git -C {} \
-                 remote set-url origin {}`",
-                word(&self.dir),
-                git.lock.url
-            ),
+            false => "keep what is yours in it elsewhere".to_owned(),
         };
+        let (dir, url) = (word(&self.dir), &git.lock.url);
+        let hint = format!(
+            "{keep}; if it is the same repository after all:\n`git -C {dir} remote set-url origin {url}`"
+        );
         let when = match (is_moved, git.is_shared) {
             (true, true) => "Lake would delete it, so the shim refuses",
             (true, false) => "Lake deletes it and clones again",
@@ -144,17 +150,18 @@ impl Seen {
 }
 
 impl Git {
-    /// Whether Lake has something to compare. A HEAD that nobody can read is no reason of ours.
+    /// Whether Lake has something to compare.
     fn is_moved(&self, clone: &Clone) -> bool {
         clone.head.as_ref().is_some_and(|head| *head != self.lock.rev)
     }
 }
 
-/// The clones there are.
+/// The clones that git can read.
 fn clones(packages: &[Seen]) -> impl Iterator<Item = (&Seen, &Git, &Clone)> {
     packages.iter().filter_map(|seen| {
         let git = seen.git.as_ref()?;
-        Some((seen, git, git.clone.as_ref()?))
+        let clone = git.clone.as_ref().filter(|clone| clone.damage.is_none())?;
+        Some((seen, git, clone))
     })
 }
 
@@ -236,6 +243,7 @@ mod tests {
             origin: Origin::Wanted,
             refused: None,
             changes: Vec::new(),
+            damage: None,
         };
         edit(&mut clone);
         let lock = GitLock { clone: "/p/a".into(), url: "https://e.org/a".into(), rev: "1".into() };
@@ -257,7 +265,7 @@ mod tests {
     fn what_can_be_wrong_with_a_clone() {
         use Severity::{Error, Note, Warning};
         type Case = (bool, fn(&mut Clone), &'static [(Severity, &'static str)]);
-        let cases: [Case; 11] = [
+        let cases: [Case; 13] = [
             (true, |_| {}, &[]),
             (false, |c| c.head = None, &[]),
             (false, |c| c.head = Some("2".into()), &[(Warning, "head-moved")]),
@@ -270,6 +278,8 @@ mod tests {
                 |c| (c.origin, c.head) = (Origin::Other("x".into()), Some("2".into())),
                 &[(Error, "fork-in-shared")],
             ),
+            (false, |c| c.damage = Some("x".into()), &[(Warning, "clone-damaged")]),
+            (true, |c| c.damage = Some("x".into()), &[(Error, "clone-damaged")]),
             (false, |c| c.changes = vec!["M x".into()], &[(Warning, "local-changes")]),
             (true, |c| c.refused = Some("theirs".into()), &[(Note, "package-owner")]),
             (true, |c| c.origin = Origin::NotAsked, &[]),

@@ -56,6 +56,8 @@ struct Clone {
     refused: Option<String>,
     /// Files that differ from HEAD, as `git status` lists them.
     changes: Vec<String>,
+    /// Why git cannot tell HEAD, or what differs from it.
+    damage: Option<String>,
 }
 
 /// `origin` beside the URL that the manifest wants.
@@ -70,6 +72,9 @@ enum Origin {
     NotAsked,
 }
 
+/// What the guard refuses in a shared directory.
+const REFUSED: [&str; 3] = ["fork-in-shared", "package-without-git", "clone-damaged"];
+
 /// Looks at the packages of a workspace. Without git only what files tell.
 pub fn look(env: &Environment, located: &Located, git_runs: bool, link: Option<Link>) -> Area {
     let workspace = located.workspace.as_ref();
@@ -77,8 +82,7 @@ pub fn look(env: &Environment, located: &Located, git_runs: bool, link: Option<L
     let mut findings = link.as_ref().map(Link::judge).unwrap_or_default();
     findings.extend(judge(&seen));
     // What the guard refuses and is not found above: Lake resolves anew where there is no manifest.
-    let is_told =
-        findings.iter().any(|f| matches!(f.check, "fork-in-shared" | "package-without-git"));
+    let is_told = findings.iter().any(|f| REFUSED.contains(&f.check));
     let refused = workspace.filter(|_| git_runs).and_then(|w| Guard::plan(w, env, false).err());
     let refused = refused.filter(|error| matches!(error.downcast_ref(), Some(Failure::Refused(_))));
     if let Some(error) = refused.filter(|_| !is_told) {
@@ -106,11 +110,9 @@ fn see(env: &Environment, workspace: &Workspace, git_runs: bool) -> Vec<Seen> {
         let is_there = dir.is_dir();
         let git = package.lock.clone().map(|lock| Git {
             is_shared: is_shared || dir.is_symlink(),
-            clone: git::Clone::open(&dir).map(|clone| Clone {
-                head: clone.head().or_else(|| ask_head(&dir, &trust).filter(|_| git_runs)),
-                origin: if git_runs { origin(&clone, &lock.url, &trust) } else { Origin::NotAsked },
-                refused: refused(&clone, &dir).filter(|_| git_runs),
-                changes: if git_runs { changes(&clone, &dir) } else { Vec::new() },
+            clone: git::Clone::open(&dir).map(|clone| match git_runs {
+                true => Clone::ask(&clone, &dir, &lock.url, &trust),
+                false => Clone::of_files(&clone),
             }),
             lock,
         });
@@ -137,8 +139,23 @@ fn git(dir: &Path, args: &[&str]) -> Command {
     git
 }
 
-fn ask_head(dir: &Path, trust: &ChildEnvironment) -> Option<String> {
-    ask(git(dir, &["rev-parse", "--verify", "HEAD"]).envs(trust)).ok()
+impl Clone {
+    fn of_files(clone: &git::Clone) -> Self {
+        let head = clone.head();
+        Self { head, origin: Origin::NotAsked, refused: None, changes: Vec::new(), damage: None }
+    }
+
+    fn ask(clone: &git::Clone, dir: &Path, wanted: &str, trust: &ChildEnvironment) -> Self {
+        let head = ask(git(dir, &["rev-parse", "--verify", "HEAD"]).envs(trust));
+        let changes = changes(clone, dir);
+        Self {
+            damage: head.as_ref().err().or(changes.as_ref().err()).cloned(),
+            head: head.ok(),
+            origin: origin(clone, wanted, trust),
+            refused: refused(clone, dir),
+            changes: changes.unwrap_or_default(),
+        }
+    }
 }
 
 /// As the guard compares them: the user's `insteadOf` is in what git says of `origin`.
@@ -180,14 +197,14 @@ fn user(uid: Uid) -> String {
 
 /// Tracked files that differ from HEAD. Not asked of another user's clone: git may run filters that
 /// its configuration names.
-fn changes(clone: &git::Clone, dir: &Path) -> Vec<String> {
+fn changes(clone: &git::Clone, dir: &Path) -> Result<Vec<String>, String> {
     if !clone.is_owned_by(geteuid().as_raw()) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     // Without the option git would write what it learned into the index.
     let args = ["--no-optional-locks", "-c", "core.fsmonitor=false", "status", "--porcelain"];
-    let status = ask(git(dir, &args).arg("--untracked-files=no"));
-    status.unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect()
+    let status = ask(git(dir, &args).arg("--untracked-files=no"))?;
+    Ok(status.lines().map(|line| line.trim().to_owned()).collect())
 }
 
 impl Seen {
