@@ -6,8 +6,9 @@ use fs_err as fs;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
 use nix::sys::stat::{Mode, umask};
+use nix::unistd::fchown;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,6 +30,21 @@ pub fn replace_symlink(target: &Path, link: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Replaces the symlink `link` by the directory `dir`, in one step where the file system can. The
+/// link is at `dir` then, if it is anywhere.
+pub fn replace_by_dir(link: &Path, dir: &Path) -> Result<()> {
+    match renameat2(AT_FDCWD, dir, AT_FDCWD, link, RenameFlags::RENAME_EXCHANGE) {
+        Ok(()) => Ok(()),
+        // File systems that cannot exchange: for a moment there is nothing.
+        Err(Errno::EINVAL | Errno::ENOSYS) => {
+            fs::remove_file(link)?;
+            Ok(fs::rename(dir, link)?)
+        }
+        Err(errno) => Err(io::Error::from(errno))
+            .with_context(|| format!("cannot replace `{}` by a directory", link.display())),
+    }
+}
+
 /// Creates a symlink. `Ok(false)` when something else is there by now.
 pub fn create_symlink(target: &Path, link: &Path) -> Result<bool> {
     match fs_err::os::unix::fs::symlink(target, link) {
@@ -38,23 +54,43 @@ pub fn create_symlink(target: &Path, link: &Path) -> Result<bool> {
     }
 }
 
+/// What became of a rename that replaces nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renamed {
+    Done,
+    /// The name is taken; nothing was changed.
+    Taken,
+    /// The two are on different file systems; nothing was changed.
+    Elsewhere,
+}
+
+/// Renames `from` to `to`, unless there is a `to`.
+pub fn rename_to_new(from: &Path, to: &Path) -> io::Result<Renamed> {
+    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+        Ok(()) => Ok(Renamed::Done),
+        Err(Errno::EEXIST) => Ok(Renamed::Taken),
+        Err(Errno::EXDEV) => Ok(Renamed::Elsewhere),
+        // File systems without the flag: the check and the rename are two steps there.
+        Err(Errno::EINVAL | Errno::ENOSYS) if exists(to) => Ok(Renamed::Taken),
+        Err(Errno::EINVAL | Errno::ENOSYS) => fs::rename(from, to).map(|()| Renamed::Done),
+        Err(errno) => {
+            let e = io::Error::from(errno);
+            let (from, to) = (from.display(), to.display());
+            Err(io::Error::new(e.kind(), format!("cannot move `{from}` to `{to}`: {e}")))
+        }
+    }
+}
+
 /// Moves `from` to `to`, across file systems if need be. `Ok(false)`, and nothing is changed, when
 /// there is a `to` already.
 pub fn move_aside(from: &Path, to: &Path) -> Result<bool> {
-    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
-        Ok(()) => Ok(true),
-        Err(Errno::EEXIST) => Ok(false),
+    match rename_to_new(from, to) {
+        Ok(Renamed::Done) => Ok(true),
+        Ok(Renamed::Taken) => Ok(false),
+        Ok(Renamed::Elsewhere) => copy_aside(from, to),
         // Somebody else has moved it, and may have put a link to `to`'s directory in place by now.
-        Err(Errno::ENOENT) if !exists(from) || exists(to) => Ok(false),
-        Err(Errno::EXDEV) => copy_aside(from, to),
-        // File systems without the flag: the check and the rename are two steps there.
-        Err(Errno::EINVAL | Errno::ENOSYS) if !exists(to) => {
-            fs::rename(from, to)?;
-            Ok(true)
-        }
-        Err(Errno::EINVAL | Errno::ENOSYS) => Ok(false),
-        Err(errno) => Err(io::Error::from(errno))
-            .with_context(|| format!("cannot move `{}` to `{}`", from.display(), to.display())),
+        Err(e) if e.kind() == ErrorKind::NotFound && (!exists(from) || exists(to)) => Ok(false),
+        Err(e) => Err(e.into()),
     }
 }
 
@@ -67,10 +103,8 @@ fn copy_aside(from: &Path, to: &Path) -> Result<bool> {
     let copy = WorkDir::new_in(parent)?;
     let whole = copy.path().join("tree");
     copy_tree(from, &whole)?;
-    match renameat2(AT_FDCWD, &whole, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
-        Ok(()) => {}
-        Err(Errno::EEXIST) => return Ok(false),
-        Err(errno) => return Err(io::Error::from(errno).into()),
+    if rename_to_new(&whole, to)? != Renamed::Done {
+        return Ok(false);
     }
     if from.is_dir() && !from.is_symlink() {
         fs::remove_dir_all(from)?
@@ -80,9 +114,40 @@ fn copy_aside(from: &Path, to: &Path) -> Result<bool> {
     Ok(true)
 }
 
+/// Replaces the contents of the file at `path` in one step, or makes the file. It keeps its mode and
+/// its owner, and a symlink stays one: what it leads to is replaced.
+pub fn replace_file(path: &Path, contents: &[u8]) -> Result<()> {
+    let target = target_of(path)?;
+    let parent = target.parent().context("a file has a parent")?;
+    let work = WorkDir::new_in(parent)?;
+    let temporary = work.path().join("file");
+    let mut file = fs::File::create_new(&temporary)?;
+    file.write_all(contents)?;
+    if let Ok(old) = fs::metadata(&target) {
+        // Only root can give files away; for others it is their own already, or will be.
+        let _ = fchown(file.file(), Some(old.uid().into()), Some(old.gid().into()));
+        fs::set_permissions(&temporary, old.permissions())?;
+    }
+    file.sync_all()?;
+    Ok(fs::rename(&temporary, &target)?)
+}
+
+/// Where writing to `path` would write: a symlink may lead to what does not exist yet.
+fn target_of(path: &Path) -> Result<PathBuf> {
+    if let Ok(real) = fs::canonicalize(path) {
+        return Ok(real);
+    }
+    let parent = fs::canonicalize(path.parent().context("a file has a parent")?)?;
+    let name = path.file_name().context("a file has a name")?;
+    match fs::read_link(path) {
+        Ok(target) => Ok(parent.join(target)),
+        Err(_) => Ok(parent.join(name)),
+    }
+}
+
 /// Copies files, directories and symlinks with their modes and times. (git compares times before
 /// it compares contents.)
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     let meta = fs::symlink_metadata(from)?;
     if meta.is_symlink() {
         fs_err::os::unix::fs::symlink(fs::read_link(from)?, to)?;

@@ -11,6 +11,7 @@ mod doctor;
 mod error;
 mod fs;
 mod interrupt;
+mod key;
 mod mathlib;
 mod proxy;
 mod report;

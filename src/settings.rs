@@ -31,6 +31,8 @@ pub mod var {
     pub const JOBS: &str = "LAKE_SHIM_JOBS";
     /// `quiet`, `info` or `debug`.
     pub const LOG: &str = "LAKE_SHIM_LOG";
+    /// `1`: the workspace has a packages directory of its own.
+    pub const PRIVATE: &str = "LAKE_SHIM_PRIVATE";
     /// `1`: become the real lake at once.
     pub const DISABLE: &str = "LAKE_SHIM_DISABLE";
     /// The shims that handed over to this process; written by the shim, for its own loop guard.
@@ -46,6 +48,8 @@ pub mod var {
     pub const GITHUB_PATH: &str = "GITHUB_PATH";
     /// The lake that runs us; Lake sets it for its children.
     pub const INSIDE_LAKE: &str = "LAKE";
+    /// Where a step of a GitHub workflow writes its outputs.
+    pub const GITHUB_OUTPUT: &str = "GITHUB_OUTPUT";
 }
 
 /// What the process was started with.
@@ -67,12 +71,14 @@ pub struct Environment {
     pub leantar: Option<OsString>,
     pub jobs: Option<OsString>,
     pub log: Option<OsString>,
+    pub private: Option<OsString>,
     pub disable: Option<OsString>,
     pub seen: Option<OsString>,
     pub github_path: Option<PathBuf>,
     pub inside_lake: Option<PathBuf>,
     pub no_color: bool,
     pub term: Option<OsString>,
+    pub github_output: Option<PathBuf>,
 }
 
 impl Environment {
@@ -98,12 +104,14 @@ impl Environment {
             leantar: var(var::LEANTAR),
             jobs: var(var::JOBS),
             log: var(var::LOG),
+            private: var(var::PRIVATE),
             disable: var(var::DISABLE),
             seen: var(var::SEEN),
             github_path: path(var::GITHUB_PATH),
             inside_lake: path(var::INSIDE_LAKE),
             no_color: var("NO_COLOR").is_some(),
             term: var("TERM"),
+            github_output: path(var::GITHUB_OUTPUT),
         }
     }
 
@@ -144,6 +152,8 @@ pub struct Settings {
     /// Whether the stores were named, so that a missing one is an error.
     pub stores_are_named: bool,
     pub pkg_dir: Option<PathBuf>,
+    /// Whether the workspace has a packages directory of its own, whatever `pkg_dir` is.
+    pub private: bool,
     pub network: Network,
     pub restore: Restore,
     pub leantar: Option<PathBuf>,
@@ -197,8 +207,9 @@ impl Settings {
             None => (default_stores(env), false),
         };
         let mut faults = Vec::new();
-        let switch = choice(var::DISABLE, env.disable.as_deref(), &[("1", ()), ("0", ())], ());
-        or_default(switch, (), &mut faults);
+        let switch = |name, value| choice(name, value, &[("1", true), ("0", false)], false);
+        or_default(switch(var::DISABLE, env.disable.as_deref()), false, &mut faults);
+        let private = switch(var::PRIVATE, env.private.as_deref());
         let pkg_dir = env.pkg_dir.as_deref().map(absolute_pkg_dir).transpose();
         let networks = [("auto", Network::Auto), ("never", Network::Never)];
         let network = choice(var::NETWORK, env.network.as_deref(), &networks, Network::Auto);
@@ -210,6 +221,7 @@ impl Settings {
             stores,
             stores_are_named,
             pkg_dir: or_default(pkg_dir, None, &mut faults),
+            private: or_default(private, false, &mut faults),
             network: or_default(network, Network::Auto, &mut faults),
             restore: or_default(restore, Restore::Baked, &mut faults),
             leantar: env.leantar.as_deref().map(PathBuf::from),
@@ -320,8 +332,9 @@ mod tests {
     #[test]
     fn bad_values_name_variable_value_and_what_is_allowed() {
         type Set = fn(&mut Environment, OsString);
-        let cases: [(&str, &str, Set); 7] = [
+        let cases: [(&str, &str, Set); 8] = [
             (var::DISABLE, "`1`, `0`", |env, v| env.disable = Some(v)),
+            (var::PRIVATE, "`1`, `0`", |env, v| env.private = Some(v)),
             (var::NETWORK, "`auto`, `never`", |env, v| env.network = Some(v)),
             (var::RESTORE, "`always`, `baked`, `never`", |env, v| env.restore = Some(v)),
             (var::LOG, "`quiet`, `info`, `debug`", |env, v| env.log = Some(v)),

@@ -1,6 +1,10 @@
 //! `lake-shim`'s own command line. Each arm is one call.
 
 mod doctor;
+mod env;
+mod key;
+mod manual;
+mod resolve;
 mod store;
 
 use crate::demo;
@@ -17,6 +21,9 @@ use crate::workspace::{Location, Workspace};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use doctor::DoctorArgs;
+use env::EnvArgs;
+use key::KeyArgs;
+use resolve::{NormalizeArgs, ResolveArgs, UnlinkArgs};
 use serde_json::{Map, Value};
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -65,6 +72,17 @@ enum Command {
     Verify(VerifyArgs),
     /// Remove from the store what no kept lock needs
     Gc(GcArgs),
+    /// Print the tag of the CI image and the keys of caches
+    ///
+    /// Equal keys mean equal inputs, whatever the machine, the checkout or its line endings.
+    ///
+    /// Examples:
+    ///   lake-shim key
+    ///   lake-shim key image-tag --dockerfile ci/Dockerfile --context . --with shim=0.1.0
+    ///   lake-shim key packages build --github-output
+    ///   lake-shim key files --value --files 'scripts/**/*.sh' docs
+    #[command(verbatim_doc_comment)]
+    Key(KeyArgs),
     /// Restore an example that is compiled in, to see what this is about
     Demo,
     /// Say why it is not working: what is sound, what is not, and what mends it. Changes nothing
@@ -73,6 +91,50 @@ enum Command {
     Doctor(DoctorArgs),
     /// Link the workspace's packages directory to the shared one (`LAKE_PKG_DIR`)
     Link,
+    /// Give the workspace a packages directory of its own again
+    Unlink(UnlinkArgs),
+    /// Print the variables that keep Lake from deleting clones, for editors that bypass the shim
+    ///
+    /// Examples:
+    ///   eval "$(lake-shim env)"
+    ///   lake-shim env --shell github >> "$GITHUB_ENV"
+    #[command(verbatim_doc_comment)]
+    Env(EnvArgs),
+    /// Write the manifest that Lake would write, from a lock in the store and without network
+    ///
+    /// Examples:
+    ///   lake-shim resolve
+    ///   lake-shim resolve --check
+    ///   lake-shim resolve --lock ../other/lake-manifest.json
+    #[command(verbatim_doc_comment)]
+    Resolve(ResolveArgs),
+    /// Spell the URLs in lakefiles and manifests as the store's lock does
+    ///
+    /// Examples:
+    ///   lake-shim normalize
+    ///   lake-shim normalize --check tests/*/lakefile.toml
+    #[command(verbatim_doc_comment)]
+    Normalize(NormalizeArgs),
+    /// Print completions for a shell
+    ///
+    /// Examples:
+    ///   lake-shim completions bash > ~/.local/share/bash-completion/completions/lake-shim
+    ///   lake-shim completions fish > ~/.config/fish/completions/lake-shim.fish
+    #[command(verbatim_doc_comment)]
+    Completions {
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a directory, or print the first of them
+    ///
+    /// Examples:
+    ///   lake-shim man | man -l -
+    ///   lake-shim man ~/.local/share/man/man1
+    #[command(verbatim_doc_comment)]
+    Man {
+        #[arg(value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -171,16 +233,24 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
             return Ok(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from));
         }
     };
+    // Completions must not fail over a bad setting.
     let place = || Place::new(&cli.flags);
     match &cli.command {
+        Command::Completions { shell } => manual::completions(*shell),
+        Command::Man { into } => manual::pages(into.as_deref()),
         Command::Restore(args) => place()?.restore(args),
         Command::Names(args) => place()?.names(args),
         // Which has to say why there is no place to be in.
         Command::Doctor(args) => args.run(&cli.flags),
         Command::Link => place()?.link(),
+        Command::Unlink(args) => place()?.unlink(args),
+        Command::Env(args) => place()?.env(args),
+        Command::Resolve(args) => place()?.resolve(args),
+        Command::Normalize(args) => place()?.normalize(args),
         Command::Bake(args) => place()?.bake(args),
         Command::Verify(args) => place()?.verify(args),
         Command::Gc(args) => place()?.gc(args),
+        Command::Key(args) => place()?.key(args),
         Command::Demo => {
             let place = place()?;
             demo::run(&place.env, &place.report)?;
@@ -288,6 +358,7 @@ impl Place {
             )
         })?;
         let Workspace { root, packages_dir, .. } = &workspace;
+        link::release(packages_dir)?;
         let linked = link::link(root, packages_dir, shared)?;
         self.report.linked(&linked, packages_dir, shared);
         Ok(ExitCode::SUCCESS)
@@ -309,5 +380,16 @@ impl Place {
             observer,
             bytes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Cli::command().debug_assert();
     }
 }

@@ -16,8 +16,7 @@ pub fn look(env: &Environment, settings: &Settings, located: &Located) -> Area {
         found.extend(dirs.filter(|path| path.is_dir() && !path.is_symlink()));
     }
     // Linking makes one for the blink of an eye.
-    let beside = located.packages_dir.as_deref().and_then(Path::parent);
-    found.extend(beside.into_iter().flat_map(ours).filter(|path| path.is_symlink()));
+    found.extend(beside(located).into_iter().flat_map(ours).filter(|path| path.is_symlink()));
     for store in &settings.stores {
         found.extend(in_store(store));
     }
@@ -27,18 +26,23 @@ pub fn look(env: &Environment, settings: &Settings, located: &Located) -> Area {
     Area::new("leftovers", Vec::new(), facts).with(judge(&found))
 }
 
-/// Where restores and downloads have their directories.
+/// Where restores, downloads, links and new manifests have their directories.
 fn work_places(env: &Environment, located: &Located) -> Vec<PathBuf> {
     let workspace = located.workspace.as_ref();
     let packages = workspace.into_iter().flat_map(|workspace| workspace.source_path());
     let builds = packages.map(|package| package.join(".lake/build"));
-    let packages_dirs = workspace.map(|workspace| workspace.packages_dir.clone());
-    packages_dirs
-        .or(located.packages_dir.clone())
-        .into_iter()
-        .chain(env.user_cache())
-        .chain(builds)
-        .collect()
+    let packages_dir = workspace.map(|workspace| workspace.packages_dir.clone());
+    let packages_dir = packages_dir.or_else(|| located.packages_dir.clone());
+    let near = [located.root.clone(), beside(located).map(Path::to_owned), packages_dir];
+    let mut places: Vec<_> = near.into_iter().flatten().collect();
+    places.extend(env.user_cache());
+    places.extend(builds);
+    places
+}
+
+/// Where the packages directory is one of several things.
+fn beside(located: &Located) -> Option<&Path> {
+    located.packages_dir.as_deref().and_then(Path::parent)
 }
 
 /// Who bakes has the store locked, not each of his files.

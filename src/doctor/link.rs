@@ -2,6 +2,7 @@
 
 use super::workspace::Located;
 use super::{Finding, quoted, word};
+use crate::proxy::link::PRIVATE_MARK;
 use crate::settings::var;
 use fs_err as fs;
 use std::collections::BTreeSet;
@@ -167,6 +168,7 @@ impl Link {
                 let link = format!("{} -> {}", quoted(&self.packages_dir), quoted(target));
                 Some(Finding::warning(check, message, hint).seen(link).seen(wanted))
             }
+            At::Directory { entries } if entries.contains(PRIVATE_MARK) => None,
             At::Directory { entries } => {
                 let kept: Vec<_> = entries.intersection(there).map(|n| format!("`{n}`")).collect();
                 if kept.is_empty() {
@@ -257,6 +259,7 @@ mod tests {
             (dir(&[]), (has_a(), false), Some("not-linked")),
             (dir(&["b"]), (has_a(), false), Some("not-linked")),
             (dir(&["a", "b"]), (has_a(), false), Some("directory-kept")),
+            (dir(&["a", PRIVATE_MARK]), (has_a(), false), None),
             (link(true), (Is::Inside, true), Some("pkg-dir-inside")),
             (dir(&[]), (Is::Unusable("a loop".into()), false), Some("pkg-dir-unusable")),
             (At::File, (has_a(), false), Some("packages-dir")),

@@ -73,13 +73,15 @@ pub enum Severity {
 pub fn examine(env: &Environment, location: &Location) -> Diagnosis {
     let (settings, variables) = variables::look(env);
     let mut located = workspace::look(current_dir(), location);
-    let link = link::look(&located, settings.pkg_dir.as_deref());
-    located.follow_link_to_be(settings.pkg_dir.as_deref());
+    let shared = settings.pkg_dir.as_deref().filter(|_| !settings.private);
+    let link = link::look(&located, shared);
+    located.follow_link_to_be(shared);
     let (git_runs, git) = tools::git();
     let toolchain = located.toolchain.as_deref();
     let (lake, [lake_area, lean_area]) = lake::look(env, toolchain);
     let leantar = tools::leantar(env, &settings, lake.bin.as_deref());
     let (stores, stores_area) = stores::look(env, &settings, &located);
+    located.look_for_lock(&stores.open());
     let restore = restore::look(env, &settings, &located, &stores, &lake);
     let packages = clones::look(env, &located, git_runs, link);
     let leftovers = leftovers::look(env, &settings, &located);

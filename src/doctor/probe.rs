@@ -23,19 +23,25 @@ const MAX_OUTPUT: u64 = 1 << 20;
 /// # Errors
 /// Why there is no answer, in words that follow the program's name.
 pub fn ask(command: &mut Command) -> Result<String, String> {
+    let silent = || format!("does not answer within {} s", PATIENCE.as_secs());
+    ask_for(command, PATIENCE)?.ok_or_else(silent)
+}
+
+/// As [`ask`], with another patience; nothing when that ends.
+pub fn ask_for(command: &mut Command, patience: Duration) -> Result<Option<String>, String> {
     // A group of its own, so that what it started ends with it.
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     die_with_us(command);
     let mut child = command.spawn().map_err(|e| format!("cannot be run: {e}"))?;
     let (stdout, stderr) = (listen(child.stdout.take()), listen(child.stderr.take()));
-    let Some(status) = wait(&mut child) else {
+    let Some(status) = wait(&mut child, patience) else {
         let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
         let _ = child.wait();
-        return Err(format!("does not answer within {} s", PATIENCE.as_secs()));
+        return Ok(None);
     };
     let [stdout, stderr] = [stdout, stderr].map(|words| heard(&words));
     if status.success() {
-        return Ok(stdout.trim().to_owned());
+        return Ok(Some(stdout.trim().to_owned()));
     }
     let said = stderr.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
     let said = if said.is_empty() { String::new() } else { format!(": {said}") };
@@ -50,9 +56,9 @@ pub fn version(answer: &str) -> Option<String> {
     words.map(|word| word.trim_start_matches('v')).find(is_version).map(str::to_owned)
 }
 
-fn wait(child: &mut Child) -> Option<ExitStatus> {
+fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
     let start = Instant::now();
-    while start.elapsed() < PATIENCE {
+    while start.elapsed() < patience {
         match child.try_wait() {
             Ok(Some(status)) => return Some(status),
             Ok(None) => std::thread::sleep(LOOK_AGAIN),
@@ -105,6 +111,14 @@ mod tests {
         assert!(failed.contains("exit status: 3") && failed.ends_with(": why"), "{failed}");
         let missing = ask(&mut Command::new("/no/such/program")).expect_err("there is none");
         assert!(missing.starts_with("cannot be run"), "{missing}");
+    }
+
+    #[test]
+    fn patience_ends() {
+        let start = Instant::now();
+        let answer = ask_for(Command::new("sleep").arg("60"), Duration::from_millis(100));
+        assert_eq!(answer, Ok(None));
+        assert!(start.elapsed() < PATIENCE);
     }
 
     #[test]

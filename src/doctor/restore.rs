@@ -62,8 +62,7 @@ pub fn look(
     };
     // The real lake takes from the user's cache what it would download.
     let cache = env.user_cache().filter(|_| settings.network == Network::Auto);
-    let usable = stores.usable().cloned().chain(cache);
-    let usable = usable.fold(store::Stores::default(), |stores, dir| stores.and(Some(dir)));
+    let usable = stores.open().and(cache);
     let packs = match packs::plan(workspace, &usable) {
         Ok(packs) => packs,
         Err(e) => {

@@ -4,6 +4,7 @@ use super::workspace::Located;
 use super::{Area, Finding, Severity, nearest, quoted, shown, word};
 use crate::report::count;
 use crate::settings::{Environment, Network, Settings, var};
+use crate::store;
 use crate::store::index::{Index, Lock, lock_id};
 use crate::store::verify::{self, Depth, Found};
 use anyhow::Error;
@@ -62,10 +63,11 @@ struct Wanted<'a> {
 
 impl Stores {
     /// Those that a restore can use.
-    pub fn usable(&self) -> impl Iterator<Item = &PathBuf> {
+    pub fn open(&self) -> store::Stores {
         let is_usable =
             |store: &&Store| matches!(store.state, State::Plain { .. } | State::Baked(_));
-        self.all.iter().filter(is_usable).map(|store| &store.dir)
+        let usable = self.all.iter().filter(is_usable).map(|store| store.dir.clone());
+        usable.fold(store::Stores::default(), |stores, dir| stores.and(Some(dir)))
     }
 
     /// Bytes of the cache files of this workspace's lock, from the first index that has it.
@@ -372,13 +374,9 @@ mod tests {
 
     #[test]
     fn locks_that_differ() {
-        let entry = |name: &str, rev: &str| json!({ "name": name, "rev": rev });
-        let lock = Lock {
-            toolchain: "v3".into(),
-            packages: vec![entry("a", "1"), entry("b", "3"), entry("c", "4")],
-            modules: BTreeMap::new(),
-            builds: Default::default(),
-        };
+        let entry = |name: &str, rev: &str| json!({ "type": "git", "name": name, "rev": rev });
+        let entries = [entry("a", "1"), entry("b", "3"), entry("c", "4")];
+        let lock = Lock::new("v3", &json!({ "packages": entries }));
         let differences = wanted().differences(&lock);
         for part in ["`v3`, not `v4`", "`b` is at 3, not 2", "it has `c`"] {
             assert!(differences.contains(part), "{differences}");

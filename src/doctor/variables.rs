@@ -66,6 +66,7 @@ fn set_variables(env: &Environment) -> Vec<(&'static str, String)> {
         (var::LEANTAR, env.leantar.clone()),
         (var::JOBS, env.jobs.clone()),
         (var::LOG, env.log.clone()),
+        (var::PRIVATE, env.private.clone()),
         (var::DISABLE, env.disable.clone()),
         (var::MATHLIB_CACHE_DIR, path(&env.mathlib_cache_dir)),
         (var::URL_MAP, env.url_map.clone()),

@@ -3,10 +3,12 @@
 
 use super::{Area, Finding, Severity, quoted, shown};
 use crate::mathlib::request::check_toolchain;
-use crate::workspace::lakefile::Lakefile;
-use crate::workspace::manifest::{Manifest, Source};
+use crate::store::Stores;
+use crate::store::resolve::{Choice, Resolved, resolve};
+use crate::workspace::lakefile::{Lakefile, Wanted};
+use crate::workspace::manifest::{MANIFEST_FILE, Manifest, Source};
 use crate::workspace::url::same_repository;
-use crate::workspace::{Location, Workspace, toolchain};
+use crate::workspace::{Location, PACKAGES_DIR, Workspace, toolchain};
 use anyhow::{Error, Result};
 use fs_err as fs;
 use serde_json::{Value, json};
@@ -29,6 +31,7 @@ pub struct Located {
 #[derive(Debug)]
 struct Files {
     root: PathBuf,
+    manifest_path: PathBuf,
     manifest: Result<Option<Manifest>>,
     /// Of a `lakefile.toml` only.
     lakefile: Option<Result<Lakefile>>,
@@ -64,11 +67,16 @@ pub fn look(cwd: Result<PathBuf>, location: &Location) -> Located {
         Ok(workspace) => (workspace, None),
         Err(e) => (None, Some(e)),
     };
+    let lakefile = (!is_lean).then(|| Lakefile::read(&config));
+    let named =
+        lakefile.as_ref().and_then(|lakefile| lakefile.as_ref().ok()?.manifest_file.clone());
+    let manifest_path = root.join(named.as_deref().unwrap_or(MANIFEST_FILE));
     let has_mathlib =
         workspace.as_ref().filter(|w| w.mathlib().is_some_and(|mathlib| mathlib.is_dir()));
     let files = Files {
-        manifest: Manifest::read(&root.join("lake-manifest.json")),
-        lakefile: (!is_lean).then(|| Lakefile::read(&config)),
+        manifest: Manifest::read(&manifest_path),
+        manifest_path,
+        lakefile,
         toolchain: toolchain::read(&root),
         toolchain_fault: has_mathlib.and_then(|workspace| check_toolchain(workspace).err()),
         fault,
@@ -103,6 +111,37 @@ impl Located {
             if let Some(lock) = &mut package.lock {
                 lock.clone = moved(&lock.clone).unwrap_or_else(|| lock.clone.clone());
             }
+        }
+    }
+}
+
+impl Located {
+    /// Where there is no manifest, whether a lock in `stores` covers what is required: then the
+    /// shim writes it before the next build.
+    pub fn look_for_lock(&mut self, stores: &Stores) {
+        let Some(workspace) = self.workspace.as_ref().filter(|w| w.manifest.is_none()) else {
+            return;
+        };
+        let finding = match resolve(workspace, stores, &Choice::Any) {
+            Ok(Resolved { lock: None, .. }) => return,
+            Ok(Resolved { lock: Some((lock, store)), .. }) => {
+                let message = "there is no manifest, and a store has a lock for it";
+                let hint = "`lake-shim resolve` writes it; the next build does it too";
+                let seen = format!("{} has the lock {lock}", quoted(&store));
+                Finding::note("manifest-missing", message, hint).seen(seen)
+            }
+            Err(reason) => {
+                let mut finding = Finding::of_error("manifest-missing", &reason, "");
+                finding.severity = Severity::Warning;
+                finding.evidence.insert(0, std::mem::take(&mut finding.message));
+                finding.message = format!("there is no {}", quoted(&workspace.manifest_path));
+                finding.hint = "`lake update`, with network, writes one; commit it".to_owned();
+                finding
+            }
+        };
+        // An unreadable configuration is a finding already, and a reason to have no answer here.
+        if self.area.worst() != Some(Severity::Error) {
+            self.area.findings.push(finding);
         }
     }
 }
@@ -154,7 +193,7 @@ impl Files {
         let locked = locked.and_then(|manifest| manifest.packages_dir.clone());
         let configured = self.lakefile.as_ref().and_then(|lakefile| lakefile.as_ref().ok());
         let configured = || configured.and_then(|lakefile| lakefile.packages_dir.clone());
-        self.root.join(locked.or_else(configured).unwrap_or_else(|| ".lake/packages".to_owned()))
+        self.root.join(locked.or_else(configured).unwrap_or_else(|| PACKAGES_DIR.to_owned()))
     }
 
     fn judge(&self, is_understood: bool) -> Vec<Finding> {
@@ -179,14 +218,13 @@ impl Files {
             findings.push(Finding::of_error("workspace", error, hint));
         }
         if let (Ok(manifest), Some(Ok(lakefile))) = (&self.manifest, &self.lakefile) {
-            findings.extend(agree(lakefile, manifest.as_ref()));
+            findings.extend(manifest.iter().flat_map(|manifest| agree(lakefile, manifest)));
         }
         findings
     }
 
     fn bad_manifest(&self, error: &Error) -> Finding {
-        let path = self.root.join("lake-manifest.json");
-        let text = fs::read(&path).unwrap_or_default();
+        let text = fs::read(&self.manifest_path).unwrap_or_default();
         let hint = match serde_json::from_slice::<Value>(&text) {
             Ok(_) => "use the lake-shim, and the Lake, that know this version of the format",
             Err(_) => {
@@ -199,21 +237,25 @@ impl Files {
 }
 
 /// Whether the manifest is of this configuration.
-fn agree(lakefile: &Lakefile, manifest: Option<&Manifest>) -> Vec<Finding> {
-    let Some(manifest) = manifest else {
-        return missing_manifest(lakefile).into_iter().collect();
-    };
+fn agree(lakefile: &Lakefile, manifest: &Manifest) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut spelled = Vec::new();
     for require in &lakefile.requires {
-        let name = &require.name;
+        let name = require.name.plain();
+        if let Wanted::Unknown(reason) = &require.source {
+            let message = format!("`{name}` is required in a form that Lake does not take");
+            let hint = "mend that line of `lakefile.toml`";
+            let finding = Finding::warning("lakefile-require", message, hint);
+            findings.push(finding.seen(reason.clone()));
+            continue;
+        }
         let hint = format!("`lake update {name}`, with network, locks it");
-        let Some(entry) = manifest.packages.iter().find(|entry| entry.name == *name) else {
+        let Some(entry) = manifest.packages.iter().find(|entry| entry.name == require.name) else {
             let message = format!("`{name}` is required, and the manifest does not lock it");
             findings.push(Finding::error("manifest-outdated", message, hint));
             continue;
         };
-        let (Source::Git { url: locked, .. }, Some(wanted)) = (&entry.source, &require.git) else {
+        let (Source::Git { url: locked, .. }, Some(wanted)) = (&entry.source, require.url()) else {
             continue;
         };
         let seen = format!("`{name}`: `lakefile.toml` says `{wanted}`, the manifest `{locked}`");
@@ -226,21 +268,9 @@ fn agree(lakefile: &Lakefile, manifest: Option<&Manifest>) -> Vec<Finding> {
     }
     if !spelled.is_empty() {
         let message = "configuration and manifest spell one URL in two ways";
-        let hint = "spell it in `lakefile.toml` as the manifest does: Lake warns at every build, and \
-                    that is all";
-        findings.push(Finding::note("lakefile-url", message, hint).all_seen(spelled));
+        let hint = "`lake-shim normalize` spells both as the store's lock does";
+        let finding = Finding::note("lakefile-url", message, hint).all_seen(spelled);
+        findings.push(finding.seen("Lake warns at every build, and that is all"));
     }
     findings
-}
-
-fn missing_manifest(lakefile: &Lakefile) -> Option<Finding> {
-    let remote = lakefile.requires.iter().filter(|require| require.path.is_none());
-    let names: Vec<_> = remote.map(|require| format!("`{}`", require.name)).collect();
-    if names.is_empty() {
-        return None;
-    }
-    let message = "there is no `lake-manifest.json`";
-    let hint = "`lake update` writes one; commit it";
-    let seen = format!("every build resolves {} anew, which needs network", names.join(", "));
-    Some(Finding::warning("manifest-missing", message, hint).seen(seen))
 }

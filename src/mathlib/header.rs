@@ -7,6 +7,7 @@
 //! real Lean 4.35.
 
 use super::Module;
+use crate::workspace::name::{is_id_first, is_id_rest};
 use thiserror::Error;
 
 /// Why Lean refuses a header. The cache tool stops at such a file, and so do we.
@@ -167,36 +168,6 @@ impl Parser<'_> {
             Some(_) => Err("expected identifier"),
         }
     }
-}
-
-/// Whether `c` may begin an identifier (`isIdFirst` in `Init/Meta/Defs.lean`).
-pub fn is_id_first(c: char) -> bool {
-    c.is_ascii_alphabetic() || c == '_' || is_letter_like(c)
-}
-
-/// Whether `c` may go on an identifier (`isIdRest`).
-pub fn is_id_rest(c: char) -> bool {
-    c.is_ascii_alphanumeric()
-        || matches!(c, '_' | '\'' | '!' | '?')
-        || is_letter_like(c)
-        || is_subscript(c)
-}
-
-fn is_letter_like(c: char) -> bool {
-    match c {
-        'λ' | 'Π' | 'Σ' | '×' | '÷' => false,
-        'α'..='ω' | 'Α'..='Ω' => true,
-        '\u{3ca}'..='\u{3fb}' => true,     // Coptic letters
-        '\u{1f00}'..='\u{1ffe}' => true,   // polytonic Greek
-        '\u{2100}'..='\u{214f}' => true,   // letter-like symbols
-        '\u{1d49c}'..='\u{1d59f}' => true, // script, double-struck, Fraktur
-        '\u{c0}'..='\u{17f}' => true,      // Latin-1 letters, Latin Extended-A
-        _ => false,
-    }
-}
-
-fn is_subscript(c: char) -> bool {
-    matches!(c, '\u{2080}'..='\u{2089}' | '\u{2090}'..='\u{209c}' | '\u{1d62}'..='\u{1d6a}' | '\u{2c7c}')
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub mod packing;
 pub mod recipe;
 pub mod request;
 
-use header::{is_id_first, is_id_rest};
+use crate::workspace::name::escape;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -75,19 +75,6 @@ impl fmt::Display for Module {
             f.write_str(&escape(component))?;
         }
         Ok(())
-    }
-}
-
-/// Lean's `Name.escapePart`: `«»` around what is no identifier, unless that could not be read back
-/// or looks like the delaborator's pseudo-syntax.
-pub fn escape(component: &str) -> String {
-    let mut chars = component.chars();
-    let is_identifier = chars.next().is_some_and(is_id_first) && chars.all(is_id_rest);
-    let is_pseudo = component.starts_with(['#', '?']) || component.contains('✝');
-    if is_identifier || is_pseudo || component.contains('»') {
-        component.to_owned()
-    } else {
-        format!("«{component}»")
     }
 }
 

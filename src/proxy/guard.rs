@@ -11,7 +11,7 @@ use crate::settings::{Environment, var};
 use crate::workspace::Workspace;
 use crate::workspace::git::Clone;
 use crate::workspace::url::same_repository;
-use crate::workspace::wanted::{self, Wanted};
+use crate::workspace::wanted;
 use anyhow::{Result, bail};
 use fs_err as fs;
 use nix::unistd::geteuid;
@@ -53,8 +53,20 @@ impl Guard {
     pub fn plan(workspace: &Workspace, env: &Environment, updates: bool) -> Result<Self> {
         // Lake resolves anew without a manifest too.
         let resolves = updates || workspace.manifest.is_none();
+        Self::against(candidates(workspace, resolves, false, env)?, resolves, env)
+    }
+
+    /// Plans the guard for commands that will be run without the shim, whatever they find then.
+    ///
+    /// # Errors
+    /// Those of [`Guard::plan`].
+    pub fn for_later(workspace: &Workspace, env: &Environment) -> Result<Self> {
+        let resolves = workspace.manifest.is_none();
+        Self::against(candidates(workspace, resolves, true, env)?, false, env)
+    }
+
+    fn against(candidates: Vec<Candidate>, resolves: bool, env: &Environment) -> Result<Self> {
         let user_map = UrlMap::parse(env);
-        let candidates = candidates(workspace, resolves, &user_map)?;
         let env = safe_directories(&candidates, env);
         let mut guard = Self { env, align: Vec::new() };
         let mut map = user_map.clone();
@@ -106,8 +118,15 @@ impl Guard {
     }
 }
 
-/// The packages that Lake will look at, those it will compare marked.
-fn candidates(workspace: &Workspace, resolves: bool, map: &UrlMap) -> Result<Vec<Candidate>> {
+/// The packages that Lake will look at, marked those it will compare: `always` all of them, else
+/// those that are not where the manifest wants them.
+fn candidates(
+    workspace: &Workspace,
+    resolves: bool,
+    always: bool,
+    env: &Environment,
+) -> Result<Vec<Candidate>> {
+    let map = UrlMap::parse(env);
     let packages_dir = &workspace.packages_dir;
     let is_shared = packages_dir.is_symlink() || !packages_dir.starts_with(&workspace.root);
     let candidate = |name: &str, dir: &Path, wanted: Option<Want>| {
@@ -125,8 +144,7 @@ fn candidates(workspace: &Workspace, resolves: bool, map: &UrlMap) -> Result<Vec
         }
     };
     if resolves {
-        let wanted: Wanted = wanted::urls(workspace)?;
-        let there = wanted.into_iter().filter_map(|(name, want)| {
+        let there = wanted::urls(workspace)?.into_iter().filter_map(|(name, want)| {
             let dir = workspace.packages_dir.join(&name);
             let want = Want { url: want.url, by_root: want.by_root };
             dir.is_dir().then(|| candidate(&name, &dir, Some(want)))
@@ -138,7 +156,7 @@ fn candidates(workspace: &Workspace, resolves: bool, map: &UrlMap) -> Result<Vec
         let want = Want { url: lock.url.clone(), by_root: false };
         let mut candidate = candidate(&package.name, &lock.clone, Some(want));
         let head = candidate.clone.as_ref().and_then(Clone::head);
-        if head.as_deref() == Some(&lock.rev) {
+        if !always && head.as_deref() == Some(&lock.rev) {
             candidate.wanted = None;
         }
         Some(candidate)
@@ -186,9 +204,8 @@ fn refusal(candidate: &Candidate, want: &Want, origin: Result<String, String>) -
             dir.display()
         ),
         format!(
-            "point `{}` at another directory for this workspace, or unset it and remove the link \
-             `.lake/packages`",
-            var::PKG_DIR
+            "`lake-shim unlink`, or `{}=1`, gives this workspace a packages directory of its own",
+            var::PRIVATE
         ),
     )
 }

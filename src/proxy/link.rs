@@ -5,7 +5,9 @@
 //! does the same at the same time; whoever finds its step already done looks again.
 
 use crate::error::hint;
-use crate::fs::{create_symlink, exists, move_aside, replace_symlink};
+use crate::fs::{
+    WorkDir, copy_tree, create_symlink, exists, move_aside, replace_by_dir, replace_symlink,
+};
 use crate::settings::var;
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
@@ -26,6 +28,58 @@ pub enum Linked {
     },
     /// It is still a directory of its own, for the shared one has other packages of these names.
     Kept { packages: Vec<String> },
+    /// It is a directory of its own because somebody wanted that ([`unlink`]).
+    Private,
+}
+
+/// A packages directory with this in it is not to be linked.
+pub const PRIVATE_MARK: &str = ".lake-shim.private";
+
+/// Gives the workspace a packages directory of its own, with copies of `packages` out of the one it
+/// is linked to, and marks it so that it stays one. Packages that are links themselves go. Nothing
+/// when it is one already.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn unlink(packages_dir: &Path, packages: &[&str]) -> Result<Option<PathBuf>> {
+    if !packages_dir.is_symlink() {
+        if packages_dir.is_dir() {
+            links_of_packages(packages_dir)?.iter().try_for_each(fs::remove_file)?;
+            mark_private(packages_dir)?;
+        }
+        return Ok(None);
+    }
+    let shared = fs::read_link(packages_dir)?;
+    let parent = packages_dir.parent().context("a packages directory has a parent")?;
+    let work = WorkDir::new_in(parent)?;
+    let own = work.path().join("packages");
+    fs::create_dir(&own)?;
+    for package in packages {
+        copy_tree(&packages_dir.join(package), &own.join(package))?;
+    }
+    mark_private(&own)?;
+    replace_by_dir(packages_dir, &own)?;
+    Ok(Some(shared))
+}
+
+/// Lets [`link`] have a directory that [`unlink`] made.
+pub fn release(packages_dir: &Path) -> Result<()> {
+    let mark = packages_dir.join(PRIVATE_MARK);
+    if !packages_dir.is_symlink() && exists(&mark) {
+        fs::remove_file(mark)?;
+    }
+    Ok(())
+}
+
+fn mark_private(dir: &Path) -> Result<()> {
+    let text = "`lake-shim unlink` made this directory; `lake-shim link` shares it again\n";
+    Ok(fs::write(dir.join(PRIVATE_MARK), text)?)
+}
+
+fn links_of_packages(packages_dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(packages_dir)?.map(|entry| Ok(entry?.path()));
+    let links = entries.filter(|path| path.as_ref().map_or(true, |path| path.is_symlink()));
+    links.collect()
 }
 
 /// Links `packages_dir` of the workspace at `root` to `shared`, which is made if need be.
@@ -35,6 +89,9 @@ pub enum Linked {
 pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
     if is_link_to(packages_dir, shared) && shared.is_dir() {
         return Ok(Linked::Already);
+    }
+    if !packages_dir.is_symlink() && exists(&packages_dir.join(PRIVATE_MARK)) {
+        return Ok(Linked::Private);
     }
     check_packages_dir(root, packages_dir)?;
     check_shared(root, packages_dir, shared)?;

@@ -12,14 +12,18 @@ pub mod invocation;
 pub mod link;
 
 use crate::error::Failure;
+use crate::fs::replace_file;
 use crate::report::Report;
 use crate::settings::{Environment, Settings, current_dir, var};
+use crate::store::Stores;
+use crate::store::resolve::{Choice, Unresolved, resolve};
 use crate::workspace::Workspace;
 use answer::{Answer, Question};
 use anyhow::{Context, Result};
 use exec::{ChildEnvironment, RealLake};
 use guard::Guard;
 use invocation::{Command, Invocation};
+use link::Linked;
 use std::ffi::OsString;
 use std::io;
 use std::process::{ExitCode, ExitStatus};
@@ -72,6 +76,15 @@ impl Proxy<'_> {
         };
         let settings = Settings::new(self.env);
         let linked = settings.as_ref().map_or(Ok(()), |settings| self.link(&workspace, settings));
+        let resolved = settings.as_ref().map_or(Ok(false), |s| self.resolve(&workspace, s));
+        let workspace = match resolved {
+            Ok(true) => Workspace::discover(&cwd, location)?.unwrap_or(workspace),
+            Ok(false) => workspace,
+            Err(error) => {
+                self.report.warn(&error);
+                workspace
+            }
+        };
         // Whatever else is wrong, no clone is to be lost over it.
         let guard = Guard::plan(&workspace, self.env, location.updates)?;
         guard.align()?;
@@ -87,11 +100,44 @@ impl Proxy<'_> {
     }
 
     fn link(&self, workspace: &Workspace, settings: &Settings) -> Result<()> {
-        if let Some(shared) = &settings.pkg_dir {
-            let linked = link::link(&workspace.root, &workspace.packages_dir, shared)?;
-            self.report.linked(&linked, &workspace.packages_dir, shared);
+        if settings.private {
+            let shared = link::unlink(&workspace.packages_dir, &[])?;
+            self.report.unlinked(shared.as_deref(), &workspace.packages_dir);
+        } else if let Some(shared) = &settings.pkg_dir {
+            // Lake can rename a link over a link, but no directory.
+            for packages_dir in workspace.old_packages_dir().iter().chain([&workspace.packages_dir])
+            {
+                let linked = link::link(&workspace.root, packages_dir, shared)?;
+                self.report.linked(&linked, packages_dir, shared);
+                if matches!(linked, Linked::Kept { .. } | Linked::Private) {
+                    break;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Writes the manifest that is not there, when a store's lock covers all that Lake would ask the
+    /// network for. Whether there is one now.
+    fn resolve(&self, workspace: &Workspace, settings: &Settings) -> Result<bool> {
+        if workspace.manifest.is_some() || self.invocation.location.updates {
+            return Ok(false);
+        }
+        let resolved = match resolve(workspace, &Stores::open(settings)?, &Choice::Any) {
+            Ok(resolved) => resolved,
+            Err(error) if matches!(error.downcast_ref(), Some(Unresolved::Uncovered(_))) => {
+                self.report.left_to_lake(&error);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        // Without git packages Lake needs no help.
+        let Some((lock, store)) = &resolved.lock else { return Ok(false) };
+        if let Some(rewrite) = resolved.rewrite(workspace)? {
+            replace_file(&workspace.manifest_path, rewrite.new.as_bytes())?;
+            self.report.resolved(&resolved.manifest, &workspace.manifest_path, lock, store);
+        }
+        Ok(true)
     }
 
     /// Has the real lake clone what is missing.

@@ -7,11 +7,14 @@ pub mod fallback;
 pub mod packs;
 pub mod plan;
 mod publish;
+mod run;
 pub mod session;
 mod staging;
 pub mod stamp;
 
+use crate::error::Failure;
 use crate::mathlib::Module;
+use plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,6 +82,26 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// What came of a plan of which no step was carried out.
+    pub fn of(plan: &Plan) -> Self {
+        Self {
+            skipped: plan.skipped.len(),
+            failed: plan.failed.clone(),
+            missing: plan.missing.iter().map(|named| named.module.clone()).collect(),
+            lacks_proofwidgets: plan.lacks_proofwidgets,
+            offline: true,
+            ..Self::default()
+        }
+    }
+
+    /// The error that a restore which was not whole ends in. What is wrong was reported.
+    pub fn failure(&self) -> Option<Failure> {
+        match self.lake_status {
+            Some(code) => Some(Failure::Reported(code)),
+            None => (!self.is_whole()).then_some(Failure::Reported(1)),
+        }
+    }
+
     /// Whether everything that was asked for is there.
     pub fn is_whole(&self) -> bool {
         self.failed.is_empty()

@@ -5,11 +5,10 @@
 //! directories that the package does not have yet are moved in one step.
 
 use super::plan::Step;
+use crate::fs::{Renamed, rename_to_new};
 use crate::mathlib::outputs::Files;
 use anyhow::{Context, Result};
 use fs_err as fs;
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -77,8 +76,10 @@ pub(super) fn merge(from: &Path, to: &Path) -> Result<()> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent)?;
     }
-    if rename_to_new(from, to)? {
-        return Ok(());
+    match rename_to_new(from, to)? {
+        Renamed::Done => return Ok(()),
+        Renamed::Taken => {}
+        Renamed::Elsewhere => fs::create_dir_all(to)?,
     }
     let entries: Vec<_> = fs::read_dir(from)?.collect::<Result<_, _>>()?;
     let is_trace = |name: &OsStr| Path::new(name).extension() == Some(OsStr::new("trace"));
@@ -97,22 +98,6 @@ pub(super) fn merge(from: &Path, to: &Path) -> Result<()> {
         moves.par_iter().try_for_each(|(from, to)| replace(from, to))?;
     }
     Ok(())
-}
-
-/// Moves a directory to a name that is free. `Ok(false)` when it is not, or when the two are on
-/// different file systems.
-fn rename_to_new(from: &Path, to: &Path) -> Result<bool> {
-    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
-        Ok(()) => Ok(true),
-        Err(Errno::EEXIST) => Ok(false),
-        // No such flag here, or another file system: one level at a time.
-        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EXDEV) => {
-            fs::create_dir_all(to)?;
-            Ok(false)
-        }
-        Err(errno) => Err(io::Error::from(errno))
-            .with_context(|| format!("cannot move `{}` to `{}`", from.display(), to.display())),
-    }
 }
 
 /// Moves a file, replacing what is there; over a copy when `to` is on another file system.

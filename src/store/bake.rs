@@ -334,7 +334,7 @@ impl Bake<'_> {
             Source::Path { .. } => None,
         };
         let dependencies = ours.filter(|entry| own.contains(&entry.name));
-        Ok(dependencies.filter_map(|e| Some((e.name.clone(), revision(&e.source)?))).collect())
+        Ok(dependencies.filter_map(|e| Some((e.name.plain(), revision(&e.source)?))).collect())
     }
 
     fn write(

@@ -6,7 +6,7 @@
 
 use super::pack::{Digest, Shard};
 use crate::error::hint;
-use crate::workspace::manifest::plain_name;
+use crate::workspace::name;
 use crate::workspace::url::same_repository;
 use crate::workspace::{GitLock, Workspace};
 use anyhow::{Context, Result, anyhow, bail};
@@ -40,6 +40,9 @@ pub struct Index {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {
     pub toolchain: String,
+    /// The manifest's version, as Lake wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Value>,
     /// The manifest's git entries, as Lake wrote them.
     pub packages: Vec<Value>,
     /// Covered modules and their cache files.
@@ -218,17 +221,21 @@ impl Pack {
 impl Lock {
     /// The lock of a workspace with a manifest, without modules.
     pub fn of(workspace: &Workspace, toolchain: &str) -> Result<Self> {
-        let path = workspace.root.join("lake-manifest.json");
-        let manifest: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        Ok(Self::new(toolchain, &serde_json::from_slice(&fs::read(&workspace.manifest_path)?)?))
+    }
+
+    /// The lock of a manifest, without modules.
+    pub fn new(toolchain: &str, manifest: &Value) -> Self {
         let entries =
             manifest.get("packages").and_then(Value::as_array).cloned().unwrap_or_default();
         let is_git = |entry: &Value| entry.get("type").and_then(Value::as_str) == Some("git");
-        Ok(Self {
+        Self {
             toolchain: toolchain.to_owned(),
+            version: manifest.get("version").cloned(),
             packages: entries.into_iter().filter(is_git).collect(),
             modules: BTreeMap::new(),
             builds: BTreeSet::new(),
-        })
+        }
     }
 
     /// Package names and revisions.
@@ -238,7 +245,7 @@ impl Lock {
 
     fn fields(&self, key: &str) -> BTreeMap<String, String> {
         let text = |entry: &Value, key: &str| Some(entry.get(key)?.as_str()?.to_owned());
-        let field = |entry| Some((plain_name(&text(entry, "name")?), text(entry, key)?));
+        let field = |entry| Some((name::plain(&text(entry, "name")?), text(entry, key)?));
         self.packages.iter().filter_map(field).collect()
     }
 

@@ -8,6 +8,7 @@ pub mod bake;
 pub mod gc;
 pub mod index;
 pub mod pack;
+pub mod resolve;
 mod source;
 mod trial;
 pub mod verify;

@@ -108,6 +108,22 @@ impl Clone {
         (output.status.success() && !url.is_empty()).then_some(url)
     }
 
+    /// Whether the commit `rev` is there, without asking a server.
+    pub fn has(&self, rev: &str) -> bool {
+        let commit = format!("{rev}^{{commit}}");
+        let found = self.git(["cat-file", "-e", &commit]).stderr(Stdio::null()).status();
+        found.is_ok_and(|status| status.success())
+    }
+
+    /// A file of the commit `rev`, which is there; nothing when that has no such file.
+    pub fn file_at(&self, rev: &str, path: &str) -> Result<Option<String>> {
+        let object = format!("{rev}:{path}");
+        let output =
+            self.git(["cat-file", "blob", &object]).output().context("cannot run `git`")?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(output.status.success().then_some(text))
+    }
+
     /// Points `origin` at `url`.
     pub fn set_origin_url(&self, url: &str) -> Result<()> {
         let output =

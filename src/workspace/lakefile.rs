@@ -1,20 +1,26 @@
 //! The configuration file, as far as it can be read without running it.
 //!
-//! `lakefile.toml` is data. `lakefile.lean` is a program: only the URLs of requires that are written
-//! out are read from it, for the guard, which a miss costs nothing but what it would cost anyway.
+//! `lakefile.toml` is data, decoded as `Lake/Load/Toml.lean` does. `lakefile.lean` is a program: only
+//! the URLs of requires that are written out are read from it, for the guard, which a miss costs
+//! nothing but what it would cost anyway.
 
-use super::manifest::plain_name;
+use super::name::Name;
 use anyhow::{Context, Result};
 use fs_err as fs;
+use std::ops::Range;
 use std::path::Path;
-use toml_edit::{DocumentMut, TableLike};
+use toml_edit::{Document, Item, TableLike};
 
 /// What a `lakefile.toml` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lakefile {
-    pub name: Option<String>,
-    /// Relative to the root.
+    pub name: Option<Name>,
+    /// Relative to the package.
     pub packages_dir: Option<String>,
+    /// Relative to the package.
+    pub manifest_file: Option<String>,
+    /// Whether it is for one toolchain only.
+    pub fixed_toolchain: bool,
     /// In the order of the file.
     pub requires: Vec<Require>,
 }
@@ -22,11 +28,49 @@ pub struct Lakefile {
 /// One `[[require]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Require {
-    pub name: String,
-    /// Of a git requirement; none for Reservoir's and for paths.
-    pub git: Option<String>,
-    /// Of a path requirement, relative to the package.
-    pub path: Option<String>,
+    pub name: Name,
+    /// The owner on Reservoir, or empty.
+    pub scope: String,
+    pub source: Wanted,
+}
+
+/// What a require asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Relative to the package that requires it.
+    Path {
+        dir: String,
+    },
+    Git {
+        url: String,
+        rev: Option<String>,
+        sub_dir: Option<String>,
+    },
+    /// What Reservoir has: of a revision, of a range of versions (`>= 1.0`), or whatever there is.
+    Registry {
+        rev: Option<String>,
+        range: Option<String>,
+    },
+    /// In a form that Lake 4.27 does not take. The reason, with its line.
+    Unknown(String),
+}
+
+/// The URL of a git require, as a literal of a `lakefile.toml`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UrlLiteral {
+    pub url: String,
+    /// Bytes of the text, quotes included.
+    pub span: Range<usize>,
+}
+
+impl Require {
+    /// The URL, of a git require.
+    pub fn url(&self) -> Option<&str> {
+        match &self.source {
+            Wanted::Git { url, .. } => Some(url),
+            _ => None,
+        }
+    }
 }
 
 impl Lakefile {
@@ -39,27 +83,125 @@ impl Lakefile {
         Self::parse(&text).with_context(|| format!("cannot understand `{}`", path.display()))
     }
 
-    fn parse(text: &str) -> Result<Self> {
-        let document: DocumentMut = text.parse()?;
+    /// Takes the text of a `lakefile.toml` apart.
+    ///
+    /// # Errors
+    /// When it is no TOML.
+    pub fn parse(text: &str) -> Result<Self> {
+        let document = Document::parse(text)?;
         let string = |key: &str| Some(document.get(key)?.as_str()?.to_owned());
-        let requires = document.get("require");
-        let tables: Vec<&dyn TableLike> = match requires {
-            None => Vec::new(),
-            Some(item) => match (item.as_array_of_tables(), item.as_array()) {
-                (Some(tables), _) => tables.iter().map(|table| table as &dyn TableLike).collect(),
-                (None, Some(array)) => {
-                    let inline = array.iter().filter_map(|value| value.as_inline_table());
-                    inline.map(|table| table as &dyn TableLike).collect()
-                }
-                (None, None) => Vec::new(),
-            },
+        let line = |span: Option<Range<usize>>| {
+            let before = text.get(..span.map_or(0, |span| span.start)).unwrap_or_default();
+            before.matches('\n').count() + 1
         };
+        let requires = requires(document.get("require")).into_iter().map(|(table, span)| {
+            let unknown = |reason| Wanted::Unknown(format!("line {}: {reason}", line(span)));
+            let name = table.and_then(|table| table.get("name")?.as_str()).unwrap_or_default();
+            let scope = table.and_then(|table| table.get("scope")?.as_str()).unwrap_or_default();
+            Require {
+                name: Name::new(name),
+                scope: scope.to_owned(),
+                source: wanted(table).unwrap_or_else(unknown),
+            }
+        });
         Ok(Self {
-            name: string("name"),
+            name: string("name").as_deref().map(Name::new),
             packages_dir: string("packagesDir"),
-            requires: tables.into_iter().filter_map(require).collect(),
+            manifest_file: string("manifestFile"),
+            fixed_toolchain: document.get("fixedToolchain").and_then(Item::as_bool) == Some(true),
+            requires: requires.collect(),
         })
     }
+}
+
+/// Where the text of a `lakefile.toml` has the URLs of its git requires.
+///
+/// # Errors
+/// When it is no TOML.
+pub fn urls(text: &str) -> Result<Vec<UrlLiteral>> {
+    let document = Document::parse(text)?;
+    let tables = requires(document.get("require"));
+    let literal =
+        |item: &Item| Some(UrlLiteral { url: item.as_str()?.to_owned(), span: item.span()? });
+    Ok(tables.iter().filter_map(|(table, _)| literal(git_url((*table)?)?)).collect())
+}
+
+type Table<'a> = (Option<&'a dyn TableLike>, Option<Range<usize>>);
+
+/// The tables of `[[require]]` or of `require = [{…}]` and where they stand; none for what is no
+/// table.
+fn requires(item: Option<&Item>) -> Vec<Table<'_>> {
+    let Some(item) = item else { return Vec::new() };
+    if let Some(tables) = item.as_array_of_tables() {
+        tables.iter().map(|table| (Some(table as &dyn TableLike), table.span())).collect()
+    } else if let Some(array) = item.as_array() {
+        let inline = array.iter().map(|value| (value.as_inline_table(), value.span()));
+        inline.map(|(table, span)| (table.map(|table| table as &dyn TableLike), span)).collect()
+    } else {
+        vec![(None, item.span())]
+    }
+}
+
+/// `Dependency.decodeToml`: a `path` comes before a `git`, which comes before a `source`; without
+/// any of them it is Reservoir's.
+fn wanted(table: Option<&dyn TableLike>) -> Result<Wanted, String> {
+    let table = table.ok_or("`require` is no table")?;
+    string(table, "name")?.ok_or("a require without `name`")?;
+    string(table, "scope")?;
+    let rev = string(table, "rev")?;
+    if let Some(dir) = string(table, "path")? {
+        return Ok(Wanted::Path { dir });
+    }
+    if let Some(git) = table.get("git") {
+        let nested = git.as_table_like();
+        let sub_dir = string(nested.unwrap_or(table), "subDir")?;
+        let url = git_url(table).and_then(Item::as_str);
+        let url = url.ok_or("`git` is neither a URL nor a table with a `url`")?.to_owned();
+        return Ok(Wanted::Git { url, rev, sub_dir });
+    }
+    if let Some(source) = table.get("source") {
+        let source = source.as_table_like().ok_or("`source` is no table")?;
+        let field = |key: &str| string(source, key)?.ok_or(format!("`source` without `{key}`"));
+        return match field("type")?.as_str() {
+            "path" => Ok(Wanted::Path { dir: field("dir")? }),
+            "git" => Ok(Wanted::Git {
+                url: field("url")?,
+                rev: string(source, "rev")?,
+                sub_dir: string(source, "subDir")?,
+            }),
+            kind => Err(format!("a source of type `{kind}`, which we do not know")),
+        };
+    }
+    match string(table, "version")? {
+        Some(version) => Ok(match version.strip_prefix("git#") {
+            Some(rev) => Wanted::Registry { rev: Some(rev.to_owned()), range: None },
+            None => Wanted::Registry { rev: None, range: Some(version) },
+        }),
+        None => Ok(Wanted::Registry { rev, range: None }),
+    }
+}
+
+/// Where a require has the URL of its repository: `git = "…"`, `git = {url = "…"}` or `source`.
+fn git_url(table: &dyn TableLike) -> Option<&Item> {
+    if table.contains_key("path") {
+        return None;
+    }
+    match table.get("git") {
+        Some(git) => match git.as_table_like() {
+            Some(nested) => nested.get("url"),
+            None => Some(git),
+        },
+        None => {
+            let source = table.get("source")?.as_table_like()?;
+            let is_git = source.get("type")?.as_str()? == "git";
+            is_git.then(|| source.get("url")).flatten()
+        }
+    }
+}
+
+fn string(table: &dyn TableLike, key: &str) -> Result<Option<String>, String> {
+    let Some(item) = table.get(key) else { return Ok(None) };
+    item.as_str().map(|text| Some(text.to_owned())).ok_or_else(|| format!("`{key}` is no string"))
 }
 
 /// The git requires that a `lakefile.lean` writes out: `require <name> from git "<url>" …`.
@@ -70,33 +212,11 @@ pub fn written_requires(program: &str) -> Vec<Require> {
         let name = head.split_whitespace().next()?;
         // `from git` of a later command is not this one's.
         let is_one_command = !head.contains("\n\n") && !head.contains("lean_lib");
-        let name = plain_name(name.trim_matches('"'));
-        is_one_command.then(|| Require { name, git: Some(url.to_owned()), path: None })
+        let name = Name::new(name.trim_matches('"'));
+        let source = Wanted::Git { url: url.to_owned(), rev: None, sub_dir: None };
+        is_one_command.then(|| Require { name, scope: String::new(), source })
     });
     requires.collect()
-}
-
-/// `git` and `path` stand on their own or in a `source` table; `git` may be a table with a `url`.
-fn require(table: &dyn TableLike) -> Option<Require> {
-    let source = table.get("source").and_then(|item| item.as_table_like());
-    let field = |key: &str| table.get(key).or_else(|| source?.get(key));
-    let git = field("git").or_else(|| {
-        let is_git = source?.get("type")?.as_str()? == "git";
-        is_git.then(|| source?.get("url")).flatten()
-    });
-    let url = git.and_then(|item| match item.as_table_like() {
-        Some(table) => table.get("url")?.as_str(),
-        None => item.as_str(),
-    });
-    let path = field("path").or_else(|| {
-        let is_path = source?.get("type")?.as_str()? == "path";
-        is_path.then(|| source?.get("dir")).flatten()
-    });
-    Some(Require {
-        name: plain_name(table.get("name")?.as_str()?),
-        git: url.map(str::to_owned),
-        path: path.and_then(|item| item.as_str()).map(str::to_owned),
-    })
 }
 
 #[cfg(test)]
@@ -108,42 +228,111 @@ mod tests {
         let text = r#"
 name = "app"
 packagesDir = "deps"
+manifestFile = "lock.json"
 [[require]]
 name = "a"
 git = "https://e.org/a"
+rev = "v1"
+subDir = "s"
 [[require]]
 name = "b"
 git.url = "https://e.org/b"
 [[require]]
-name = "«std-1.0»"
+name = "std-1.0"
 git = { url = "https://e.org/c", subDir = "x" }
 [[require]]
 name = "d"
 path = "../d"
+git = "https://e.org/not-this-one"
 [[require]]
 name = "e"
 scope = "org"
+rev = "main"
 [[require]]
 name = "f"
-source = { type = "git", url = "https://e.org/f" }
+source = { type = "git", url = "https://e.org/f", rev = "r" }
+[[require]]
+name = "g"
+source = { type = "path", dir = "g" }
+[[require]]
+name = "h"
+scope = "org"
+version = "git#v2"
+[[require]]
+name = "i"
+scope = "org"
+version = ">= 1.0"
 "#;
         let lakefile = Lakefile::parse(text).expect("TOML");
-        assert_eq!(lakefile.name.as_deref(), Some("app"));
+        assert_eq!(lakefile.name, Some(Name::new("app")));
         assert_eq!(lakefile.packages_dir.as_deref(), Some("deps"));
-        let requires: Vec<_> = lakefile
+        assert_eq!(lakefile.manifest_file.as_deref(), Some("lock.json"));
+        let git = |url: &str, rev: Option<&str>, sub_dir: Option<&str>| Wanted::Git {
+            url: format!("https://e.org/{url}"),
+            rev: rev.map(str::to_owned),
+            sub_dir: sub_dir.map(str::to_owned),
+        };
+        let registry = |rev: Option<&str>, range: Option<&str>| Wanted::Registry {
+            rev: rev.map(str::to_owned),
+            range: range.map(str::to_owned),
+        };
+        let expected = [
+            ("a", "", git("a", Some("v1"), Some("s"))),
+            ("b", "", git("b", None, None)),
+            ("«std-1.0»", "", git("c", None, Some("x"))),
+            ("d", "", Wanted::Path { dir: "../d".into() }),
+            ("e", "org", registry(Some("main"), None)),
+            ("f", "", git("f", Some("r"), None)),
+            ("g", "", Wanted::Path { dir: "g".into() }),
+            ("h", "org", registry(Some("v2"), None)),
+            ("i", "org", registry(None, Some(">= 1.0"))),
+        ];
+        let found: Vec<_> = lakefile
             .requires
             .iter()
-            .map(|r| (r.name.as_str(), r.git.as_deref(), r.path.as_deref()))
+            .map(|r| (r.name.as_str(), r.scope.as_str(), r.source.clone()))
             .collect();
-        let expected = [
-            ("a", Some("https://e.org/a"), None),
-            ("b", Some("https://e.org/b"), None),
-            ("std-1.0", Some("https://e.org/c"), None),
-            ("d", None, Some("../d")),
-            ("e", None, None),
-            ("f", Some("https://e.org/f"), None),
-        ];
-        assert_eq!(requires, expected);
+        assert_eq!(found, expected);
+        let literals = urls(text).expect("TOML");
+        let literals: Vec<_> = literals.iter().map(|l| (&*l.url, &text[l.span.clone()])).collect();
+        let expected = ["a", "b", "c", "f"].map(|name| format!("https://e.org/{name}"));
+        let expected: Vec<_> = expected.iter().map(|url| (&**url, format!("\"{url}\""))).collect();
+        let expected: Vec<_> = expected.iter().map(|(url, literal)| (*url, &**literal)).collect();
+        assert_eq!(literals, expected);
+    }
+
+    #[test]
+    fn an_array_of_inline_tables() {
+        let text = r#"require = [{name = "a", git = 'https://e.org/a'}, {name = "b", path = "b"}]"#;
+        let lakefile = Lakefile::parse(text).expect("TOML");
+        assert_eq!(lakefile.requires[0].url(), Some("https://e.org/a"));
+        assert_eq!(lakefile.requires[1].url(), None);
+        assert_eq!(&text[urls(text).expect("TOML")[0].span.clone()], "'https://e.org/a'");
+    }
+
+    #[test]
+    fn requires_in_no_form_we_know() {
+        for (require, reason) in [
+            ("git = 'u'", "line 2: a require without `name`"),
+            ("name = 'a'\ngit = 1", "line 2: `git` is neither a URL nor a table with a `url`"),
+            ("name = 'a'\ngit = {rev = 'x'}", "line 2: `git` is neither"),
+            ("name = 'a'\nrev = 1\ngit = 'u'", "line 2: `rev` is no string"),
+            ("name = 'a'\npath = ['a']", "line 2: `path` is no string"),
+            ("name = 'a'\nsource = 'a'", "line 2: `source` is no table"),
+            ("name = 'a'\nsource = {dir = 'a'}", "line 2: `source` without `type`"),
+            ("name = 'a'\nsource = {type = 'git'}", "line 2: `source` without `url`"),
+            ("name = 'a'\nsource = {type = 'hg', url = 'u'}", "line 2: a source of type `hg`"),
+        ] {
+            let lakefile = Lakefile::parse(&format!("\n[[require]]\n{require}")).expect("TOML");
+            let [Require { source: Wanted::Unknown(found), .. }] = &lakefile.requires[..] else {
+                panic!("{require}: {lakefile:?}");
+            };
+            assert!(found.starts_with(reason), "{require}: {found}");
+        }
+        for text in ["require = 1", "require = [1]", "[require]\nname = 'a'"] {
+            let lakefile = Lakefile::parse(text).expect("TOML");
+            assert!(matches!(lakefile.requires[0].source, Wanted::Unknown(_)), "{text}");
+        }
     }
 
     #[test]
@@ -157,10 +346,8 @@ require "org" / "batteries" @ git "main"
 require "std" from git "https://e.org/std"
 "#;
         let requires = written_requires(program);
-        let found: Vec<_> = requires
-            .iter()
-            .map(|r| (r.name.as_str(), r.git.as_deref().unwrap_or_default()))
-            .collect();
+        let found: Vec<_> =
+            requires.iter().map(|r| (r.name.as_str(), r.url().unwrap_or_default())).collect();
         let expected = [("mathlib", "https://e.org/mathlib4"), ("std", "https://e.org/std")];
         assert_eq!(found, expected, "the URL has to follow on the same line");
     }

@@ -2,7 +2,11 @@
 
 pub mod git;
 pub mod lakefile;
+pub mod lean_json;
 pub mod manifest;
+pub mod name;
+pub mod resolve;
+pub mod respell;
 pub mod toolchain;
 pub mod url;
 pub mod wanted;
@@ -10,13 +14,13 @@ pub mod wanted;
 use anyhow::{Context, Result};
 use fs_err as fs;
 use lakefile::Lakefile;
-use manifest::{Entry, Manifest, Source};
+use manifest::{Entry, MANIFEST_FILE, Manifest, Source};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// Lake's default for `packagesDir`.
-const PACKAGES_DIR: &str = ".lake/packages";
+pub const PACKAGES_DIR: &str = ".lake/packages";
 /// Lake's default for `-f`.
 const CONFIG_FILE: &str = "lakefile";
 
@@ -27,6 +31,8 @@ pub struct Workspace {
     pub root: PathBuf,
     pub config: Config,
     pub manifest: Option<Manifest>,
+    /// Where the manifest is, or would be.
+    pub manifest_path: PathBuf,
     /// Where Lake keeps the clones. May not exist, may be a symlink.
     pub packages_dir: PathBuf,
     /// In the manifest's order, which is the order in which Lake resolved them.
@@ -84,7 +90,8 @@ impl Workspace {
         let Some((root, config)) = find_root(cwd, location)? else {
             return Ok(None);
         };
-        let manifest = Manifest::read(&root.join("lake-manifest.json"))?;
+        let manifest_path = root.join(config.manifest_file()?);
+        let manifest = Manifest::read(&manifest_path)?;
         let packages_dir = root.join(packages_dir(manifest.as_ref(), &config, location.updates)?);
         let mut entries = manifest.as_ref().map(|m| m.packages.clone()).unwrap_or_default();
         if !location.updates {
@@ -94,7 +101,7 @@ impl Workspace {
             }
         }
         let packages = entries.iter().map(|e| Package::new(e, &root, &packages_dir)).collect();
-        Ok(Some(Self { root, config, manifest, packages_dir, packages }))
+        Ok(Some(Self { root, config, manifest, manifest_path, packages_dir, packages }))
     }
 
     /// Mathlib's directory, when mathlib is a dependency or the root itself.
@@ -102,11 +109,18 @@ impl Workspace {
         if let Some(package) = self.package("mathlib") {
             return Some(&package.dir);
         }
-        let named = self.manifest.as_ref().and_then(|m| m.name.as_deref());
-        let is_named = named.is_none_or(|name| name == "mathlib");
+        let named = self.manifest.as_ref().and_then(|m| m.name.as_ref());
+        let is_named = named.is_none_or(|name| name.as_str() == "mathlib");
         let has_tool =
             || self.root.join("Mathlib.lean").exists() && self.root.join("Cache").is_dir();
         (is_named && has_tool()).then_some(&self.root)
+    }
+
+    /// Where the packages were when the manifest was written, if an update is about to have them
+    /// elsewhere. Lake renames that directory (`reuseManifest`).
+    pub fn old_packages_dir(&self) -> Option<PathBuf> {
+        let old = self.root.join(self.manifest.as_ref()?.packages_dir.as_ref()?);
+        (old != self.packages_dir && old.exists()).then_some(old)
     }
 
     pub fn package(&self, name: &str) -> Option<&Package> {
@@ -143,10 +157,10 @@ impl Workspace {
 
 impl Package {
     fn new(entry: &Entry, root: &Path, packages_dir: &Path) -> Self {
-        let name = entry.name.clone();
+        let name = entry.name.plain();
         match &entry.source {
             Source::Path { dir } => Self { name, dir: root.join(dir), lock: None },
-            Source::Git { url, rev, sub_dir } => {
+            Source::Git { url, rev, sub_dir, .. } => {
                 let clone = packages_dir.join(&name);
                 let dir = sub_dir.as_ref().map_or_else(|| clone.clone(), |sub| clone.join(sub));
                 let lock = GitLock { clone, url: url.clone(), rev: rev.clone() };
@@ -188,6 +202,15 @@ impl Config {
             }
         };
         path.exists().then(|| kind(path))
+    }
+
+    /// What the manifest is called. A program may say it elsewise, and is not asked.
+    fn manifest_file(&self) -> Result<String> {
+        let Self::Toml(path) = self else { return Ok(MANIFEST_FILE.to_owned()) };
+        // Next to nobody says so, and every build comes by here.
+        let is_named = fs::read(path)?.windows(12).any(|text| text == b"manifestFile");
+        let named = if is_named { Lakefile::read(path)?.manifest_file } else { None };
+        Ok(named.unwrap_or_else(|| MANIFEST_FILE.to_owned()))
     }
 }
 

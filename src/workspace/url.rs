@@ -4,26 +4,26 @@
 //! decides to delete a clone). The forges do not care: they serve one repository under all of
 //! these spellings.
 
-/// Whether `a` and `b` name one repository: equal up to a trailing `/` or `.git`, the case of the
-/// host, user info, default ports, and the ways to spell a host (`https://`, `ssh://`, `git@host:`).
+/// Whether `a` and `b` name one repository.
 pub fn same_repository(a: &str, b: &str) -> bool {
-    a == b || Repository::parse(a) == Repository::parse(b)
+    a == b || Repository::of(a) == Repository::of(b)
 }
 
-/// What a URL points at, in one form.
-#[derive(Debug, PartialEq, Eq)]
-enum Repository<'a> {
-    Remote { host: String, port: Option<&'a str>, path: &'a str },
-    Local { path: &'a str },
+/// What a URL points at, in one form: without a trailing `/` or `.git`, user info and default ports,
+/// the host in lower case, and however it is reached (`https://`, `ssh://`, `git@host:`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Repository {
+    Remote { host: String, port: Option<String>, path: String },
+    Local { path: String },
 }
 
-impl<'a> Repository<'a> {
-    fn parse(url: &'a str) -> Self {
+impl Repository {
+    pub fn of(url: &str) -> Self {
         let url = url.trim();
         if let Some((scheme, rest)) = url.split_once("://") {
             let scheme = scheme.to_ascii_lowercase();
             if scheme == "file" {
-                return Self::Local { path: plain(rest.strip_prefix("localhost").unwrap_or(rest)) };
+                return Self::local(rest.strip_prefix("localhost").unwrap_or(rest));
             }
             let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
             let (host, port) = host_and_port(without_user(authority));
@@ -34,21 +34,28 @@ impl<'a> Repository<'a> {
                     | ("ssh" | "git+ssh" | "ssh+git", Some("22"))
                     | ("git", Some("9418"))
             );
-            let port = port.filter(|port| !is_default && !port.is_empty());
-            return Self::Remote {
-                host: host.to_ascii_lowercase(),
-                port,
-                path: plain_remote(path),
-            };
+            return Self::remote(host, port.filter(|port| !is_default && !port.is_empty()), path);
         }
         // git's scp-like form: a colon before any slash. `./a:b` and `/a:b` are paths.
         match url.split_once(':') {
             Some((authority, path)) if !authority.contains('/') && !authority.is_empty() => {
-                let host = without_user(authority).to_ascii_lowercase();
-                Self::Remote { host, port: None, path: plain_remote(path) }
+                Self::remote(without_user(authority), None, path)
             }
-            _ => Self::Local { path: plain(url) },
+            _ => Self::local(url),
         }
+    }
+
+    /// `git@host:/org/x` and `git@host:org/x` are one on every forge.
+    fn remote(host: &str, port: Option<&str>, path: &str) -> Self {
+        Self::Remote {
+            host: host.to_ascii_lowercase(),
+            port: port.map(str::to_owned),
+            path: plain(path).trim_start_matches('/').to_owned(),
+        }
+    }
+
+    fn local(path: &str) -> Self {
+        Self::Local { path: plain(path).to_owned() }
     }
 }
 
@@ -62,11 +69,6 @@ fn host_and_port(authority: &str) -> (&str, Option<&str>) {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         _ => (authority, None),
     }
-}
-
-/// `git@host:/org/x` and `git@host:org/x` are one on every forge.
-fn plain_remote(path: &str) -> &str {
-    plain(path).trim_start_matches('/')
 }
 
 /// A path without trailing slashes and without `.git`, except where that is the whole name.

@@ -1,20 +1,17 @@
 //! Which URL Lake will want for a package when it resolves anew.
 //!
-//! That is `lake update`, and any build of a workspace without a manifest. Lake takes the root's
-//! requires from last to first, then the manifests of the packages it met, and the first entry of
-//! a name wins (`Lake/Load/Resolve.lean`). What only a program or a server could tell (a
-//! `lakefile.lean`, Reservoir) is taken from the old manifest when there is one.
+//! That is `lake update`, and any build of a workspace without a manifest. What only a program or a
+//! server could tell (a `lakefile.lean`, Reservoir) is taken from the old manifest when there is
+//! one; what nobody tells is left out.
 
-use super::lakefile::{Lakefile, Require, written_requires};
-use super::manifest::{Manifest, Source};
+use super::lakefile::{Require, Wanted, written_requires};
+use super::manifest::{Entry, Source};
+use super::name::Name;
+use super::resolve::{Materials, Root, read, resolve};
 use super::{Config, Workspace};
 use anyhow::Result;
 use fs_err as fs;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::{Path, PathBuf};
-
-/// Package name to wanted URL.
-pub type Wanted = BTreeMap<String, WantedUrl>;
+use std::collections::BTreeMap;
 
 /// A URL, and how sure we are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,62 +21,82 @@ pub struct WantedUrl {
     pub by_root: bool,
 }
 
-/// The URLs that Lake will want.
-pub fn urls(workspace: &Workspace) -> Result<Wanted> {
-    let mut wanted = Wanted::new();
-    let mut packages = VecDeque::new();
-    let mut seen = BTreeSet::new();
-    if let Some(lakefile) = workspace.lakefile()? {
-        for require in lakefile.requires.iter().rev() {
-            add(&mut wanted, &require.name, require.git.as_deref(), true);
-            packages.extend(package_dir(workspace, &workspace.root, require));
-        }
-    }
-    if let Config::Lean(path) = &workspace.config {
-        let program = fs::read_to_string(path).unwrap_or_default();
-        for require in written_requires(&program).iter().rev() {
-            add(&mut wanted, &require.name, require.git.as_deref(), false);
-        }
-    }
-    while let Some(dir) = packages.pop_front() {
-        if !seen.insert(dir.clone()) {
-            continue;
-        }
-        // A dependency we cannot understand is Lake's to complain about.
-        let Ok(Some(manifest)) = Manifest::read(&dir.join("lake-manifest.json")) else {
-            let lakefile = Lakefile::read(&dir.join("lakefile.toml")).unwrap_or_default();
-            for require in lakefile.requires.iter().rev() {
-                add(&mut wanted, &require.name, require.git.as_deref(), false);
-                packages.extend(package_dir(workspace, &dir, require));
-            }
-            continue;
-        };
-        for entry in &manifest.packages {
-            match &entry.source {
-                Source::Git { url, .. } => add(&mut wanted, &entry.name, Some(url), false),
-                Source::Path { dir: path } => packages.push_back(dir.join(path)),
-            }
+/// The URLs that Lake will want, by the names of packages.
+pub fn urls(workspace: &Workspace) -> Result<BTreeMap<String, WantedUrl>> {
+    let (name, requires, is_data) = match workspace.lakefile()? {
+        Some(lakefile) => (lakefile.name, lakefile.requires, true),
+        None => (None, requires_of_program(workspace), false),
+    };
+    let root = Root {
+        dir: &workspace.root,
+        name: &name.unwrap_or_else(|| Name::new("")),
+        packages_dir: &workspace.packages_dir.to_string_lossy(),
+        requires: &requires,
+    };
+    let mut wanted = BTreeMap::new();
+    for entry in resolve(root, &OnDisk(workspace)).packages {
+        if let Source::Git { url, .. } = entry.source
+            && !url.is_empty()
+        {
+            let url = WantedUrl { url, by_root: is_data && !entry.inherited };
+            wanted.entry(entry.name.plain()).or_insert(url);
         }
     }
     for package in &workspace.packages {
-        add(&mut wanted, &package.name, package.lock.as_ref().map(|lock| lock.url.as_str()), false);
+        if let Some(lock) = &package.lock {
+            let url = WantedUrl { url: lock.url.clone(), by_root: false };
+            wanted.entry(package.name.clone()).or_insert(url);
+        }
     }
     Ok(wanted)
 }
 
-/// The first URL of a name wins.
-fn add(wanted: &mut Wanted, name: &str, url: Option<&str>, by_root: bool) {
-    if let Some(url) = url {
-        let url = WantedUrl { url: url.to_owned(), by_root };
-        wanted.entry(name.to_owned()).or_insert(url);
+/// What a `lakefile.lean` writes out, and before it (Lake goes backwards) what else it required
+/// when the manifest was written.
+fn requires_of_program(workspace: &Workspace) -> Vec<Require> {
+    let Config::Lean(path) = &workspace.config else { return Vec::new() };
+    let written = written_requires(&fs::read_to_string(path).unwrap_or_default());
+    let locked = workspace.manifest.iter().flat_map(|manifest| &manifest.packages);
+    let direct = locked.filter(|entry| !entry.inherited).map(Entry::as_require);
+    let others = direct.filter(|require| written.iter().all(|own| own.name != require.name));
+    let mut requires: Vec<_> = others.collect();
+    requires.reverse();
+    requires.extend(written);
+    requires
+}
+
+/// What lies in the packages directory, at whatever revision.
+struct OnDisk<'a>(&'a Workspace);
+
+impl Materials for OnDisk<'_> {
+    fn lock(&self, require: &Require) -> Result<Entry, String> {
+        let (url, input_rev, sub_dir) = match require.source.clone() {
+            Wanted::Git { url, rev, sub_dir } => (url, rev, sub_dir),
+            // Reservoir's to say, but what the package requires still counts.
+            _ => (self.locked_url(&require.name).unwrap_or_default(), None, None),
+        };
+        Ok(Entry {
+            name: require.name.clone(),
+            scope: require.scope.clone(),
+            inherited: false,
+            config_file: None,
+            manifest_file: None,
+            source: Source::Git { url, rev: String::new(), input_rev, sub_dir },
+        })
+    }
+
+    fn pinned(&self, entry: &Entry) -> Result<Entry, String> {
+        Ok(entry.clone())
+    }
+
+    fn read(&self, entry: &Entry, path: &str) -> Result<Option<String>, String> {
+        read(&self.0.packages_dir.join(entry.name.plain()), path)
     }
 }
 
-/// Where a required package lies, if it is there.
-fn package_dir(workspace: &Workspace, requirer: &Path, require: &Require) -> Option<PathBuf> {
-    let dir = match &require.path {
-        Some(path) => requirer.join(path),
-        None => workspace.packages_dir.join(&require.name),
-    };
-    dir.is_dir().then_some(dir)
+impl OnDisk<'_> {
+    fn locked_url(&self, name: &Name) -> Option<String> {
+        let package = self.0.package(&name.plain())?;
+        package.lock.as_ref().map(|lock| lock.url.clone())
+    }
 }

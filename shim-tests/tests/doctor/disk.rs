@@ -102,7 +102,10 @@ fn what_a_killed_bake_left() {
 fn what_a_killed_link_left() {
     let sandbox = sound();
     sandbox.symlink(sandbox.path("home"), "app/.lake/.lake-shim-link-x");
+    // And one of a manifest that was to be replaced, one of `unlink`.
+    sandbox.mkdir("app/.lake-shim-y/file").mkdir("app/.lake/.lake-shim-z/packages");
     let finding = only(&sandbox, "warning", "leftovers");
+    says(&finding, &["/.lake-shim-link-x", "/app/.lake-shim-y", "/app/.lake/.lake-shim-z"]);
     follow(&sandbox, &finding);
     assert!(sandbox.home().join(".gitconfig").exists(), "the link went, not what it leads to");
 }

@@ -66,6 +66,17 @@ fn a_directory_that_is_kept() {
 }
 
 #[test]
+fn a_directory_of_ones_own() {
+    let mut sandbox = shared(sound());
+    sandbox.lake_shim("unlink --copy").run().expect_code(0);
+    none(&sandbox);
+    sandbox.remove("app/.lake/packages/.lake-shim.private");
+    only(&sandbox, "warning", "directory-kept");
+    sandbox.set_env("LAKE_SHIM_PRIVATE", "1");
+    none(&sandbox);
+}
+
+#[test]
 fn a_file_in_the_place_of_the_packages() {
     let mut sandbox = sound().online();
     sandbox.rename("app/.lake/packages", "away").write("app/.lake/packages", "");

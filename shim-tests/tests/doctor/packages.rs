@@ -4,8 +4,8 @@ use serde_json::Value;
 use shim_tests::{NOBODY, Sandbox, need_tool};
 
 use crate::{
-    FORK, MATHLIB, commit, edit, findings, findings_of_nobody, follow, none, only, says,
-    set_origin, shared, sound, text, the_only, type_in,
+    FORK, MATHLIB, commit, edit, findings, findings_after, findings_of_nobody, follow, none,
+    of_nobody, only, parse, says, set_origin, shared, shim, sound, text, the_only, type_in,
 };
 
 #[test]
@@ -15,6 +15,7 @@ fn a_url_spelled_otherwise() {
             set_origin(&sandbox, &sandbox.package("mathlib"), origin);
             let finding = only(&sandbox, "note", "url-spelling");
             says(&finding, &[&format!("`{origin}`"), &format!("`{MATHLIB}`")]);
+            assert!(findings_after(&sandbox, &finding).is_empty(), "for the shell at hand");
             follow(&sandbox, &finding);
         }
     }
@@ -60,11 +61,11 @@ fn a_fork_in_a_shared_directory() {
     says(&finding, &["at the locked revision"]);
     commit(&sandbox, &clone);
     let finding = only(&sandbox, "error", "fork-in-shared");
-    says(&finding, &[FORK, MATHLIB, "the shim refuses", "LAKE_PKG_DIR"]);
+    says(&finding, &[FORK, MATHLIB, "the shim refuses", "`lake-shim unlink`"]);
     sandbox.lake("build").run().expect_code(1).stderr_contains("Lake would delete");
-    let (_, rev) = sandbox.locked("mathlib");
-    sandbox.git(&clone, &["checkout", "--quiet", "--detach", &rev]);
-    follow(&sandbox, &finding);
+    sandbox.lake_shim("unlink").run().expect_code(0);
+    sandbox.clone_packages(&sandbox.packages());
+    none(&sandbox);
 }
 
 #[test]
@@ -175,8 +176,15 @@ fn packages_of_another_user() {
     let finding = the_only(look(), "note", "package-owner");
     says(&finding, &["/mathlib`: it belongs to `root` (0)", "(65534)"]);
     let hint = text(&finding, "hint");
-    let command = hint.split('`').nth(1).expect("a command");
-    sandbox.command("sh", "-c").arg(command).as_user(NOBODY).run().expect_code(0);
+    let commands: Vec<_> = hint.split('`').skip(1).step_by(2).collect();
+    let in_shell = |script: String| {
+        of_nobody(sandbox.command("sh", "-c").arg(script)).run().expect_code(0).clone()
+    };
+    let doctor = format!("exec '{}' doctor --json", shim(&sandbox).display());
+    // For the editor that is started from this shell; and then for good.
+    assert_eq!(parse(&in_shell(format!("{}\n{doctor}", commands[0]))), [Value::Null; 0]);
+    assert_eq!(look().len(), 1);
+    in_shell(commands[1].to_owned());
     assert_eq!(look(), [Value::Null; 0]);
 }
 

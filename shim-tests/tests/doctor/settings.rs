@@ -10,6 +10,7 @@ fn bad_values() {
         ("LAKE_SHIM_JOBS", "0", "1 or more"),
         ("LAKE_SHIM_LOG", "loud", "`quiet`, `info`, `debug`"),
         ("LAKE_SHIM_DISABLE", "true", "`1`, `0`"),
+        ("LAKE_SHIM_PRIVATE", "yes", "`1`, `0`"),
         ("LAKE_PKG_DIR", "../packages", "an absolute path"),
         ("LAKE_PKG_URL_MAP", "mathlib=x", "a JSON object"),
         ("GIT_CONFIG_COUNT", "many", "GIT_CONFIG_KEY_<n>"),

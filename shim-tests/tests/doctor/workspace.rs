@@ -48,10 +48,30 @@ fn no_manifest() {
     let sandbox = sound().online();
     sandbox.remove("app/lake-manifest.json");
     let finding = only(&sandbox, "warning", "manifest-missing");
-    says(&finding, &["`mathlib`", "`lake update`"]);
+    says(&finding, &["no store has a lock", "`lake update`, with network"]);
     sandbox.lake("update").run().expect_code(0);
     let findings = crate::findings(&sandbox);
     assert!(!findings.iter().any(|f| f["check"] == "manifest-missing"), "{findings:#?}");
+}
+
+#[test]
+fn a_manifest_that_a_store_can_write() {
+    let sandbox = crate::baked_and_fresh();
+    sandbox.remove("app/lake-manifest.json");
+    let finding = only(&sandbox, "note", "manifest-missing");
+    says(&finding, &["/baked` has the lock "]);
+    follow(&sandbox, &finding);
+}
+
+#[test]
+fn a_requirement_that_lake_does_not_take() {
+    let sandbox = sound();
+    let lakefile = sandbox.read("app/lakefile.toml");
+    sandbox.write("app/lakefile.toml", format!("{lakefile}\n[[require]]\nname = \"x\"\ngit = 5\n"));
+    let finding = only(&sandbox, "warning", "lakefile-require");
+    says(&finding, &["`x` is required", "line "]);
+    sandbox.write("app/lakefile.toml", lakefile);
+    none(&sandbox);
 }
 
 #[test]
@@ -80,8 +100,7 @@ fn a_url_that_the_configuration_spells_otherwise() {
     edit(&sandbox, "app/lakefile.toml", MATHLIB, &format!("{MATHLIB}.git"));
     let finding = only(&sandbox, "note", "lakefile-url");
     says(&finding, &[&format!("`{MATHLIB}.git`"), "Lake warns"]);
-    edit(&sandbox, "app/lakefile.toml", &format!("{MATHLIB}.git"), MATHLIB);
-    none(&sandbox);
+    follow(&sandbox, &finding);
 }
 
 #[test]

@@ -6,6 +6,10 @@ use crate::doctor::{Finding, Severity, quoted, word};
 use crate::report::count;
 use crate::settings::var;
 
+/// What the shim answers for; whoever does not go through it has to be told.
+const BYPASS: &str = "nothing to do behind the shim; for an editor that starts Lake by itself, \
+                      `eval \"$(lake-shim env)\"` before it or, for good";
+
 pub fn judge(packages: &[Seen]) -> Vec<Finding> {
     let mut findings: Vec<_> = packages.iter().flat_map(Seen::judge).collect();
     findings.extend(moved(packages));
@@ -103,11 +107,8 @@ impl Seen {
             (false, _) => ("other-repository", Severity::Warning),
         };
         let keep = match git.is_shared {
-            true => format!(
-                "give this workspace a directory of its own: point `{}` elsewhere, or remove the link",
-                var::PKG_DIR
-            ),
-            false => "keep what is yours in it elsewhere".to_owned(),
+            true => "`lake-shim unlink` gives this workspace a packages directory of its own",
+            false => "keep what is yours in it elsewhere",
         };
         let (dir, url) = (word(&self.dir), &git.lock.url);
         let hint = format!(
@@ -124,7 +125,7 @@ impl Seen {
         Some(
             finding
                 .seen(format!("{}: {origin}", quoted(&self.dir)))
-                .seen(format!("the manifest wants `{}`", git.lock.url))
+                .seen(format!("Lake wants `{}`", git.lock.url))
                 .seen(when),
         )
     }
@@ -200,10 +201,7 @@ fn refused(packages: &[Seen]) -> Option<Finding> {
         format!("`git config --global --add safe.directory {}`", word(&real(seen)))
     });
     let commands: Vec<_> = commands.collect();
-    let hint = format!(
-        "nothing to do behind the shim; for a Lake that an editor starts:\n{}",
-        commands.join("\n")
-    );
+    let hint = format!("{BYPASS}:\n{}", commands.join("\n"));
     let seen = refused.iter().map(|(seen, reason)| format!("{}: {reason}", quoted(&seen.dir)));
     Some(Finding::note("package-owner", message, hint).all_seen(seen))
 }
@@ -222,12 +220,9 @@ fn spelled(packages: &[Seen]) -> Option<Finding> {
         format!("`git -C {} remote set-url origin {wanted}`", word(&seen.dir))
     });
     let commands: Vec<_> = commands.collect();
-    let hint = format!(
-        "nothing to do behind the shim; for a Lake that an editor starts:\n{}",
-        commands.join("\n")
-    );
+    let hint = format!("{BYPASS}:\n{}", commands.join("\n"));
     let seen = spelled.iter().map(|(seen, wanted, origin)| {
-        format!("`{}`: its `origin` is `{origin}`, the manifest says `{wanted}`", seen.name)
+        format!("`{}`: its `origin` is `{origin}`,Lake wants `{wanted}`", seen.name)
     });
     Some(Finding::note("url-spelling", message, hint).all_seen(seen))
 }

@@ -6,7 +6,7 @@
 mod judge;
 
 use super::link::Link;
-use super::probe::ask;
+use super::probe::{ask, ask_for};
 use super::workspace::Located;
 use super::{Area, Finding, shown};
 use crate::error::Failure;
@@ -20,9 +20,12 @@ use fs_err as fs;
 use judge::judge;
 use nix::unistd::{Uid, User, geteuid};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// A locked package as it lies there.
 #[derive(Clone, Debug)]
@@ -60,7 +63,7 @@ struct Clone {
     damage: Option<String>,
 }
 
-/// `origin` beside the URL that the manifest wants.
+/// `origin` beside the URL that Lake wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Origin {
     Wanted,
@@ -71,6 +74,9 @@ enum Origin {
     None(String),
     NotAsked,
 }
+
+/// A Mathlib that was just copied is read as a whole. What takes longer is not known.
+const STATUS_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the guard refuses in a shared directory.
 const REFUSED: [&str; 3] = ["fork-in-shared", "package-without-git", "clone-damaged"];
@@ -102,16 +108,21 @@ pub fn look(env: &Environment, located: &Located, git_runs: bool, link: Option<L
 }
 
 fn see(env: &Environment, workspace: &Workspace, git_runs: bool) -> Vec<Seen> {
-    let trust = trusting(env);
+    let git_env = GitEnv::new(env);
+    let mapped = url_map(env);
     let packages_dir = &workspace.packages_dir;
     let is_shared = packages_dir.is_symlink() || !packages_dir.starts_with(&workspace.root);
     let see = |package: &Package| {
         let dir = package.lock.as_ref().map_or(&package.dir, |lock| &lock.clone).clone();
         let is_there = dir.is_dir();
-        let git = package.lock.clone().map(|lock| Git {
+        let lock = package.lock.clone().map(|lock| GitLock {
+            url: mapped.get(&package.name).cloned().unwrap_or(lock.url),
+            ..lock
+        });
+        let git = lock.map(|lock| Git {
             is_shared: is_shared || dir.is_symlink(),
             clone: git::Clone::open(&dir).map(|clone| match git_runs {
-                true => Clone::ask(&clone, &dir, &lock.url, &trust),
+                true => Clone::ask(&clone, &dir, &lock.url, &git_env),
                 false => Clone::of_files(&clone),
             }),
             lock,
@@ -121,16 +132,38 @@ fn see(env: &Environment, workspace: &Workspace, git_runs: bool) -> Vec<Seen> {
     workspace.packages.iter().map(see).collect()
 }
 
-/// git's environment, so that it reads another user's clone. Only for what runs nothing of the
-/// clone's own: its configuration may name programs.
-fn trusting(env: &Environment) -> ChildEnvironment {
-    let count = env.git_config_count.as_deref().and_then(|count| count.to_str());
-    let count: usize = count.and_then(|count| count.trim().parse().ok()).unwrap_or(0);
-    ChildEnvironment::from([
-        (var::GIT_CONFIG_COUNT.into(), (count + 1).to_string().into()),
-        (format!("GIT_CONFIG_KEY_{count}").into(), "safe.directory".into()),
-        (format!("GIT_CONFIG_VALUE_{count}").into(), "*".into()),
-    ])
+/// What the user, or `lake-shim env`, has Lake want in the place of the manifest's URLs.
+fn url_map(env: &Environment) -> BTreeMap<String, String> {
+    let text = env.url_map.as_deref().and_then(OsStr::to_str);
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// Environments for git.
+struct GitEnv {
+    /// The user's own, but for a count that is none: git would refuse everything over it, which is
+    /// a finding of its own.
+    plain: ChildEnvironment,
+    /// In which it reads another user's clone. Only for what runs nothing of the clone's own: its
+    /// configuration may name programs.
+    trusting: ChildEnvironment,
+}
+
+impl GitEnv {
+    fn new(env: &Environment) -> Self {
+        let count =
+            env.git_config_count.as_deref().map(|count| count.to_str()?.trim().parse().ok());
+        let is_bogus = count == Some(None);
+        let count: usize = count.flatten().unwrap_or(0);
+        let pair = |name: &str, value: &str| (name.into(), value.into());
+        Self {
+            plain: is_bogus.then(|| pair(var::GIT_CONFIG_COUNT, "0")).into_iter().collect(),
+            trusting: ChildEnvironment::from([
+                pair(var::GIT_CONFIG_COUNT, &(count + 1).to_string()),
+                pair(&format!("GIT_CONFIG_KEY_{count}"), "safe.directory"),
+                pair(&format!("GIT_CONFIG_VALUE_{count}"), "*"),
+            ]),
+        }
+    }
 }
 
 fn git(dir: &Path, args: &[&str]) -> Command {
@@ -145,14 +178,14 @@ impl Clone {
         Self { head, origin: Origin::NotAsked, refused: None, changes: Vec::new(), damage: None }
     }
 
-    fn ask(clone: &git::Clone, dir: &Path, wanted: &str, trust: &ChildEnvironment) -> Self {
-        let head = ask(git(dir, &["rev-parse", "--verify", "HEAD"]).envs(trust));
-        let changes = changes(clone, dir);
+    fn ask(clone: &git::Clone, dir: &Path, wanted: &str, env: &GitEnv) -> Self {
+        let head = ask(git(dir, &["rev-parse", "--verify", "HEAD"]).envs(&env.trusting));
+        let changes = changes(clone, dir, &env.plain);
         Self {
             damage: head.as_ref().err().or(changes.as_ref().err()).cloned(),
             head: head.ok(),
-            origin: origin(clone, wanted, trust),
-            refused: refused(clone, dir),
+            origin: origin(clone, wanted, &env.trusting),
+            refused: refused(clone, dir, &env.plain),
             changes: changes.unwrap_or_default(),
         }
     }
@@ -177,12 +210,12 @@ fn origin(clone: &git::Clone, wanted: &str, trust: &ChildEnvironment) -> Origin 
 }
 
 /// Whose the clone is, when git refuses it over that.
-fn refused(clone: &git::Clone, dir: &Path) -> Option<String> {
+fn refused(clone: &git::Clone, dir: &Path, env: &ChildEnvironment) -> Option<String> {
     let uid = geteuid();
     if clone.is_owned_by(uid.as_raw()) {
         return None;
     }
-    ask(&mut git(dir, &["rev-parse", "--git-dir"])).err()?;
+    ask(git(dir, &["rev-parse", "--git-dir"]).envs(env)).err()?;
     let owners = [dir.to_owned(), dir.join(".git")].map(|path| fs::metadata(path).map(|m| m.uid()));
     let owner = owners.into_iter().flatten().find(|owner| *owner != uid.as_raw())?;
     Some(format!("it belongs to {}, and you are {}", user(owner.into()), user(uid)))
@@ -197,14 +230,14 @@ fn user(uid: Uid) -> String {
 
 /// Tracked files that differ from HEAD. Not asked of another user's clone: git may run filters that
 /// its configuration names.
-fn changes(clone: &git::Clone, dir: &Path) -> Result<Vec<String>, String> {
+fn changes(clone: &git::Clone, dir: &Path, env: &ChildEnvironment) -> Result<Vec<String>, String> {
     if !clone.is_owned_by(geteuid().as_raw()) {
         return Ok(Vec::new());
     }
     // Without the option git would write what it learned into the index.
     let args = ["--no-optional-locks", "-c", "core.fsmonitor=false", "status", "--porcelain"];
-    let status = ask(git(dir, &args).arg("--untracked-files=no"))?;
-    Ok(status.lines().map(|line| line.trim().to_owned()).collect())
+    let status = ask_for(git(dir, &args).arg("--untracked-files=no").envs(env), STATUS_PATIENCE)?;
+    Ok(status.unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect())
 }
 
 impl Seen {

@@ -8,6 +8,7 @@
 
 mod digest;
 mod entry;
+mod files;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,8 @@ mod tree;
 mod unpack;
 mod write;
 
-pub use digest::Digest;
+pub use digest::{Digest, Hashing};
+pub use files::files;
 pub use unpack::{check, unpack};
 pub use write::{WriteOptions, write};
 

@@ -1,9 +1,15 @@
 //! `lake-manifest.json`: what every dependency is locked to.
 //!
 //! Versions as Lake reads them (`Lake/Load/Manifest.lean`): natural numbers 5 to 7 up to early
-//! 2024, then `1.x.y` strings. Fields that are absent take Lake's defaults, unknown ones are left
-//! alone.
+//! 2024, then `1.x.y` strings. Fields that are absent take Lake's defaults. Written are versions
+//! from 7 on, the fields in Lake's order; what we do not know is left as it is.
 
+mod write;
+
+pub use write::check_writable;
+
+use super::lakefile::{Require, Wanted};
+use super::name::Name;
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde::Deserialize;
@@ -11,23 +17,34 @@ use serde_json::Value;
 use std::io::ErrorKind;
 use std::path::Path;
 
+/// The manifest's file name, unless the configuration has another (`manifestFile`).
+pub const MANIFEST_FILE: &str = "lake-manifest.json";
+
 /// A manifest's contents, as far as we use them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest {
-    /// Name of the root package.
-    pub name: Option<String>,
+    /// As it is written.
+    pub version: Value,
+    /// Of the root package.
+    pub name: Option<Name>,
     /// Relative to the root.
     pub packages_dir: Option<String>,
+    /// Whether the root is for one toolchain only. Known since version 1.2.0.
+    pub fixed_toolchain: bool,
     pub packages: Vec<Entry>,
 }
 
 /// One locked dependency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Without `«»`; also the name of its directory.
-    pub name: String,
+    pub name: Name,
+    /// The owner on Reservoir, or empty. Known since version 1.1.0.
+    pub scope: String,
     /// Whether it is required by a dependency only.
     pub inherited: bool,
+    /// Relative to the package.
+    pub config_file: Option<String>,
+    pub manifest_file: Option<String>,
     pub source: Source,
 }
 
@@ -35,12 +52,12 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Relative to the root.
-    Path {
-        dir: String,
-    },
+    Path { dir: String },
     Git {
         url: String,
         rev: String,
+        /// What was asked for: a branch, a tag, or nothing.
+        input_rev: Option<String>,
         sub_dir: Option<String>,
     },
 }
@@ -60,15 +77,52 @@ impl Manifest {
         manifest.with_context(|| format!("cannot understand `{}`", path.display())).map(Some)
     }
 
-    fn parse(text: &[u8]) -> Result<Self> {
+    /// Takes the text of a manifest apart.
+    ///
+    /// # Errors
+    /// As [`Manifest::read`].
+    pub fn parse(text: &[u8]) -> Result<Self> {
         let raw: RawManifest = serde_json::from_slice(text)?;
-        let schema =
-            Schema::parse(raw.version.or(raw.schema_version).context("it has no version")?)?;
+        let version = raw.version.or(raw.schema_version).context("it has no version")?;
+        let schema = Schema::parse(&version)?;
         Ok(Self {
-            name: raw.name.map(|name| plain_name(&name)),
+            version,
+            name: raw.name.as_deref().map(Name::new),
             packages_dir: raw.packages_dir,
+            fixed_toolchain: raw.fixed_toolchain,
             packages: raw.packages.into_iter().map(|p| entry(p, schema)).collect::<Result<_>>()?,
         })
+    }
+}
+
+impl Entry {
+    /// Reads an entry as manifests have them since version 7.
+    pub fn from_json(value: &Value) -> Result<Self> {
+        entry(value.clone(), Schema::Flat)
+    }
+
+    pub fn is_git(&self) -> bool {
+        matches!(self.source, Source::Git { .. })
+    }
+
+    /// The require that led to this entry.
+    pub fn as_require(&self) -> Require {
+        let source = match self.source.clone() {
+            Source::Path { dir } => Wanted::Path { dir },
+            Source::Git { url, input_rev, sub_dir, .. } => {
+                Wanted::Git { url, rev: input_rev, sub_dir }
+            }
+        };
+        Require { name: self.name.clone(), scope: self.scope.clone(), source }
+    }
+}
+
+impl Source {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Path { .. } => "path",
+            Self::Git { .. } => "git",
+        }
     }
 }
 
@@ -81,19 +135,29 @@ struct RawManifest {
     name: Option<String>,
     packages_dir: Option<String>,
     #[serde(default)]
+    fixed_toolchain: bool,
+    #[serde(default)]
     packages: Vec<Value>,
 }
 
+/// Up to version 6 optional fields had a `?` to their names.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawEntry {
     name: String,
     r#type: Option<String>,
     #[serde(default)]
+    scope: String,
+    #[serde(default)]
     inherited: bool,
+    config_file: Option<String>,
+    manifest_file: Option<String>,
     dir: Option<String>,
     url: Option<String>,
     rev: Option<String>,
+    #[serde(alias = "inputRev?")]
+    input_rev: Option<String>,
+    #[serde(alias = "subDir?")]
     sub_dir: Option<String>,
 }
 
@@ -105,8 +169,8 @@ enum Schema {
 }
 
 impl Schema {
-    fn parse(version: Value) -> Result<Self> {
-        match &version {
+    fn parse(version: &Value) -> Result<Self> {
+        match version {
             Value::Number(number) => match number.as_u64() {
                 Some(5 | 6) => return Ok(Self::Nested),
                 Some(7..) => return Ok(Self::Flat),
@@ -117,7 +181,7 @@ impl Schema {
                 Some(Ok(2..)) => bail!("version `{text}` is newer than any we know (`1.x`)"),
                 Some(Ok(0)) => {
                     let minor = text.split(['.', '-']).nth(1).and_then(|minor| minor.parse().ok());
-                    return Self::parse(minor.map_or(Value::Null, |m: u64| m.into()));
+                    return Self::parse(&minor.map_or(Value::Null, |m: u64| m.into()));
                 }
                 _ => {}
             },
@@ -136,28 +200,26 @@ fn entry(value: Value, schema: Schema) -> Result<Entry> {
         (_, value) => (None, value),
     };
     let raw: RawEntry = serde_json::from_value(value).context("a package entry")?;
-    let name = plain_name(&raw.name);
+    let name = Name::new(&raw.name);
     let missing = |field: &str| format!("package `{name}` has no `{field}`");
     let source = match kind.or(raw.r#type).as_deref() {
         Some("path") => Source::Path { dir: raw.dir.with_context(|| missing("dir"))? },
         Some("git") => Source::Git {
             url: raw.url.with_context(|| missing("url"))?,
             rev: raw.rev.with_context(|| missing("rev"))?,
+            input_rev: raw.input_rev,
             sub_dir: raw.sub_dir,
         },
         Some(kind) => bail!("package `{name}` is of type `{kind}`, which we do not know"),
         None => bail!(missing("type")),
     };
     // The name becomes a directory's.
-    if name.is_empty() || name.contains('/') || matches!(name.as_str(), "." | "..") {
+    let plain = name.plain();
+    if plain.is_empty() || plain.contains('/') || matches!(plain.as_str(), "." | "..") {
         bail!("`{name}` is no package name");
     }
-    Ok(Entry { name, inherited: raw.inherited, source })
-}
-
-/// `«std-1.0»` is written so in a manifest and names the directory `std-1.0`.
-pub fn plain_name(name: &str) -> String {
-    name.replace(['«', '»'], "")
+    let RawEntry { scope, inherited, config_file, manifest_file, .. } = raw;
+    Ok(Entry { name, scope, inherited, config_file, manifest_file, source })
 }
 
 #[cfg(test)]
@@ -181,7 +243,7 @@ mod tests {
         ] {
             let manifest = parse(&format!(r#"{{"version":{version},"packages":[{entry}]}}"#));
             let manifest = manifest.unwrap_or_else(|e| panic!("{version}: {e:#}"));
-            assert_eq!(manifest.packages[0].name, "a", "{version}");
+            assert_eq!(manifest.packages[0].name.as_str(), "a", "{version}");
         }
     }
 
@@ -198,10 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_no_identifiers() {
-        assert_eq!(plain_name("«std-1.0»"), "std-1.0");
-        assert_eq!(plain_name("mathlib"), "mathlib");
-        assert_eq!(plain_name("a.«b-c»"), "a.b-c");
+    fn names_become_directories() {
         let entry = |name| {
             format!(r#"{{"version":7,"packages":[{{"type":"path","name":"{name}","dir":"d"}}]}}"#)
         };

@@ -1,0 +1,189 @@
+//! A lock in the place of the network: which revision a package is at, and what its files say.
+
+use super::{Question, VERSION};
+use crate::store::index::{Index, Lock, Pack};
+use crate::store::pack::{self, Shard};
+use crate::workspace::git::Clone;
+use crate::workspace::lakefile::{Require, Wanted};
+use crate::workspace::manifest::{Entry, Source, check_writable};
+use crate::workspace::name::Name;
+use crate::workspace::resolve::{Gap, GapKind, Materials, read};
+use crate::workspace::url::same_repository;
+use anyhow::{Context, Result, anyhow};
+use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A lock, and the packages' files wherever they are.
+pub struct Locked<'a> {
+    question: &'a Question<'a>,
+    store: &'a Path,
+    index: &'a Index,
+    lock: &'a Lock,
+    entries: Vec<Entry>,
+    /// What has been read of packs, by the packages' names.
+    packed: RefCell<BTreeMap<Name, BTreeMap<PathBuf, Vec<u8>>>>,
+}
+
+impl<'a> Locked<'a> {
+    pub fn new(
+        question: &'a Question<'a>,
+        store: &'a Path,
+        index: &'a Index,
+        lock: &'a Lock,
+    ) -> Result<Self> {
+        let entries = lock.packages.iter().map(Entry::from_json).collect::<Result<_>>();
+        let entries = entries.with_context(|| format!("a lock of `{}`", store.display()))?;
+        Ok(Self { question, store, index, lock, entries, packed: RefCell::default() })
+    }
+
+    fn entry(&self, name: &Name) -> Result<&Entry, String> {
+        let entry = self.entries.iter().find(|entry| entry.name == *name);
+        entry.ok_or_else(|| "the lock does not have it".to_owned())
+    }
+
+    /// The version of the manifest that was baked; entries have had a `scope` since `1.1.0`.
+    pub fn version(&self) -> Result<Value, Gap> {
+        let has_scopes = self.lock.packages.iter().all(|entry| entry.get("scope").is_some());
+        let version = match &self.lock.version {
+            Some(version) => check_writable(version).map(|()| version.clone()),
+            None if has_scopes => Ok(VERSION.into()),
+            None => Err(anyhow!("the lock does not tell which version its Lake writes")),
+        };
+        version.map_err(|e| Gap {
+            package: self.question.name.clone(),
+            kind: GapKind::Package,
+            reason: format!("{e:#}"),
+        })
+    }
+
+    /// Fills in what packages require whose files are nowhere. When everything that the lock's own
+    /// workspace required is here, what that needed besides is what those packages require.
+    pub fn complete(&self, packages: &mut Vec<Entry>, gaps: &mut Vec<Gap>) {
+        let names: BTreeSet<_> = packages.iter().map(|entry| entry.name.clone()).collect();
+        let is_here = |entry: &Entry| names.contains(&entry.name);
+        let has_all = self.entries.iter().all(|entry| entry.inherited || is_here(entry));
+        if has_all && gaps.iter().all(|gap| gap.kind == GapKind::Files) {
+            packages.extend(self.entries.iter().filter(|entry| !is_here(entry)).cloned());
+            gaps.clear();
+        }
+    }
+
+    /// The files of a package's source pack that matter here.
+    fn read_packed(&self, entry: &Entry, path: &str) -> Result<Option<String>, String> {
+        let Source::Git { rev, .. } = &entry.source else { return Ok(None) };
+        let is_source = |pack: &&Pack| {
+            pack.is_source() && pack.package == entry.name.plain() && pack.rev == *rev
+        };
+        let pack = self.index.packs.iter().find(is_source).ok_or_else(|| {
+            let dir = self.question.workspace.packages_dir.join(entry.name.plain());
+            format!("its files are neither in `{}` nor in the store", dir.display())
+        })?;
+        let mut packed = self.packed.borrow_mut();
+        if packed.get(&entry.name).is_none_or(|files| !files.contains_key(Path::new(path))) {
+            let shards: Vec<(PathBuf, Shard)> = pack
+                .shards
+                .iter()
+                .map(|shard| (Index::packs_dir(self.store).join(shard.file_name()), shard.clone()))
+                .collect();
+            let is_wanted = |file: &Path| file == Path::new(path) || is_configuration(file);
+            let files = pack::files(&shards, is_wanted).map_err(|e| format!("{e:#}"))?;
+            packed.insert(entry.name.clone(), files);
+        }
+        let file = packed.get(&entry.name).and_then(|files| files.get(Path::new(path)));
+        Ok(file.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+    }
+}
+
+impl Materials for Locked<'_> {
+    fn lock(&self, require: &Require) -> Result<Entry, String> {
+        let mut entry = self.entry(&require.name)?.clone();
+        let scope = entry.scope.clone();
+        let Source::Git { url, rev, input_rev, sub_dir } = &mut entry.source else {
+            return Err("the lock has it as a directory".to_owned());
+        };
+        let is_at = |wanted: &str| input_rev.as_deref() == Some(wanted) || rev == wanted;
+        let at_another = |wanted: &str| {
+            format!(
+                "the lock has it at `{}`, and `{wanted}` is required",
+                input_rev.as_ref().unwrap_or(rev)
+            )
+        };
+        match &require.source {
+            Wanted::Git { url: wanted, .. } if !same_repository(url, wanted) => {
+                Err(format!("the lock has it from `{url}`, and `{wanted}` is required"))
+            }
+            Wanted::Git { sub_dir: wanted, .. } if sub_dir != wanted => {
+                let shown = |dir: &Option<String>| dir.clone().unwrap_or_else(|| ".".to_owned());
+                Err(format!(
+                    "the lock has its `{}`, and `{}` is required",
+                    shown(sub_dir),
+                    shown(wanted)
+                ))
+            }
+            Wanted::Registry { range: Some(range), .. } => {
+                Err(format!("only Reservoir knows which version is `{range}`"))
+            }
+            Wanted::Registry { .. } if scope != require.scope => Err(format!(
+                "the lock has it of `{scope}`, and Reservoir's `{}/{}` is required",
+                require.scope, require.name
+            )),
+            Wanted::Git { rev: Some(wanted), .. } | Wanted::Registry { rev: Some(wanted), .. }
+                if !is_at(wanted) =>
+            {
+                Err(at_another(wanted))
+            }
+            // Who asks for no revision in particular takes the one there is.
+            Wanted::Git { rev: wanted, .. } => {
+                input_rev.clone_from(wanted);
+                Ok(entry)
+            }
+            Wanted::Registry { rev: wanted, .. } => {
+                if wanted.is_some() {
+                    input_rev.clone_from(wanted);
+                }
+                Ok(entry)
+            }
+            Wanted::Path { .. } | Wanted::Unknown(_) => Err("it is no git package".to_owned()),
+        }
+    }
+
+    fn pinned(&self, pinned: &Entry) -> Result<Entry, String> {
+        let ours = self.entry(&pinned.name)?;
+        let mut entry = pinned.clone();
+        let (Source::Git { url: our_url, rev: our_rev, .. }, Source::Git { url, rev, .. }) =
+            (&ours.source, &mut entry.source)
+        else {
+            return Err("the lock has it as a directory".to_owned());
+        };
+        if !same_repository(our_url, url) {
+            return Err(format!("the lock has it from `{our_url}`, and `{url}` is required"));
+        }
+        if our_rev != rev {
+            return Err(format!("the lock has it at {our_rev}, and {rev} is required"));
+        }
+        url.clone_from(our_url);
+        Ok(entry)
+    }
+
+    fn read(&self, entry: &Entry, path: &str) -> Result<Option<String>, String> {
+        let Source::Git { rev, .. } = &entry.source else { return Ok(None) };
+        let dir = self.question.workspace.packages_dir.join(entry.name.plain());
+        if let Some(clone) = Clone::open(&dir) {
+            if clone.head().as_ref() == Some(rev) {
+                return read(&dir, path);
+            }
+            if clone.has(rev) {
+                return clone.file_at(rev, path).map_err(|e| format!("{e:#}"));
+            }
+        }
+        self.read_packed(entry, path)
+    }
+}
+
+/// What the walk will ask for next, most likely: one look at a pack is enough then.
+fn is_configuration(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str());
+    matches!(name, Some("lakefile.toml" | "lakefile.lean" | "lake-manifest.json"))
+}
