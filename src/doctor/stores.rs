@@ -279,6 +279,10 @@ impl Store {
             State::BadIndex(_) => format!("{dir}: its index cannot be understood"),
             State::Plain { ltars } => format!("{dir}: {}, no index", count(*ltars, "cache file")),
             State::Baked(baked) => match &baked.ours {
+                // Whole builds in packs need no cache files.
+                Some(found) if found.covered == 0 => {
+                    format!("{dir}: baked for this lock, {}", count(found.packs, "pack"))
+                }
                 Some(found) => format!(
                     "{dir}: baked for this lock, {} of {}, {}",
                     found.present,
