@@ -332,6 +332,7 @@ pub fn some(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::manifest::Manifest;
 
     fn store(state: State) -> Store {
         Store { dir: "/s".into(), state }
@@ -378,9 +379,11 @@ mod tests {
 
     #[test]
     fn locks_that_differ() {
-        let entry = |name: &str, rev: &str| json!({ "type": "git", "name": name, "rev": rev });
+        let entry = |name: &str, rev: &str| json!({ "type": "git", "name": name, "rev": rev, "url": "u", "inherited": false });
         let entries = [entry("a", "1"), entry("b", "3"), entry("c", "4")];
-        let lock = Lock::new("v3", &json!({ "packages": entries }));
+        let manifest = json!({ "version": "1.1.0", "packages": entries }).to_string();
+        let manifest = Manifest::parse(manifest.as_bytes()).expect("a manifest");
+        let lock = Lock::new("v3", &manifest);
         let differences = wanted().differences(&lock);
         for part in ["`v3`, not `v4`", "`b` is at 3, not 2", "it has `c`"] {
             assert!(differences.contains(part), "{differences}");

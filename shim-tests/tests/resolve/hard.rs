@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use shim_tests::{mini_mathlib, need_real_lake, need_tool};
+use shim_tests::{Tree, mini_mathlib, need_real_lake, need_tool};
 
 use crate::case::{Case, Way};
 
