@@ -182,7 +182,7 @@ pub fn exists(path: &Path) -> bool {
 }
 
 /// Directories of ours are called this and something random.
-const PREFIX: &str = ".lake-shim-";
+pub const PREFIX: &str = ".lake-shim-";
 
 /// A directory of our own beside the place where its contents will be published, so that publishing
 /// is a rename. Removed when dropped. It is locked while somebody works in it, which tells those
@@ -219,14 +219,19 @@ impl WorkDir {
 
     /// As [`WorkDir::sweep`], calling `rescue` with each directory before it goes.
     pub fn sweep_with(parent: &Path, rescue: impl Fn(&Path)) {
-        let Ok(entries) = fs::read_dir(parent) else { return };
-        for entry in entries.filter_map(Result::ok) {
-            let is_ours = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
-            if is_ours && let Some(_lock) = DirLock::try_acquire(&entry.path()) {
-                rescue(&entry.path());
-                let _ = fs::remove_dir_all(entry.path());
-            }
+        for (dir, _lock) in Self::abandoned(parent) {
+            rescue(&dir);
+            let _ = fs::remove_dir_all(dir);
         }
+    }
+
+    /// What dead processes left in `parent`, each locked until it is dropped.
+    pub fn abandoned(parent: &Path) -> impl Iterator<Item = (PathBuf, DirLock)> + use<> {
+        let entries = fs::read_dir(parent).into_iter().flatten().filter_map(Result::ok);
+        let ours = entries
+            .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+            .map(|entry| entry.path());
+        ours.filter_map(|dir| DirLock::try_acquire(&dir).map(|lock| (dir, lock)))
     }
 }
 

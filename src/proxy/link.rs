@@ -33,7 +33,7 @@ pub enum Linked {
 }
 
 /// A packages directory with this in it is not to be linked.
-const PRIVATE_MARK: &str = ".lake-shim.private";
+pub const PRIVATE_MARK: &str = ".lake-shim.private";
 
 /// Gives the workspace a packages directory of its own, with copies of `packages` out of the one it
 /// is linked to, and marks it so that it stays one. Packages that are links themselves go. Nothing

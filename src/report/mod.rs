@@ -7,6 +7,7 @@ mod outcome;
 
 pub use outcome::outcome_json;
 
+use crate::doctor::render::Page;
 use crate::proxy::link::Linked;
 use crate::restore::Event;
 use crate::settings::{Environment, Log};
@@ -18,6 +19,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use terminal_size::terminal_size_of;
 
 /// How many names a list shows before it says how many more there are.
 const SHOWN: usize = 10;
@@ -258,7 +260,7 @@ impl Report {
 }
 
 /// `1 module`, `2 modules`.
-fn count(n: usize, noun: &str) -> String {
+pub fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
@@ -274,7 +276,7 @@ fn print_some(lines: impl Iterator<Item = String>, total: usize) {
 }
 
 /// An error as it is printed: its causes in one line, its hints behind them.
-fn message(error: &anyhow::Error) -> String {
+pub fn message(error: &anyhow::Error) -> String {
     let mut causes = Vec::new();
     let mut hints = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -303,6 +305,15 @@ fn print(text: &str) {
             None => writeln!(stderr, "lake-shim: {line}"),
         };
     }
+}
+
+/// stdout as a page for people: colours only on a terminal that has them and where nobody minds
+/// (<https://no-color.org>), its width, and 80 columns where there is none.
+pub fn page(env: &Environment) -> Page {
+    let stdout = io::stdout();
+    let is_dumb = env.term.as_deref().is_none_or(|term| term == "dumb");
+    let width = terminal_size_of(&stdout).map_or(80, |(width, _)| usize::from(width.0));
+    Page { width, colour: stdout.is_terminal() && !env.no_color && !is_dumb }
 }
 
 /// Prints data.

@@ -204,6 +204,12 @@ impl Config {
         path.exists().then(|| kind(path))
     }
 
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Lean(path) | Self::Toml(path) => path,
+        }
+    }
+
     /// What the manifest is called. A program may say it elsewise, and is not asked.
     fn manifest_file(&self) -> Result<String> {
         let Self::Toml(path) = self else { return Ok(MANIFEST_FILE.to_owned()) };
