@@ -10,6 +10,7 @@ mod demo;
 mod error;
 mod fs;
 mod interrupt;
+mod key;
 mod mathlib;
 mod proxy;
 mod report;

@@ -43,6 +43,8 @@ pub mod var {
     pub const GIT_CONFIG_COUNT: &str = "GIT_CONFIG_COUNT";
     /// Where mathlib's cache tool keeps its files.
     pub const MATHLIB_CACHE_DIR: &str = "MATHLIB_CACHE_DIR";
+    /// Where a step of a GitHub workflow writes its outputs.
+    pub const GITHUB_OUTPUT: &str = "GITHUB_OUTPUT";
 }
 
 /// What the process was started with.
@@ -67,6 +69,7 @@ pub struct Environment {
     pub private: Option<OsString>,
     pub disable: Option<OsString>,
     pub seen: Option<OsString>,
+    pub github_output: Option<PathBuf>,
 }
 
 impl Environment {
@@ -95,6 +98,7 @@ impl Environment {
             private: var(var::PRIVATE),
             disable: var(var::DISABLE),
             seen: var(var::SEEN),
+            github_output: path(var::GITHUB_OUTPUT),
         }
     }
 

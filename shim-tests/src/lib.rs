@@ -24,7 +24,8 @@
 //!
 //! The harness panics where it cannot do its part, naming the path, so that tests read as statements.
 //! Which lake, leantar and shim are used is said in [`tools`]; a test that needs a switch of a fake is named
-//! `…_fake_lake_only` and begins with [`need_fake_lake!`].
+//! `…_fake_lake_only` and begins with [`need_fake_lake!`]; one that asks what Lake does, `…_real_lake_only` and
+//! [`need_real_lake!`].
 
 pub mod call;
 pub mod call_log;

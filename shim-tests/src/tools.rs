@@ -88,6 +88,17 @@ macro_rules! need_fake_leantar {
     };
 }
 
+/// Returns from the test, saying so, unless a real lake is under test: only that one knows what Lake does.
+#[macro_export]
+macro_rules! need_real_lake {
+    () => {
+        $crate::skip_unless!(
+            $crate::tools::real_lake().is_some(),
+            "a real lake (SHIM_TEST_REAL_LAKE)"
+        )
+    };
+}
+
 /// Fails the test when the machine lacks a tool (`elan`, `unshare`, …; `root` for being root), or skips it where
 /// `SHIM_TEST_ALLOW_MISSING=1` allows that.
 #[macro_export]

@@ -1,6 +1,7 @@
 //! `lake-shim`'s own command line. Each arm is one call.
 
 mod env;
+mod key;
 mod manual;
 mod resolve;
 mod store;
@@ -19,6 +20,7 @@ use crate::workspace::{Location, Workspace};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use env::EnvArgs;
+use key::KeyArgs;
 use resolve::{NormalizeArgs, ResolveArgs, UnlinkArgs};
 use serde_json::{Map, Value};
 use std::ffi::OsString;
@@ -68,6 +70,17 @@ enum Command {
     Verify(VerifyArgs),
     /// Remove from the store what no kept lock needs
     Gc(GcArgs),
+    /// Print the tag of the CI image and the keys of caches
+    ///
+    /// Equal keys mean equal inputs, whatever the machine, the checkout or its line endings.
+    ///
+    /// Examples:
+    ///   lake-shim key
+    ///   lake-shim key image-tag --dockerfile ci/Dockerfile --context . --with shim=0.1.0
+    ///   lake-shim key packages build --github-output
+    ///   lake-shim key files --value --files 'scripts/**/*.sh' docs
+    #[command(verbatim_doc_comment)]
+    Key(KeyArgs),
     /// Restore an example that is compiled in, to see what this is about
     Demo,
     /// Link the workspace's packages directory to the shared one (`LAKE_PKG_DIR`)
@@ -225,6 +238,7 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
         Command::Bake(args) => place()?.bake(args),
         Command::Verify(args) => place()?.verify(args),
         Command::Gc(args) => place()?.gc(args),
+        Command::Key(args) => place()?.key(args),
         Command::Demo => {
             let place = place()?;
             demo::run(&place.env, &place.report)?;

@@ -45,9 +45,10 @@ impl Run<'_> {
     /// Restores what the stores have. A file that turns out to be damaged may be whole in another
     /// store.
     pub fn unpack(&self, stores: &Stores) -> Result<Outcome> {
+        // Also where there is nothing more to do: it may have been killed just after its work.
+        self.session.sweep();
         let plan = self.plan(stores);
         if self.mode.only_fetch || plan.steps.is_empty() {
-            self.session.sweep();
             let mut outcome = Outcome::of(&plan);
             outcome.skipped += plan.steps.len();
             outcome.only_fetch = self.mode.only_fetch;

@@ -110,6 +110,7 @@ impl Session<'_> {
             return Ok(None);
         }
         let Unpacked { packages, failed } = self.unpack_packs(&packs);
+        self.sweep();
         let (took, offline) = (start.elapsed(), true);
         let outcome = Outcome { packages, took, offline, ..Outcome::default() };
         Ok(failed.is_empty().then_some(outcome))

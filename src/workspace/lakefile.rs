@@ -19,6 +19,8 @@ pub struct Lakefile {
     pub packages_dir: Option<String>,
     /// Relative to the package.
     pub manifest_file: Option<String>,
+    /// Whether it is for one toolchain only.
+    pub fixed_toolchain: bool,
     /// In the order of the file.
     pub requires: Vec<Require>,
 }
@@ -106,6 +108,7 @@ impl Lakefile {
             name: string("name").as_deref().map(Name::new),
             packages_dir: string("packagesDir"),
             manifest_file: string("manifestFile"),
+            fixed_toolchain: document.get("fixedToolchain").and_then(Item::as_bool) == Some(true),
             requires: requires.collect(),
         })
     }

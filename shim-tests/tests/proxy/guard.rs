@@ -154,7 +154,16 @@ fn a_fork_in_a_shared_directory_is_refused() {
         let sandbox = prepare();
         let everything = Tree::of(sandbox.path("shared"));
         let run = sandbox.lake(words).run();
-        assert_refused(&run, &["`mathlib`", FORK, &format!("`{MATHLIB}`"), "LAKE_PKG_DIR"]);
+        assert_refused(
+            &run,
+            &[
+                "`mathlib`",
+                FORK,
+                &format!("`{MATHLIB}`"),
+                "LAKE_SHIM_PRIVATE=1",
+                "lake-shim unlink",
+            ],
+        );
         everything.assert_same_content();
     }
     let sandbox = prepare();

@@ -16,7 +16,7 @@ mod tree;
 mod unpack;
 mod write;
 
-pub use digest::Digest;
+pub use digest::{Digest, Hashing};
 pub use files::files;
 pub use unpack::{check, unpack};
 pub use write::{WriteOptions, write};

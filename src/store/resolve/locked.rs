@@ -5,11 +5,11 @@ use crate::store::index::{Index, Lock, Pack};
 use crate::store::pack::{self, Shard};
 use crate::workspace::git::Clone;
 use crate::workspace::lakefile::{Require, Wanted};
-use crate::workspace::manifest::{Entry, Source};
+use crate::workspace::manifest::{Entry, Source, check_writable};
 use crate::workspace::name::Name;
 use crate::workspace::resolve::{Gap, GapKind, Materials, read};
 use crate::workspace::url::same_repository;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,18 +45,17 @@ impl<'a> Locked<'a> {
 
     /// The version of the manifest that was baked; entries have had a `scope` since `1.1.0`.
     pub fn version(&self) -> Result<Value, Gap> {
-        match &self.lock.version {
-            Some(version) => Ok(version.clone()),
-            None if self.lock.packages.iter().all(|entry| entry.get("scope").is_some()) => {
-                Ok(VERSION.into())
-            }
-            None => Err(Gap {
-                package: self.question.name.clone(),
-                kind: GapKind::Package,
-                reason: "its Lake writes manifests of a version that the lock does not tell"
-                    .to_owned(),
-            }),
-        }
+        let has_scopes = self.lock.packages.iter().all(|entry| entry.get("scope").is_some());
+        let version = match &self.lock.version {
+            Some(version) => check_writable(version).map(|()| version.clone()),
+            None if has_scopes => Ok(VERSION.into()),
+            None => Err(anyhow!("the lock does not tell which version its Lake writes")),
+        };
+        version.map_err(|e| Gap {
+            package: self.question.name.clone(),
+            kind: GapKind::Package,
+            reason: format!("{e:#}"),
+        })
     }
 
     /// Fills in what packages require whose files are nowhere. When everything that the lock's own

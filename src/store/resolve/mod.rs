@@ -23,7 +23,7 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use locked::Locked;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -124,6 +124,7 @@ struct Question<'a> {
     workspace: &'a Workspace,
     name: Name,
     packages_dir: String,
+    fixed_toolchain: bool,
     requires: Vec<Require>,
     toolchain: Option<String>,
 }
@@ -138,6 +139,7 @@ impl<'a> Question<'a> {
                 workspace,
                 name,
                 packages_dir,
+                fixed_toolchain: lakefile.fixed_toolchain,
                 requires: lakefile.requires,
                 toolchain,
             });
@@ -153,7 +155,8 @@ impl<'a> Question<'a> {
         let requires = direct.rev().map(Entry::as_require).collect();
         let name = manifest.name.clone().unwrap_or_else(|| Name::new("[anonymous]"));
         let packages_dir = manifest.packages_dir.clone().unwrap_or_else(|| PACKAGES_DIR.to_owned());
-        Ok(Self { workspace, name, packages_dir, requires, toolchain })
+        let fixed_toolchain = manifest.fixed_toolchain;
+        Ok(Self { workspace, name, packages_dir, fixed_toolchain, requires, toolchain })
     }
 
     fn from(&self, materials: &dyn Materials) -> Resolution {
@@ -167,8 +170,13 @@ impl<'a> Question<'a> {
     }
 
     fn manifest(&self, version: Value, packages: Vec<Entry>) -> Manifest {
-        let packages_dir = Some(self.packages_dir.clone());
-        Manifest { version, name: Some(self.name.clone()), packages_dir, packages }
+        Manifest {
+            version,
+            name: Some(self.name.clone()),
+            packages_dir: Some(self.packages_dir.clone()),
+            fixed_toolchain: self.fixed_toolchain,
+            packages,
+        }
     }
 }
 
@@ -278,11 +286,14 @@ fn ambiguous(store: &Path, resolved: &[(&str, Manifest)]) -> String {
 fn index_of(file: &Path) -> Result<Index> {
     let manifest = Manifest::read(file)?;
     let manifest = manifest.with_context(|| format!("there is no `{}`", file.display()))?;
+    let lock = Lock {
+        toolchain: String::new(),
+        version: Some(manifest.version.clone()),
+        packages: manifest.git_entries(),
+        modules: BTreeMap::new(),
+        builds: BTreeSet::new(),
+    };
     let mut index = Index::default();
-    let entries = manifest.packages.iter().filter(|entry| entry.is_git()).cloned().collect();
-    let git = Manifest { packages: entries, ..manifest };
-    let json = git.to_json(None)?;
-    let lock = Lock::new("", &json);
     index.locks.insert(format!("`{}`", file.display()), lock);
     Ok(index)
 }

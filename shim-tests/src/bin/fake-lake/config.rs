@@ -1,4 +1,4 @@
-//! What the fake understands of a package's config: names, requires, the packages directory.
+//! What the fake understands of a package's config: names, requires, the packages directory, the manifest.
 
 use std::path::{Path, PathBuf};
 
@@ -6,12 +6,15 @@ use anyhow::{Result, bail};
 use fs_err as fs;
 use toml_edit::{Document, Table};
 
+use crate::manifest;
+
 #[derive(Default)]
 pub(crate) struct Config {
     pub(crate) name: String,
     /// The file's own name.
     pub(crate) file: String,
     pub(crate) packages_dir: Option<PathBuf>,
+    manifest_file: Option<PathBuf>,
     /// `None` for a `lakefile.lean`, which the fake cannot read.
     pub(crate) requires: Option<Vec<Require>>,
 }
@@ -54,6 +57,11 @@ impl Config {
         }
     }
 
+    /// Relative to the package.
+    pub(crate) fn manifest_file(&self) -> &Path {
+        self.manifest_file.as_deref().unwrap_or(Path::new(manifest::FILE))
+    }
+
     pub(crate) fn exists(folder: &Path, file: &Path) -> bool {
         let path = folder.join(file);
         match path.extension() {
@@ -76,6 +84,7 @@ fn read(path: &Path) -> Result<Config> {
         name: string(table, "name").unwrap_or_default(),
         file,
         packages_dir: string(table, "packagesDir").map(PathBuf::from),
+        manifest_file: string(table, "manifestFile").map(PathBuf::from),
         requires: Some(requires.into_iter().flatten().map(require).collect()),
     })
 }

@@ -33,7 +33,7 @@ pub(crate) fn update(workspace: &Workspace) -> Result<()> {
         packages_dir: Some(packages_dir.unwrap_or_else(|| ".lake/packages".into())),
         entries: resolution.done,
     };
-    manifest.save(&workspace.root.join(FILE), &workspace.config.name)
+    manifest.save(&workspace.manifest(), &workspace.config.name)
 }
 
 struct Resolution<'a> {

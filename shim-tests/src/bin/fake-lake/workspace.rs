@@ -48,6 +48,10 @@ impl Workspace {
         root.join(relative.unwrap_or_else(|| ".lake/packages".into()))
     }
 
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.root.join(self.config.manifest_file())
+    }
+
     /// Whether a package of that name is in it, or is it.
     pub(crate) fn has_package(&self, name: &str) -> bool {
         self.config.name == name || self.packages_dir.join(name).is_dir()
@@ -55,7 +59,7 @@ impl Workspace {
 
     fn load_with(options: &Options, update: bool) -> Result<Workspace> {
         let mut workspace = Workspace::load_root(options)?;
-        match Manifest::load(&workspace.root.join(FILE))?.filter(|_| !update) {
+        match Manifest::load(&workspace.manifest())?.filter(|_| !update) {
             None => resolve::update(&workspace)?,
             Some(manifest) => workspace.materialize(&manifest)?,
         }

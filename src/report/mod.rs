@@ -1,0 +1,318 @@
+//! What people and programs get to see.
+//!
+//! Everything here goes to stderr, except the data that a `lake-shim` command was called for. On a
+//! terminal a restore shows a bar; elsewhere (a CI log) it prints a line now and then.
+
+mod outcome;
+
+pub use outcome::outcome_json;
+
+use crate::proxy::link::Linked;
+use crate::restore::Event;
+use crate::settings::{Environment, Log};
+use crate::store::verify::Found;
+use crate::workspace::manifest::Manifest;
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How many names a list shows before it says how many more there are.
+const SHOWN: usize = 10;
+/// How often a log that is no terminal gets a line.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+const BYTES: &str = "lake-shim: {msg} {bytes}/{total_bytes} ({bytes_per_sec})";
+const BAR: &str = "lake-shim: {msg} {bar:30} {pos}/{len} ({per_sec}, {eta} left)";
+
+/// Shows what happens.
+pub struct Report {
+    log: Log,
+    /// Bytes of packs. Counted by many threads, so it is always there, and shown when it is due.
+    bytes: ProgressBar,
+    bar: RefCell<Option<Bar>>,
+}
+
+/// Progress of one stretch of work, as a bar or as lines.
+struct Bar {
+    shown: ProgressBar,
+    is_terminal: bool,
+    total: usize,
+    last_line: Instant,
+}
+
+impl Report {
+    /// A report at the level that `env` asks for; at the default level when that is no level.
+    pub fn new(env: &Environment) -> Self {
+        Self::at(Log::of(env).unwrap_or(Log::Info))
+    }
+
+    pub fn at(log: Log) -> Self {
+        let bytes = ProgressBar::hidden();
+        bytes.set_style(
+            ProgressStyle::with_template(BYTES).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        Self { log, bytes, bar: RefCell::new(None) }
+    }
+
+    /// Counts bytes of packs, from any thread.
+    pub fn count_bytes(&self) -> impl Fn(u64) + Sync + use<> {
+        let bytes = self.bytes.clone();
+        move |n| bytes.inc(n)
+    }
+
+    /// Says what is worked on. On a terminal with bytes and rate, of `total` if that is known.
+    pub fn start_bytes(&self, what: &str, total: Option<u64>) {
+        self.end_bar();
+        if self.log < Log::Info {
+            return;
+        }
+        if !io::stderr().is_terminal() {
+            print(what);
+            return;
+        }
+        self.bytes.reset();
+        match total {
+            Some(total) => self.bytes.set_length(total),
+            None => self.bytes.unset_length(),
+        }
+        self.bytes.set_message(what.to_owned());
+        self.bytes.set_draw_target(ProgressDrawTarget::stderr());
+    }
+
+    /// Something went wrong that does not stop us.
+    pub fn warn(&self, error: &anyhow::Error) {
+        self.end_bar();
+        print(&format!("warning: {}", message(error)));
+    }
+
+    /// What a command has to say besides its data.
+    pub fn info(&self, text: &str) {
+        self.say(text);
+    }
+
+    /// What was found of a store, for one lock.
+    pub fn found(&self, found: &Found, store: &Path) {
+        let Found { covered, present, packs, .. } = found;
+        let lock = found.lock.as_ref().map(|lock| format!(", lock {lock}")).unwrap_or_default();
+        let faults = found.corrupt.iter().chain(&found.bad_packs);
+        let faults: Vec<_> = faults.map(|(name, why)| format!("{name}: {why}")).collect();
+        if !found.missing.is_empty() {
+            print(&format!("{} missing", count(found.missing.len(), "module")));
+            print_some(found.missing.iter().cloned(), found.missing.len());
+        }
+        if !faults.is_empty() {
+            print("not what it should be:");
+            print_some(faults.iter().cloned(), faults.len());
+        }
+        if !found.is_whole() {
+            print(
+                "hint: `lake-shim bake` fills and mends a store, with network and the workspace at hand",
+            );
+        }
+        let whole = if found.is_whole() { "whole" } else { "not whole" };
+        self.say(format_args!(
+            "`{}`{lock} is {whole}: {present} of {} there, {} whole",
+            store.display(),
+            count(*covered, "covered module"),
+            count(*packs, "pack"),
+        ));
+    }
+
+    fn say(&self, text: impl Display) {
+        if self.log >= Log::Info {
+            self.end_bar();
+            print(&text.to_string());
+        }
+    }
+
+    pub fn linked(&self, linked: &Linked, packages_dir: &Path, shared: &Path) {
+        let (link, shared) = (packages_dir.display(), shared.display());
+        match linked {
+            Linked::Already | Linked::Private => {}
+            Linked::Now { moved } if moved.is_empty() => {
+                self.say(format_args!("linked `{link}` to `{shared}`"));
+            }
+            Linked::Now { moved } => self.say(format_args!(
+                "linked `{link}` to `{shared}`, after moving {} there",
+                quoted(moved)
+            )),
+            Linked::Kept { packages } => {
+                self.end_bar();
+                print(&format!(
+                    "warning: `{link}` is not linked: `{shared}` has another {}\nhint: nothing was \
+                     deleted; remove what you do not need from either, and it is linked next time",
+                    quoted(packages)
+                ));
+            }
+        }
+    }
+
+    /// The workspace has a packages directory of its own; it was linked to `shared`.
+    pub fn unlinked(&self, shared: Option<&Path>, packages_dir: &Path) {
+        if let Some(shared) = shared {
+            self.say(format_args!(
+                "`{}` is a directory of its own now, and no link to `{}`",
+                packages_dir.display(),
+                shared.display()
+            ));
+        }
+    }
+
+    /// A manifest was written from a lock.
+    pub fn resolved(&self, manifest: &Manifest, path: &Path, lock: &str, store: &Path) {
+        self.say(format_args!(
+            "resolved {} from lock {lock} of `{}`: wrote `{}`",
+            count(manifest.packages.len(), "package"),
+            store.display(),
+            path.display()
+        ));
+    }
+
+    /// Nobody asked us to resolve, so why we cannot is no news.
+    pub fn left_to_lake(&self, error: &anyhow::Error) {
+        self.debug(format_args!("Lake resolves: {}", message(error)));
+    }
+
+    /// Shows one event of a restore.
+    pub fn event(&self, event: Event) {
+        match event {
+            Event::Warning { reason } => {
+                self.end_bar();
+                print(&format!("warning: {reason}"));
+            }
+            Event::Waiting { holder } => {
+                self.say(format_args!("waiting for {holder}, which restores these packages"));
+            }
+            Event::Package { name, what, bytes } => {
+                self.start_bytes(&format!("unpacking the {what} of `{name}`"), Some(bytes));
+            }
+            Event::Cloning => {
+                self.say("asking the real lake to clone the packages that are missing")
+            }
+            Event::Naming => self.debug("reading mathlib's imports"),
+            Event::Unpacking { total } => self.start_bar("unpacking", total),
+            Event::Begun { done } => self.advance(done),
+            Event::Splitting { left } => {
+                self.debug(format_args!("leantar died; trying the {left} that are left in halves"));
+            }
+            Event::Checking { total } => {
+                self.end_bar();
+                self.debug(format_args!("checking {total} modules"));
+            }
+            Event::Asking { missing, attempt } => self.say(format_args!(
+                "asking the real lake for {missing} of the files (attempt {attempt} of 3)"
+            )),
+            Event::Retrying { status, pause } => self.say(format_args!(
+                "the real lake failed ({status}); once more in {} s",
+                pause.as_secs()
+            )),
+        }
+    }
+
+    fn debug(&self, text: impl Display) {
+        if self.log >= Log::Debug {
+            print(&text.to_string());
+        }
+    }
+
+    fn start_bar(&self, what: &'static str, total: usize) {
+        if self.log < Log::Info {
+            return;
+        }
+        let is_terminal = io::stderr().is_terminal();
+        let shown =
+            if is_terminal { ProgressBar::new(total as u64) } else { ProgressBar::hidden() };
+        shown.set_message(what);
+        if let Ok(style) = ProgressStyle::with_template(BAR) {
+            shown.set_style(style);
+        }
+        if !is_terminal {
+            print(&format!("{what} {total} modules"));
+        }
+        let bar = Bar { shown, is_terminal, total, last_line: Instant::now() };
+        *self.bar.borrow_mut() = Some(bar);
+    }
+
+    fn advance(&self, done: usize) {
+        let mut bar = self.bar.borrow_mut();
+        let Some(bar) = bar.as_mut() else { return };
+        bar.shown.set_position(done as u64);
+        if !bar.is_terminal && bar.last_line.elapsed() >= LINE_EVERY {
+            bar.last_line = Instant::now();
+            print(&format!("unpacked {done} of {} modules", bar.total));
+        }
+    }
+
+    fn end_bar(&self) {
+        if !self.bytes.is_hidden() {
+            self.bytes.finish_and_clear();
+            self.bytes.set_draw_target(ProgressDrawTarget::hidden());
+            print(&format!("{}: {}", self.bytes.message(), HumanBytes(self.bytes.position())));
+        }
+        if let Some(bar) = self.bar.borrow_mut().take() {
+            bar.shown.finish_and_clear();
+        }
+    }
+}
+
+/// `1 module`, `2 modules`.
+fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn print_some(lines: impl Iterator<Item = String>, total: usize) {
+    lines.take(SHOWN).for_each(|line| print(&format!("  {line}")));
+    if total > SHOWN {
+        print(&format!("  and {} more", total - SHOWN));
+    }
+}
+
+/// An error as it is printed: its causes in one line, its hints behind them.
+fn message(error: &anyhow::Error) -> String {
+    let mut causes = Vec::new();
+    let mut hints = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        let (cause, hint) =
+            cause.split_once("\nhint: ").map_or((cause.as_str(), None), |(c, h)| (c, Some(h)));
+        causes.push(cause.to_owned());
+        hints.extend(hint.map(|hint| format!("\nhint: {hint}")));
+    }
+    causes.dedup();
+    causes.join(": ") + &hints
+}
+
+/// The one place that prints why the shim failed.
+pub fn failure(error: &anyhow::Error) {
+    if !crate::error::Failure::is_reported(error) {
+        print(&format!("error: {}", message(error)));
+    }
+}
+
+/// A closed stderr is nobody to tell.
+fn print(text: &str) {
+    let mut stderr = io::stderr().lock();
+    for line in text.lines() {
+        let _ = match line.strip_prefix("hint: ") {
+            Some(_) => writeln!(stderr, "{line}"),
+            None => writeln!(stderr, "lake-shim: {line}"),
+        };
+    }
+}
+
+/// Prints data.
+///
+/// # Errors
+/// When stdout cannot be written; a reader that has enough (`| head`) is no error.
+pub fn data(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
