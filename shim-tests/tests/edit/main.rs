@@ -5,6 +5,7 @@ mod arguments;
 mod cases;
 mod faults;
 mod files;
+mod manifests;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
