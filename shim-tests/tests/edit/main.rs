@@ -3,9 +3,12 @@
 
 mod arguments;
 mod cases;
+mod clones;
 mod faults;
 mod files;
 mod manifests;
+mod per_package;
+mod unlink;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
