@@ -90,6 +90,11 @@ pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
     if is_link_to(packages_dir, shared) && shared.is_dir() {
         return Ok(Linked::Already);
     }
+    // `packagesDir` may name the shared directory itself.
+    if packages_dir == shared && !root.starts_with(shared) && !shared.starts_with(root) {
+        fs::create_dir_all(shared)?;
+        return Ok(Linked::Already);
+    }
     if !packages_dir.is_symlink() && exists(&packages_dir.join(PRIVATE_MARK)) {
         return Ok(Linked::Private);
     }

@@ -6,5 +6,6 @@
 
 mod case;
 mod check;
+mod first_user;
 mod golden;
 mod hard;
