@@ -186,10 +186,13 @@ fn a_path_in_a_gits_repository_is_known_from_a_lock_alone() {
 #[test]
 fn names_are_printed_as_lean_prints_them() {
     need_tool!("unshare");
-    assert_as_lake(
-        &EVERY_WAY,
-        &["names_that_need_quotes", "names_that_need_quotes_in_manifests", "names_that_are_one"],
-    );
+    let names = [
+        "names_that_need_quotes",
+        "names_that_need_quotes_in_manifests",
+        "names_that_are_one",
+        "names_of_odd_letters",
+    ];
+    assert_as_lake(&EVERY_WAY, &names);
 }
 
 // Configurations
