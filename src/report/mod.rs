@@ -8,7 +8,7 @@ mod outcome;
 pub use outcome::outcome_json;
 
 use crate::doctor::render::Page;
-use crate::proxy::link::Linked;
+use crate::proxy::link::{Linked, Unlinked};
 use crate::restore::Event;
 use crate::settings::{Environment, Log};
 use crate::store::verify::Found;
@@ -151,13 +151,20 @@ impl Report {
         }
     }
 
-    /// The workspace has a packages directory of its own; it was linked to `shared`.
-    pub fn unlinked(&self, shared: Option<&Path>, packages_dir: &Path) {
+    /// The workspace has a packages directory of its own now.
+    pub fn unlinked(&self, unlinked: &Unlinked, packages_dir: &Path) {
+        let Unlinked { shared, packages } = unlinked;
+        let dir = packages_dir.display();
         if let Some(shared) = shared {
+            let shared = shared.display();
             self.say(format_args!(
-                "`{}` is a directory of its own now, and no link to `{}`",
-                packages_dir.display(),
-                shared.display()
+                "`{dir}` is a directory of its own now, and no link to `{shared}`"
+            ));
+        }
+        if !packages.is_empty() {
+            self.say(format_args!(
+                "{} in `{dir}` led elsewhere, and no longer do",
+                quoted(packages)
             ));
         }
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use shim_tests::{Call, Sandbox, Tree, mini_mathlib, need_tool, tools};
 
-use crate::Identity;
+use crate::{Identity, expect_no_leftovers};
 
 macro_rules! cases {
     ($($case:ident)*) => {
@@ -175,7 +175,7 @@ impl Case {
         self.normalize().run().expect_code(0).expect_stdout("");
         self.normalize().arg("--check").run().expect_code(0).expect_stdout("");
         assert_eq!(self.identities(&self.files), app, "written for nothing the second time");
-        assert!(self.sandbox.leftovers("app").is_empty(), "leftovers");
+        expect_no_leftovers(&self.sandbox, "app");
     }
 
     fn normalize(&self) -> Call<'_> {

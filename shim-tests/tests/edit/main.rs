@@ -1,11 +1,62 @@
 //! What the shim edits, and what it leaves alone: lakefiles and manifests that `normalize` respells, links that `unlink`
 //! takes back, packages directories that are elsewhere, clones that Lake would lose on its way to a manifest.
 
+mod arguments;
 mod cases;
+mod clones;
+mod faults;
+mod files;
+mod manifests;
+mod per_package;
+mod unlink;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use shim_tests::{Call, Sandbox, mini_mathlib};
+
+const MATHLIB: &str = "https://github.com/leanprover-community/mathlib4";
+
+/// What has to be respelled; [`right`] is what it becomes.
+const WRONG: &str = "\
+# the pinned library
+name = \"app\"
+
+[[require]]
+name = \"mathlib\"
+git = \"https://github.com/leanprover-community/mathlib4.git\" # by hand
+";
+
+fn right(wrong: &str) -> String {
+    wrong.replace("mathlib4.git\"", "mathlib4\"")
+}
+
+/// A manifest in Lean's layout, to be respelled.
+fn wrong_manifest() -> String {
+    let manifest = fs::read_to_string(mini_mathlib::fixture().join("app/lake-manifest.json"));
+    manifest.expect("a manifest").replace("mathlib4\"", "mathlib4.git\"")
+}
+
+/// A workspace with nothing in it, and a lock beside it.
+fn workspace() -> Sandbox {
+    let sandbox = Sandbox::empty();
+    sandbox.copy(mini_mathlib::fixtures().join("normalize/lock.json"), "lock.json");
+    sandbox
+}
+
+/// `lake-shim normalize --lock lock.json …`
+fn normalize<'a>(sandbox: &'a Sandbox, words: &str) -> Call<'a> {
+    let call = sandbox.lake_shim("normalize --lock").arg(sandbox.path("lock.json"));
+    call.args(words.split_whitespace())
+}
+
+/// Asserts that no temporary of the shim is left.
+#[track_caller]
+fn expect_no_leftovers(sandbox: &Sandbox, below: impl AsRef<Path>) {
+    let found = sandbox.leftovers(below);
+    assert_eq!(found, Vec::<PathBuf>::new(), "left behind");
+}
 
 /// What tells whether a path was written, even if by the same bytes once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

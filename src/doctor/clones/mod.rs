@@ -110,8 +110,7 @@ pub fn look(env: &Environment, located: &Located, git_runs: bool, link: Option<L
 fn see(env: &Environment, workspace: &Workspace, git_runs: bool) -> Vec<Seen> {
     let git_env = GitEnv::new(env);
     let mapped = url_map(env);
-    let packages_dir = &workspace.packages_dir;
-    let is_shared = packages_dir.is_symlink() || !packages_dir.starts_with(&workspace.root);
+    let is_shared = workspace.shares_packages();
     let see = |package: &Package| {
         let dir = package.lock.as_ref().map_or(&package.dir, |lock| &lock.clone).clone();
         let is_there = dir.is_dir();
