@@ -116,7 +116,9 @@ pub fn resolve(workspace: &Workspace, stores: &Stores, choice: &Choice) -> Resul
             Err(_) => {}
         }
     }
-    bail!(Unresolved::Uncovered(locks.uncovered(&indices, failed)))
+    // Without any lock there still may be something to say that none could mend.
+    let alone = Failed { id: String::new(), gaps: alone.gaps };
+    bail!(Unresolved::Uncovered(locks.uncovered(&indices, failed, alone)))
 }
 
 /// A workspace, and what it asks for.
@@ -133,7 +135,10 @@ impl<'a> Question<'a> {
     fn of(workspace: &'a Workspace) -> Result<Self> {
         let toolchain = toolchain::read(&workspace.root)?;
         if let Some(lakefile) = workspace.lakefile()? {
-            let name = lakefile.name.context("the root's `lakefile.toml` has no `name`")?;
+            let name = lakefile.name.with_context(|| {
+                let path = workspace.config.path().display();
+                hint(format!("`{path}` has no `name`"), "give the package one: Lake wants it too")
+            })?;
             let packages_dir = lakefile.packages_dir.unwrap_or_else(|| PACKAGES_DIR.to_owned());
             return Ok(Self {
                 workspace,
@@ -237,15 +242,23 @@ impl Locks<'_> {
         }
     }
 
-    fn uncovered(&self, indices: &[(PathBuf, Index)], failed: Option<Failed>) -> String {
+    fn uncovered(
+        &self,
+        indices: &[(PathBuf, Index)],
+        failed: Option<Failed>,
+        alone: Failed,
+    ) -> String {
         let bake = "bake a store for this workspace (`lake-shim bake`), or let Lake resolve it: `lake update`";
+        let list = |gaps: &[Gap]| -> String {
+            let named = gaps.iter().filter(|gap| !gap.reason.is_empty());
+            named.map(|gap| format!("\n  `{}`: {}", gap.package, gap.reason)).collect()
+        };
         if let Some(Failed { id, gaps }) = failed.filter(|failed| !failed.gaps.is_empty()) {
-            let gaps: Vec<_> =
-                gaps.iter().map(|gap| format!("\n  `{}`: {}", gap.package, gap.reason)).collect();
-            return hint(
-                format!("lock {id} does not cover this workspace:{}", gaps.concat()),
-                bake,
-            );
+            return hint(format!("lock {id} does not cover this workspace:{}", list(&gaps)), bake);
+        }
+        let unknown = list(&alone.gaps);
+        if !unknown.is_empty() {
+            return hint(format!("this workspace cannot be resolved:{unknown}"), "mend that first");
         }
         let locks: BTreeMap<_, _> = indices.iter().flat_map(|(_, index)| &index.locks).collect();
         let list: Vec<_> =
