@@ -159,7 +159,7 @@ impl Case {
         assert!(others.is_empty(), "{what}: {}", others.join("\n"));
     }
 
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.fixture.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 

@@ -12,4 +12,5 @@ mod first_user;
 mod first_user_clones;
 mod golden;
 mod hard;
+mod other_locks;
 mod world;
