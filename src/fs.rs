@@ -1,7 +1,7 @@
 //! What the shim does to the disk, besides plain reads and writes: replace a symlink in one step,
 //! move a tree without replacing anything, wait for whoever works in a directory.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
@@ -13,6 +13,9 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
+
+/// How many symlinks Linux follows.
+const MAX_LINKS: usize = 40;
 
 /// How often a waiting process looks whether a lock is free.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -132,17 +135,19 @@ pub fn replace_file(path: &Path, contents: &[u8]) -> Result<()> {
     Ok(fs::rename(&temporary, &target)?)
 }
 
-/// Where writing to `path` would write: a symlink may lead to what does not exist yet.
+/// Where writing to `path` would write: symlinks may lead to what does not exist yet.
 fn target_of(path: &Path) -> Result<PathBuf> {
-    if let Ok(real) = fs::canonicalize(path) {
-        return Ok(real);
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let parent = fs::canonicalize(path.parent().context("a file has a parent")?)?;
+        let name = path.file_name().context("a file has a name")?;
+        path = parent.join(name);
+        match fs::read_link(&path) {
+            Ok(target) => path = parent.join(target),
+            Err(_) => return Ok(path),
+        }
     }
-    let parent = fs::canonicalize(path.parent().context("a file has a parent")?)?;
-    let name = path.file_name().context("a file has a name")?;
-    match fs::read_link(path) {
-        Ok(target) => Ok(parent.join(target)),
-        Err(_) => Ok(parent.join(name)),
-    }
+    bail!("`{}` leads to too many symlinks", path.display())
 }
 
 /// Copies files, directories and symlinks with their modes and times. (git compares times before
@@ -182,7 +187,7 @@ pub fn exists(path: &Path) -> bool {
 }
 
 /// Directories of ours are called this and something random.
-const PREFIX: &str = ".lake-shim-";
+pub const PREFIX: &str = ".lake-shim-";
 
 /// A directory of our own beside the place where its contents will be published, so that publishing
 /// is a rename. Removed when dropped. It is locked while somebody works in it, which tells those
@@ -219,14 +224,19 @@ impl WorkDir {
 
     /// As [`WorkDir::sweep`], calling `rescue` with each directory before it goes.
     pub fn sweep_with(parent: &Path, rescue: impl Fn(&Path)) {
-        let Ok(entries) = fs::read_dir(parent) else { return };
-        for entry in entries.filter_map(Result::ok) {
-            let is_ours = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
-            if is_ours && let Some(_lock) = DirLock::try_acquire(&entry.path()) {
-                rescue(&entry.path());
-                let _ = fs::remove_dir_all(entry.path());
-            }
+        for (dir, _lock) in Self::abandoned(parent) {
+            rescue(&dir);
+            let _ = fs::remove_dir_all(dir);
         }
+    }
+
+    /// What dead processes left in `parent`, each locked until it is dropped.
+    pub fn abandoned(parent: &Path) -> impl Iterator<Item = (PathBuf, DirLock)> + use<> {
+        let entries = fs::read_dir(parent).into_iter().flatten().filter_map(Result::ok);
+        let ours = entries
+            .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+            .map(|entry| entry.path());
+        ours.filter_map(|dir| DirLock::try_acquire(&dir).map(|lock| (dir, lock)))
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod cli;
 mod demo;
+mod doctor;
 mod error;
 mod fs;
 mod interrupt;

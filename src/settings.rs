@@ -5,7 +5,7 @@
 //! the variable, the value and what is allowed.
 
 use crate::error::hint;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,11 @@ pub mod var {
     pub const GIT_CONFIG_COUNT: &str = "GIT_CONFIG_COUNT";
     /// Where mathlib's cache tool keeps its files.
     pub const MATHLIB_CACHE_DIR: &str = "MATHLIB_CACHE_DIR";
+    /// In a step of GitHub Actions: the file whose lines the next step finds first on PATH, the last
+    /// line before the others.
+    pub const GITHUB_PATH: &str = "GITHUB_PATH";
+    /// The lake that runs us; Lake sets it for its children.
+    pub const INSIDE_LAKE: &str = "LAKE";
     /// Where a step of a GitHub workflow writes its outputs.
     pub const GITHUB_OUTPUT: &str = "GITHUB_OUTPUT";
 }
@@ -69,6 +74,10 @@ pub struct Environment {
     pub private: Option<OsString>,
     pub disable: Option<OsString>,
     pub seen: Option<OsString>,
+    pub github_path: Option<PathBuf>,
+    pub inside_lake: Option<PathBuf>,
+    pub no_color: bool,
+    pub term: Option<OsString>,
     pub github_output: Option<PathBuf>,
 }
 
@@ -98,6 +107,10 @@ impl Environment {
             private: var(var::PRIVATE),
             disable: var(var::DISABLE),
             seen: var(var::SEEN),
+            github_path: path(var::GITHUB_PATH),
+            inside_lake: path(var::INSIDE_LAKE),
+            no_color: var("NO_COLOR").is_some(),
+            term: var("TERM"),
             github_output: path(var::GITHUB_OUTPUT),
         }
     }
@@ -178,38 +191,44 @@ pub enum Log {
 
 impl Settings {
     /// Checks what `env` says.
+    ///
+    /// # Errors
+    /// The first of [`Settings::lenient`].
     pub fn new(env: &Environment) -> Result<Self> {
+        let (settings, faults) = Self::lenient(env);
+        faults.into_iter().next().map_or(Ok(settings), Err)
+    }
+
+    /// What `env` says, with the default for every value that is not allowed, and what is wrong with
+    /// each of these.
+    pub fn lenient(env: &Environment) -> (Self, Vec<Error>) {
         let (stores, stores_are_named) = match &env.store {
             Some(list) => (split_paths(list), true),
             None => (default_stores(env), false),
         };
+        let mut faults = Vec::new();
         let switch = |name, value| choice(name, value, &[("1", true), ("0", false)], false);
-        switch(var::DISABLE, env.disable.as_deref())?;
-        Ok(Self {
+        or_default(switch(var::DISABLE, env.disable.as_deref()), false, &mut faults);
+        let private = switch(var::PRIVATE, env.private.as_deref());
+        let pkg_dir = env.pkg_dir.as_deref().map(absolute_pkg_dir).transpose();
+        let networks = [("auto", Network::Auto), ("never", Network::Never)];
+        let network = choice(var::NETWORK, env.network.as_deref(), &networks, Network::Auto);
+        let restores =
+            [("always", Restore::Always), ("baked", Restore::Baked), ("never", Restore::Never)];
+        let restore = choice(var::RESTORE, env.restore.as_deref(), &restores, Restore::Baked);
+        let jobs = env.jobs.as_deref().map(jobs).transpose();
+        let settings = Self {
             stores,
             stores_are_named,
-            pkg_dir: env.pkg_dir.as_deref().map(absolute_pkg_dir).transpose()?,
-            private: switch(var::PRIVATE, env.private.as_deref())?,
-            network: choice(
-                var::NETWORK,
-                env.network.as_deref(),
-                &[("auto", Network::Auto), ("never", Network::Never)],
-                Network::Auto,
-            )?,
-            restore: choice(
-                var::RESTORE,
-                env.restore.as_deref(),
-                &[
-                    ("always", Restore::Always),
-                    ("baked", Restore::Baked),
-                    ("never", Restore::Never),
-                ],
-                Restore::Baked,
-            )?,
+            pkg_dir: or_default(pkg_dir, None, &mut faults),
+            private: or_default(private, false, &mut faults),
+            network: or_default(network, Network::Auto, &mut faults),
+            restore: or_default(restore, Restore::Baked, &mut faults),
             leantar: env.leantar.as_deref().map(PathBuf::from),
-            jobs: env.jobs.as_deref().map(jobs).transpose()?,
-            log: Log::of(env)?,
-        })
+            jobs: or_default(jobs, None, &mut faults),
+            log: or_default(Log::of(env), Log::Info, &mut faults),
+        };
+        (settings, faults)
     }
 }
 
@@ -255,6 +274,13 @@ fn jobs(value: &OsStr) -> Result<NonZeroUsize> {
         Some(jobs) => Ok(jobs),
         None => bail!(bad(var::JOBS, value, "a number of threads, 1 or more")),
     }
+}
+
+fn or_default<T>(checked: Result<T>, default: T, faults: &mut Vec<Error>) -> T {
+    checked.unwrap_or_else(|fault| {
+        faults.push(fault);
+        default
+    })
 }
 
 fn choice<T: Copy>(

@@ -21,12 +21,16 @@ def path_require(name, path):
 
 def lakefile(name, *requires, head=""):
     """A package's configuration, every require a table of its own."""
-    lines = [f"name = {json.dumps(name, ensure_ascii=False)}", *filter(None, [head])]
+    lines = [f"name = {literal(name)}", *filter(None, [head])]
     for require in requires:
         lines += ["", "[[require]]"]
         fields = require.items()
-        lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in fields if value is not None]
+        lines += [f"{key} = {literal(value)}" for key, value in fields if value is not None]
     return "\n".join(lines) + "\n"
+
+
+def literal(text):
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def git_entry(name, rev, url=None, **more):
@@ -89,3 +93,30 @@ class Repository:
 def leaf(name, *commits):
     """A repository of a package without requires, with as many commits as words."""
     return Repository(*({"lakefile.toml": lakefile(name), "at": word} for word in commits or ["one"]))
+
+
+M = leaf("m", "zero", "one", "two")
+
+N = Repository(
+    {"lakefile.toml": lakefile("n")},
+    {"lakefile.toml": lakefile("n", git_require("m", "v0"), head='manifestFile = "lock.json"'), "lock.json": manifest("n")},
+)
+
+MONO = Repository({
+    "lakefile.toml": lakefile("mono", path_require("inner", "inner")),
+    "inner/lakefile.toml": lakefile("inner", path_require("deep", "deep")),
+    "inner/deep/lakefile.toml": lakefile("deep"),
+    "packages/sub/lakefile.toml": lakefile("sub", path_require("other", "../other")),
+    "packages/other/lakefile.toml": lakefile("other", path_require("inner", "../../inner")),
+    "pinned/lakefile.toml": lakefile("pinned", path_require("third", "../packages/third")),
+    "pinned/lake-manifest.json": manifest("pinned", path_entry("third", "./../packages/third")),
+    "packages/third/lakefile.toml": lakefile("third"),
+})
+
+
+CASES = {}
+
+
+def case(function):
+    """A function that says what a workspace of its name is made of."""
+    CASES[function.__name__] = function

@@ -19,8 +19,12 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from build import git, write
-from cases import CASES
+import gits
+import paths
+import texts
+from build import CASES, git, write
+
+assert all((gits, paths, texts)), "these have the cases"
 
 OUT = Path(__file__).resolve().parent.parent / "fixtures" / "resolve-more"
 TOOLCHAIN = "leanprover/lean4:v4.27.0\n"

@@ -1,5 +1,6 @@
 //! `lake-shim`'s own command line. Each arm is one call.
 
+mod doctor;
 mod env;
 mod key;
 mod manual;
@@ -19,6 +20,7 @@ use crate::store::Stores;
 use crate::workspace::{Location, Workspace};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use doctor::DoctorArgs;
 use env::EnvArgs;
 use key::KeyArgs;
 use resolve::{NormalizeArgs, ResolveArgs, UnlinkArgs};
@@ -83,6 +85,10 @@ enum Command {
     Key(KeyArgs),
     /// Restore an example that is compiled in, to see what this is about
     Demo,
+    /// Say why it is not working: what is sound, what is not, and what mends it. Changes nothing
+    ///
+    /// Exits with 1 when there are errors.
+    Doctor(DoctorArgs),
     /// Link the workspace's packages directory to the shared one (`LAKE_PKG_DIR`)
     Link,
     /// Give the workspace a packages directory of its own again
@@ -208,6 +214,10 @@ impl Flags {
             ..env
         }
     }
+
+    fn location(&self) -> Location {
+        Location { dir: self.dir.clone(), search_above: true, ..Location::default() }
+    }
 }
 
 /// Runs `lake-shim args…`.
@@ -230,6 +240,8 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
         Command::Man { into } => manual::pages(into.as_deref()),
         Command::Restore(args) => place()?.restore(args),
         Command::Names(args) => place()?.names(args),
+        // Which has to say why there is no place to be in.
+        Command::Doctor(args) => args.run(&cli.flags),
         Command::Link => place()?.link(),
         Command::Unlink(args) => place()?.unlink(args),
         Command::Env(args) => place()?.env(args),
@@ -261,9 +273,7 @@ impl Place {
         let env = flags.over(Environment::capture());
         let settings = Settings::new(&env)?;
         let report = Report::at(settings.log);
-        let location =
-            Location { dir: flags.dir.clone(), search_above: true, ..Location::default() };
-        Ok(Self { env, settings, cwd: current_dir()?, location, report })
+        Ok(Self { env, settings, cwd: current_dir()?, location: flags.location(), report })
     }
 
     fn request(&self, modules: &[String], skip_proofwidgets: bool) -> Request {

@@ -2,15 +2,15 @@
 
 use super::Place;
 use crate::error::{Failure, hint};
-use crate::fs::replace_file;
-use crate::proxy::link;
+use crate::fs::{WorkDir, replace_file};
+use crate::proxy::link::{self, Unlinked};
 use crate::report::data;
 use crate::settings::var;
 use crate::store::Stores;
 use crate::store::resolve::{Choice, Resolved, Rewrite, resolve, spellings};
 use crate::workspace::respell::Respelled;
 use crate::workspace::{Config, Workspace};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use fs_err as fs;
 use serde_json::json;
@@ -60,8 +60,11 @@ impl Place {
         let resolved = resolve(&workspace, &stores, &self.choice(args.lock.as_deref()))?;
         let rewrite = resolved.rewrite(&workspace)?;
         let path = &workspace.manifest_path;
-        if let Some(rewrite) = rewrite.as_ref().filter(|_| !args.check) {
-            replace_file(path, rewrite.new.as_bytes())?;
+        if !args.check {
+            path.parent().into_iter().for_each(WorkDir::sweep);
+            if let Some(rewrite) = &rewrite {
+                replace_file(path, rewrite.new.as_bytes())?;
+            }
         }
         if args.json {
             data(&format!("{}\n", resolved_json(&resolved, rewrite.as_ref(), path, args.check)))?;
@@ -84,7 +87,11 @@ impl Place {
     }
 
     pub(super) fn normalize(&self, args: &NormalizeArgs) -> Result<ExitCode> {
-        let workspace = Workspace::discover(&self.cwd, &self.location)?;
+        let workspace = match Workspace::discover(&self.cwd, &self.location) {
+            // A broken workspace is none of the business of files elsewhere.
+            Err(_) if !args.files.is_empty() => None,
+            workspace => workspace?,
+        };
         let files = match &workspace {
             Some(workspace) if args.files.is_empty() => files_of(workspace),
             None if args.files.is_empty() => vec![self.workspace()?.manifest_path],
@@ -120,6 +127,9 @@ impl Place {
                 replace_file(file, text.as_bytes())?;
             }
         }
+        if !args.check {
+            files.iter().filter_map(|file| file.parent()).for_each(WorkDir::sweep);
+        }
         data(&lines)?;
         if args.check && !lines.is_empty() {
             bail!(Failure::Reported(1));
@@ -132,22 +142,15 @@ impl Place {
 
     pub(super) fn unlink(&self, args: &UnlinkArgs) -> Result<ExitCode> {
         let workspace = self.workspace()?;
-        let dir = &workspace.packages_dir;
-        let real = fs::canonicalize(dir).unwrap_or_else(|_| dir.clone());
-        ensure!(
-            dir.is_symlink() || real.starts_with(&workspace.root),
-            hint(
-                format!("`{}` is outside of the workspace, and no link", dir.display()),
-                "give `packagesDir` a directory in the workspace, such as `.lake/packages`"
-            )
-        );
+        let Workspace { root, packages_dir, .. } = &workspace;
         let locked = workspace.packages.iter().filter(|package| package.lock.is_some());
-        let there = locked.filter(|package| args.copy && dir.join(&package.name).is_dir());
+        let there = locked.filter(|p| args.copy && packages_dir.join(&p.name).is_dir());
         let packages: Vec<_> = there.map(|package| package.name.as_str()).collect();
-        match link::unlink(dir, &packages)? {
-            Some(shared) => self.report.unlinked(Some(&shared), dir),
-            None => self.report.info(&format!("`{}` is no link", dir.display())),
+        let unlinked = link::unlink(root, packages_dir, &packages)?;
+        if unlinked == Unlinked::default() {
+            self.report.info(&format!("`{}` is no link", packages_dir.display()));
         }
+        self.report.unlinked(&unlinked, packages_dir);
         if self.settings.pkg_dir.is_some() {
             self.report.info(&format!(
                 "it stays one, whatever `{}` is, until `lake-shim link` shares it again",

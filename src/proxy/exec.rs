@@ -25,7 +25,7 @@ pub type ChildEnvironment = BTreeMap<OsString, OsString>;
 
 /// A file's identity, whatever it is called and however it was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
+pub struct Identity {
     device: u64,
     inode: u64,
 }
@@ -86,12 +86,12 @@ impl RealLake {
 
 /// This binary, symlinks resolved.
 #[expect(clippy::disallowed_methods, reason = "the path of this binary is no setting")]
-fn own_path() -> Result<PathBuf> {
+pub fn own_path() -> Result<PathBuf> {
     Ok(std::env::current_exe().map_err(|e| Failure::CannotExec(format!("who am I: {e}")))?)
 }
 
 impl Identity {
-    fn of(path: &Path) -> std::io::Result<Self> {
+    pub fn of(path: &Path) -> std::io::Result<Self> {
         let meta = fs::metadata(path)?;
         Ok(Self { device: meta.dev(), inode: meta.ino() })
     }

@@ -36,6 +36,8 @@ struct Candidate {
     dir: PathBuf,
     clone: Option<Clone>,
     is_shared: bool,
+    /// Whether a link makes it so, and not a `packagesDir` that is elsewhere.
+    is_linked: bool,
     /// Nothing when Lake has no reason to compare: HEAD is where the manifest wants it.
     wanted: Option<Want>,
 }
@@ -128,7 +130,7 @@ fn candidates(
 ) -> Result<Vec<Candidate>> {
     let map = UrlMap::parse(env);
     let packages_dir = &workspace.packages_dir;
-    let is_shared = packages_dir.is_symlink() || !packages_dir.starts_with(&workspace.root);
+    let is_shared = workspace.shares_packages();
     let candidate = |name: &str, dir: &Path, wanted: Option<Want>| {
         let wanted = wanted.map(|want| match map.get(name) {
             Some(url) => Want { url: url.to_owned(), by_root: false },
@@ -140,6 +142,7 @@ fn candidates(
             clone: Clone::open(dir),
             // Lake's delete follows such a link (lean4#14476), so what it leads to counts too.
             is_shared: is_shared || dir.is_symlink(),
+            is_linked: packages_dir.is_symlink() || dir.is_symlink(),
             wanted,
         }
     };
@@ -203,10 +206,15 @@ fn refusal(candidate: &Candidate, want: &Want, origin: Result<String, String>) -
             want.url,
             dir.display()
         ),
-        format!(
-            "`lake-shim unlink`, or `{}=1`, gives this workspace a packages directory of its own",
-            var::PRIVATE
-        ),
+        match candidate.is_linked {
+            true => format!(
+                "`lake-shim unlink`, or `{}=1`, gives this workspace a packages directory of its own",
+                var::PRIVATE
+            ),
+            false => {
+                "give `packagesDir` a directory in the workspace, such as `.lake/packages`".into()
+            }
+        },
     )
 }
 

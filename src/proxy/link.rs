@@ -33,33 +33,68 @@ pub enum Linked {
 }
 
 /// A packages directory with this in it is not to be linked.
-const PRIVATE_MARK: &str = ".lake-shim.private";
+pub const PRIVATE_MARK: &str = ".lake-shim.private";
 
-/// Gives the workspace a packages directory of its own, with copies of `packages` out of the one it
-/// is linked to, and marks it so that it stays one. Packages that are links themselves go. Nothing
-/// when it is one already.
+/// What [`unlink`] has undone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unlinked {
+    /// Where the packages directory led to.
+    pub shared: Option<PathBuf>,
+    /// Packages that were links themselves.
+    pub packages: Vec<String>,
+}
+
+/// Gives the workspace at `root` a packages directory of its own, and marks it so that it stays one.
+/// Of what it was linked to it gets copies of `packages`. Packages that are links themselves become
+/// such copies, or go.
 ///
 /// # Errors
-/// When the disk refuses.
-pub fn unlink(packages_dir: &Path, packages: &[&str]) -> Result<Option<PathBuf>> {
+/// When the directory is outside of the workspace by no link of its own, and when the disk refuses.
+pub fn unlink(root: &Path, packages_dir: &Path, packages: &[&str]) -> Result<Unlinked> {
+    let parent = packages_dir.parent().context("a packages directory has a parent")?;
     if !packages_dir.is_symlink() {
-        if packages_dir.is_dir() {
-            links_of_packages(packages_dir)?.iter().try_for_each(fs::remove_file)?;
-            mark_private(packages_dir)?;
+        if !real_path_of_missing(packages_dir)?.starts_with(root) {
+            bail!(hint(
+                format!("`{}` is outside of the workspace, and no link", packages_dir.display()),
+                "give `packagesDir` a directory in the workspace, such as `.lake/packages`",
+            ));
         }
-        return Ok(None);
+        fs::create_dir_all(packages_dir)?;
+        let links = links_of_packages(packages_dir)?;
+        for link in &links {
+            unlink_package(link, packages)?;
+        }
+        mark_private(packages_dir)?;
+        return Ok(Unlinked {
+            shared: None,
+            packages: links.iter().filter_map(|l| name(l)).collect(),
+        });
     }
     let shared = fs::read_link(packages_dir)?;
-    let parent = packages_dir.parent().context("a packages directory has a parent")?;
     let work = WorkDir::new_in(parent)?;
     let own = work.path().join("packages");
     fs::create_dir(&own)?;
     for package in packages {
-        copy_tree(&packages_dir.join(package), &own.join(package))?;
+        copy_tree(&fs::canonicalize(packages_dir.join(package))?, &own.join(package))?;
     }
     mark_private(&own)?;
     replace_by_dir(packages_dir, &own)?;
-    Ok(Some(shared))
+    Ok(Unlinked { shared: Some(shared), packages: Vec::new() })
+}
+
+/// Replaces `link` by a copy of the package it leads to, if that is one of `packages`.
+fn unlink_package(link: &Path, packages: &[&str]) -> Result<()> {
+    if !name(link).is_some_and(|name| packages.contains(&name.as_str())) {
+        return Ok(fs::remove_file(link)?);
+    }
+    let work = WorkDir::new_in(link.parent().context("a package has a parent")?)?;
+    let copy = work.path().join("package");
+    copy_tree(&fs::canonicalize(link)?, &copy)?;
+    replace_by_dir(link, &copy)
+}
+
+fn name(path: &Path) -> Option<String> {
+    Some(path.file_name()?.to_string_lossy().into_owned())
 }
 
 /// Lets [`link`] have a directory that [`unlink`] made.
@@ -79,7 +114,9 @@ fn mark_private(dir: &Path) -> Result<()> {
 fn links_of_packages(packages_dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(packages_dir)?.map(|entry| Ok(entry?.path()));
     let links = entries.filter(|path| path.as_ref().map_or(true, |path| path.is_symlink()));
-    links.collect()
+    let mut links = links.collect::<Result<Vec<_>>>()?;
+    links.sort();
+    Ok(links)
 }
 
 /// Links `packages_dir` of the workspace at `root` to `shared`, which is made if need be.

@@ -101,8 +101,8 @@ impl Proxy<'_> {
 
     fn link(&self, workspace: &Workspace, settings: &Settings) -> Result<()> {
         if settings.private {
-            let shared = link::unlink(&workspace.packages_dir, &[])?;
-            self.report.unlinked(shared.as_deref(), &workspace.packages_dir);
+            let unlinked = link::unlink(&workspace.root, &workspace.packages_dir, &[])?;
+            self.report.unlinked(&unlinked, &workspace.packages_dir);
         } else if let Some(shared) = &settings.pkg_dir {
             // Lake can rename a link over a link, but no directory.
             for packages_dir in workspace.old_packages_dir().iter().chain([&workspace.packages_dir])

@@ -7,7 +7,8 @@ mod outcome;
 
 pub use outcome::outcome_json;
 
-use crate::proxy::link::Linked;
+use crate::doctor::render::Page;
+use crate::proxy::link::{Linked, Unlinked};
 use crate::restore::Event;
 use crate::settings::{Environment, Log};
 use crate::store::verify::Found;
@@ -18,6 +19,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use terminal_size::terminal_size_of;
 
 /// How many names a list shows before it says how many more there are.
 const SHOWN: usize = 10;
@@ -149,13 +151,20 @@ impl Report {
         }
     }
 
-    /// The workspace has a packages directory of its own; it was linked to `shared`.
-    pub fn unlinked(&self, shared: Option<&Path>, packages_dir: &Path) {
+    /// The workspace has a packages directory of its own now.
+    pub fn unlinked(&self, unlinked: &Unlinked, packages_dir: &Path) {
+        let Unlinked { shared, packages } = unlinked;
+        let dir = packages_dir.display();
         if let Some(shared) = shared {
+            let shared = shared.display();
             self.say(format_args!(
-                "`{}` is a directory of its own now, and no link to `{}`",
-                packages_dir.display(),
-                shared.display()
+                "`{dir}` is a directory of its own now, and no link to `{shared}`"
+            ));
+        }
+        if !packages.is_empty() {
+            self.say(format_args!(
+                "{} in `{dir}` led elsewhere, and no longer do",
+                quoted(packages)
             ));
         }
     }
@@ -258,7 +267,7 @@ impl Report {
 }
 
 /// `1 module`, `2 modules`.
-fn count(n: usize, noun: &str) -> String {
+pub fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
@@ -274,7 +283,7 @@ fn print_some(lines: impl Iterator<Item = String>, total: usize) {
 }
 
 /// An error as it is printed: its causes in one line, its hints behind them.
-fn message(error: &anyhow::Error) -> String {
+pub fn message(error: &anyhow::Error) -> String {
     let mut causes = Vec::new();
     let mut hints = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -303,6 +312,15 @@ fn print(text: &str) {
             None => writeln!(stderr, "lake-shim: {line}"),
         };
     }
+}
+
+/// stdout as a page for people: colours only on a terminal that has them and where nobody minds
+/// (<https://no-color.org>), its width, and 80 columns where there is none.
+pub fn page(env: &Environment) -> Page {
+    let stdout = io::stdout();
+    let is_dumb = env.term.as_deref().is_none_or(|term| term == "dumb");
+    let width = terminal_size_of(&stdout).map_or(80, |(width, _)| usize::from(width.0));
+    Page { width, colour: stdout.is_terminal() && !env.no_color && !is_dumb }
 }
 
 /// Prints data.

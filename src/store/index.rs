@@ -6,6 +6,7 @@
 
 use super::pack::{Digest, Shard};
 use crate::error::hint;
+use crate::workspace::manifest::Manifest;
 use crate::workspace::name;
 use crate::workspace::url::same_repository;
 use crate::workspace::{GitLock, Workspace};
@@ -43,7 +44,7 @@ pub struct Lock {
     /// The manifest's version, as Lake wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Value>,
-    /// The manifest's git entries, as Lake wrote them.
+    /// The manifest's git entries, and those of packages that come in their repositories, in its order.
     pub packages: Vec<Value>,
     /// Covered modules and their cache files.
     pub modules: BTreeMap<String, String>,
@@ -221,18 +222,16 @@ impl Pack {
 impl Lock {
     /// The lock of a workspace with a manifest, without modules.
     pub fn of(workspace: &Workspace, toolchain: &str) -> Result<Self> {
-        Ok(Self::new(toolchain, &serde_json::from_slice(&fs::read(&workspace.manifest_path)?)?))
+        let manifest = Manifest::read(&workspace.manifest_path)?;
+        Ok(Self::new(toolchain, &manifest.unwrap_or_default()))
     }
 
     /// The lock of a manifest, without modules.
-    pub fn new(toolchain: &str, manifest: &Value) -> Self {
-        let entries =
-            manifest.get("packages").and_then(Value::as_array).cloned().unwrap_or_default();
-        let is_git = |entry: &Value| entry.get("type").and_then(Value::as_str) == Some("git");
+    pub fn new(toolchain: &str, manifest: &Manifest) -> Self {
         Self {
             toolchain: toolchain.to_owned(),
-            version: manifest.get("version").cloned(),
-            packages: entries.into_iter().filter(is_git).collect(),
+            version: Some(manifest.version.clone()).filter(|version| !version.is_null()),
+            packages: manifest.lock_entries(),
             modules: BTreeMap::new(),
             builds: BTreeSet::new(),
         }

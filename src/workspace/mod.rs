@@ -116,6 +116,13 @@ impl Workspace {
         (is_named && has_tool()).then_some(&self.root)
     }
 
+    /// Whether the packages lie outside of the workspace, through a link or by `packagesDir`, so that
+    /// others may use them too.
+    pub fn shares_packages(&self) -> bool {
+        let real = fs::canonicalize(&self.packages_dir);
+        !real.as_ref().unwrap_or(&self.packages_dir).starts_with(&self.root)
+    }
+
     /// Where the packages were when the manifest was written, if an update is about to have them
     /// elsewhere. Lake renames that directory (`reuseManifest`).
     pub fn old_packages_dir(&self) -> Option<PathBuf> {
@@ -202,6 +209,12 @@ impl Config {
             }
         };
         path.exists().then(|| kind(path))
+    }
+
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Lean(path) | Self::Toml(path) => path,
+        }
     }
 
     /// What the manifest is called. A program may say it elsewise, and is not asked.

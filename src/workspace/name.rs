@@ -38,6 +38,11 @@ pub fn plain(name: &str) -> String {
     name.replace(['«', '»'], "")
 }
 
+/// Whether `text` is a name as it is written in Lean, so that Lean can read it.
+pub fn is_legal(text: &str) -> bool {
+    legal(text).is_some()
+}
+
 /// A written name (`splitNameLitAux` in `Init/Meta/Defs.lean`) as Lean prints it; nothing when
 /// `text` is none.
 fn legal(text: &str) -> Option<String> {

@@ -16,7 +16,7 @@ use super::name::Name;
 use fs_err as fs;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 /// Where a package's configuration is when nobody says.
 const CONFIG_FILE: &str = "lakefile";
@@ -84,7 +84,9 @@ pub struct Root<'a> {
     /// Where it lies.
     pub dir: &'a Path,
     pub name: &'a Name,
-    /// Relative to `dir`.
+    /// These relative to `dir`.
+    pub config_file: &'a str,
+    pub manifest_file: &'a str,
     pub packages_dir: &'a str,
     /// In the order of the file.
     pub requires: &'a [Require],
@@ -113,7 +115,13 @@ pub fn resolve(root: Root, materials: &dyn Materials) -> Resolution {
         // What a package's own dependencies require comes before what its siblings do.
         (met..walk.loaded.len()).rev().for_each(|package| pending.push_front(package));
     }
-    let packages = walk.loaded.into_iter().map(|loaded| loaded.entry).collect();
+    let mut packages: Vec<_> = walk.loaded.into_iter().map(|loaded| loaded.entry).collect();
+    // The root itself, if some dependency's manifest has an entry of its name (`writeManifest`).
+    if let Some(entry) = walk.locked.remove(root.name) {
+        let config_file = Some(root.config_file.to_owned());
+        let manifest_file = Some(root.manifest_file.to_owned());
+        packages.insert(0, Entry { config_file, manifest_file, ..entry });
+    }
     Resolution { packages, gaps: walk.gaps }
 }
 
@@ -253,18 +261,23 @@ impl Walk<'_> {
 
     fn manifest(&self, entry: &Entry, file: &str) -> Result<Option<Manifest>, Why> {
         let text = self.read(entry, file)?;
-        let manifest = text.map(|text| Manifest::parse(text.as_bytes())).transpose();
-        manifest.map_err(|e| unclear(format!("its `{file}`: {e:#}")))
+        let manifest = text.map(|text| Manifest::parse_strictly(text.as_bytes())).transpose();
+        let manifest = manifest.map_err(|e| unclear(format!("its `{file}`: {e:#}")))?;
+        Ok(manifest.flatten())
     }
 
     /// A file of a package; nothing when there is none.
     fn read(&self, entry: &Entry, file: &str) -> Result<Option<String>, Why> {
         let text = match &entry.source {
             Source::Git { sub_dir, .. } => {
-                self.materials.read(entry, &join(sub_dir.as_deref().unwrap_or("."), file))
+                let file = simplified(&join(sub_dir.as_deref().unwrap_or("."), file));
+                self.materials.read(entry, &file.to_string_lossy())
             }
             Source::Path { dir } => match self.repository_of(dir) {
-                Some((package, inside)) => self.materials.read(package, &join(&inside, file)),
+                Some((package, inside)) => {
+                    let file = simplified(&join(&inside, file));
+                    self.materials.read(package, &file.to_string_lossy())
+                }
                 None => read(&self.root.dir.join(dir), file),
             },
         };
@@ -274,10 +287,11 @@ impl Walk<'_> {
     /// The git package whose clone `dir` is in, and where in there: a package that comes with
     /// another one is at the other's revision.
     fn repository_of(&self, dir: &str) -> Option<(&Entry, String)> {
+        let dir = simplified(dir);
         self.locked.values().filter(|entry| entry.is_git()).find_map(|entry| {
             let clone = join(self.root.packages_dir, &entry.name.plain());
-            let inside = dir.strip_prefix(&clone)?.strip_prefix('/')?;
-            (!inside.contains("..")).then(|| (entry, inside.to_owned()))
+            let inside = dir.strip_prefix(simplified(&clone)).ok()?.to_str()?;
+            Some((entry, if inside.is_empty() { "." } else { inside }.to_owned()))
         })
     }
 
@@ -310,6 +324,23 @@ fn join(a: &str, b: &str) -> String {
     } else {
         format!("{a}/{b}")
     }
+}
+
+/// `path` without `.`, and without `..` where it takes back a name before it.
+fn simplified(path: &str) -> PathBuf {
+    let mut simple = PathBuf::new();
+    for component in Path::new(path).components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir
+                if matches!(simple.components().next_back(), Some(Component::Normal(_))) =>
+            {
+                simple.pop();
+            }
+            component => simple.push(component),
+        }
+    }
+    simple
 }
 
 /// A file of a package that lies at `dir`; nothing when it has no such file.

@@ -6,7 +6,7 @@
 
 use super::url::Repository;
 use super::{lakefile, lean_json};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -124,6 +124,8 @@ struct RawManifest<'a> {
 /// Where `text` has the URLs of its entries, quotes included, and what they are.
 fn manifest_urls(text: &str) -> Result<Vec<(Range<usize>, String)>> {
     let manifest: RawManifest = serde_json::from_str(text)?;
+    // A list was read as the fields in their order.
+    ensure!(text.trim_start().starts_with('{'), "it is no JSON object");
     let mut urls = Vec::new();
     for entry in manifest.packages {
         // Up to version 6 an entry stood in an object of its own, `{"git": {…}}`.

@@ -44,13 +44,15 @@ pub fn githash(bin: Option<&Path>) -> Result<String> {
 
 /// A toolchain has `lake` and `lean` side by side; so has `~/.elan/bin`, whose are elan itself.
 fn is_toolchain_bin(bin: &Path) -> bool {
-    bin.join("lean").is_file() && !bin.join("elan").exists() && !is_elan(&bin.join("lean"))
+    bin.join("lean").is_file() && !is_elan(&bin.join("lean"))
 }
 
-/// Debian puts elan's proxies into `/usr/bin` as links to `elan`.
-fn is_elan(lean: &Path) -> bool {
-    let target = fs::canonicalize(lean).ok();
-    target.is_some_and(|target| target.file_name().is_some_and(|name| name == "elan"))
+/// Whether a `lake` or `lean` is elan's proxy, which may download a toolchain before it answers.
+/// elan's own have it beside them; Debian puts links to `elan` into `/usr/bin`.
+pub fn is_elan(proxy: &Path) -> bool {
+    let target = fs::canonicalize(proxy).ok();
+    proxy.with_file_name("elan").exists()
+        || target.is_some_and(|target| target.file_name().is_some_and(|name| name == "elan"))
 }
 
 /// The directory names that elan may have given a toolchain: `leanprover/lean4:v4.27.0` lies in

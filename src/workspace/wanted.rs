@@ -30,6 +30,8 @@ pub fn urls(workspace: &Workspace) -> Result<BTreeMap<String, WantedUrl>> {
     let root = Root {
         dir: &workspace.root,
         name: &name.unwrap_or_else(|| Name::new("")),
+        config_file: "",
+        manifest_file: "",
         packages_dir: &workspace.packages_dir.to_string_lossy(),
         requires: &requires,
     };

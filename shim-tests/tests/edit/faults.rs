@@ -167,7 +167,6 @@ fn a_kill_at_every_step_leaves_the_old_or_the_new_text() {
 }
 
 #[test]
-#[ignore = "bug: only who writes sweeps, and after the rename there is nothing to write"]
 fn what_a_kill_after_the_rename_leaves_is_cleared_by_the_next_run() {
     need_tool!("strace");
     let sandbox = killed_at("unlinkat");

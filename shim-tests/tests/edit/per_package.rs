@@ -100,7 +100,6 @@ fn links_of_packages_go_as_the_hint_says() {
 }
 
 #[test]
-#[ignore = "bug: `lake-shim unlink` removes links of packages and says only that the directory is no link"]
 fn unlink_says_that_links_of_packages_are_gone() {
     let sandbox = linked(|sandbox| sandbox, false);
     let run = sandbox.lake_shim("unlink").run();
@@ -109,7 +108,6 @@ fn unlink_says_that_links_of_packages_are_gone() {
 }
 
 #[test]
-#[ignore = "bug: `link::unlink` removes links of packages and copies nothing in their place, whatever `--copy` says"]
 fn unlink_copies_packages_that_are_links_if_asked_to() {
     for is_relative in [false, true] {
         let sandbox = linked(|sandbox| sandbox, is_relative);
@@ -132,7 +130,6 @@ fn twice_linked(is_relative: bool) -> Sandbox {
 }
 
 #[test]
-#[ignore = "bug: `copy_tree` copies a package that is a link as a link, a relative one to nowhere"]
 fn unlink_copies_what_a_package_of_the_shared_directory_leads_to() {
     for is_relative in [true, false] {
         let sandbox = twice_linked(is_relative);

@@ -115,7 +115,6 @@ fn private_builds_unlink_and_it_stays_so() {
 }
 
 #[test]
-#[ignore = "bug: `link::unlink` marks no directory that Lake is yet to make"]
 fn a_private_build_of_a_fresh_checkout_stays_private() {
     let sandbox = shared();
     sandbox.remove("app/.lake");
@@ -127,7 +126,6 @@ fn a_private_build_of_a_fresh_checkout_stays_private() {
 }
 
 #[test]
-#[ignore = "bug: `link::unlink` marks no directory that is not there, and `unlink` says that it stays"]
 fn unlink_in_a_fresh_checkout_keeps_what_it_says() {
     let sandbox = shared();
     sandbox.remove("app/.lake");
@@ -201,7 +199,6 @@ fn a_directory_outside_of_the_workspace_is_not_ours_to_mark() {
 }
 
 #[test]
-#[ignore = "bug: `Proxy::link` lacks the check that `lake-shim unlink` makes: the shared directory is marked, links in it go"]
 fn a_private_build_leaves_a_directory_outside_of_the_workspace_alone() {
     for dir in ["../shared", "ROOT/shared"] {
         let sandbox = outside(dir);
@@ -212,7 +209,6 @@ fn a_private_build_leaves_a_directory_outside_of_the_workspace_alone() {
 }
 
 #[test]
-#[ignore = "bug: `Proxy::link` lacks the check that `lake-shim unlink` makes: the shared directory is marked, links in it go"]
 fn a_private_build_leaves_a_directory_behind_a_linked_parent_alone() {
     let sandbox = shared();
     sandbox.remove("app/.lake").rename("shared", "big/packages").symlink("../big", "app/.lake");
@@ -270,7 +266,6 @@ fn a_fork_in_the_shared_directory_is_avoided_as_the_hint_says() {
 }
 
 #[test]
-#[ignore = "bug: `candidates` in `guard.rs` takes `<root>/../shared` for a directory below the root, and Lake deletes the fork"]
 fn a_fork_in_a_directory_outside_of_the_workspace_is_refused() {
     for dir in ["ROOT/shared", "../shared", "./../shared"] {
         let sandbox = forked(outside(dir));
@@ -282,7 +277,6 @@ fn a_fork_in_a_directory_outside_of_the_workspace_is_refused() {
 }
 
 #[test]
-#[ignore = "bug: `candidates` in `guard.rs` asks only whether the last part of the path is a link, and Lake deletes the fork"]
 fn a_fork_behind_a_linked_parent_is_refused() {
     let sandbox = forked(shared());
     sandbox.remove("app/.lake").rename("shared", "big/packages").symlink("../big", "app/.lake");
@@ -293,7 +287,6 @@ fn a_fork_behind_a_linked_parent_is_refused() {
 }
 
 #[test]
-#[ignore = "bug: neither way of `refusal` in `guard.rs` works for a `packagesDir` outside of the workspace"]
 fn the_hint_for_a_directory_outside_of_the_workspace_is_one_that_helps() {
     let sandbox = forked(outside("ROOT/shared"));
     let run = sandbox.lake("build").run();

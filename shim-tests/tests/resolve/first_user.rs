@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use shim_tests::{Call, Run, Running, Sandbox, Tree, need_tool};
 
-const MATHLIB: &str = "https://github.com/leanprover-community/mathlib4";
+pub(crate) const MATHLIB: &str = "https://github.com/leanprover-community/mathlib4";
 const PACKAGES: usize = 5;
 /// `PACKAGES_DIR` for the script: Lake's own default, and the shared directory itself.
-const DEFAULT: &str = ".lake/packages";
+pub(crate) const DEFAULT: &str = ".lake/packages";
 
 /// A baked store, two libraries that both require mathlib, and generated packages that require both libraries.
-fn generated() -> Sandbox {
+pub(crate) fn generated() -> Sandbox {
     let mut sandbox = Sandbox::mini_mathlib();
     sandbox.lake_shim("restore --network never").run().expect_code(0);
     let baked = sandbox.path("baked");
@@ -61,19 +61,19 @@ fn generated() -> Sandbox {
     sandbox
 }
 
-fn script<'a>(sandbox: &'a Sandbox, words: &str) -> Call<'a> {
+pub(crate) fn script<'a>(sandbox: &'a Sandbox, words: &str) -> Call<'a> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("first-user.sh");
     sandbox.command(script, words).path_first(sandbox.shim_bin()).cwd(sandbox.path("cases"))
 }
 
 /// A copy of a package as the script makes it, about to be built.
-struct Work {
-    dir: PathBuf,
+pub(crate) struct Work {
+    pub(crate) dir: PathBuf,
     before: Tree,
 }
 
 impl Work {
-    fn prepare(sandbox: &Sandbox, i: usize, packages_dir: &str) -> Work {
+    pub(crate) fn prepare(sandbox: &Sandbox, i: usize, packages_dir: &str) -> Work {
         let dir = sandbox.path(format!("work{i}"));
         script(sandbox, "prepare")
             .arg(sandbox.path(format!("cases/{i}")))
@@ -87,13 +87,13 @@ impl Work {
         Work { dir, before }
     }
 
-    fn start(&self, sandbox: &Sandbox) -> Running {
+    pub(crate) fn start(&self, sandbox: &Sandbox) -> Running {
         script(sandbox, "run").arg(&self.dir).without_network().spawn()
     }
 
     /// Asserts that it went well, and returns the manifest.
     #[track_caller]
-    fn assert_built(&self, sandbox: &Sandbox, run: &Run) -> String {
+    pub(crate) fn assert_built(&self, sandbox: &Sandbox, run: &Run) -> String {
         run.expect_code(0).stderr_contains("resolved 4 packages from lock");
         run.stderr_lacks("deleting").stderr_lacks("cloning").stderr_lacks("warning");
         let now = Tree::of(&self.dir);

@@ -12,7 +12,7 @@ use crate::workspace::url::same_repository;
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A lock, and the packages' files wherever they are.
@@ -59,15 +59,51 @@ impl<'a> Locked<'a> {
     }
 
     /// Fills in what packages require whose files are nowhere. When everything that the lock's own
-    /// workspace required is here, what that needed besides is what those packages require.
+    /// workspace required is here, what that needed besides is what those packages require, in its
+    /// order; unless this workspace has something else of one of those names.
     pub fn complete(&self, packages: &mut Vec<Entry>, gaps: &mut Vec<Gap>) {
-        let names: BTreeSet<_> = packages.iter().map(|entry| entry.name.clone()).collect();
-        let is_here = |entry: &Entry| names.contains(&entry.name);
-        let has_all = self.entries.iter().all(|entry| entry.inherited || is_here(entry));
-        if has_all && gaps.iter().all(|gap| gap.kind == GapKind::Files) {
-            packages.extend(self.entries.iter().filter(|entry| !is_here(entry)).cloned());
-            gaps.clear();
+        let find = |name: &Name| packages.iter().find(|entry| entry.name == *name);
+        let may_be_same = |ours: &Entry| match find(&ours.name) {
+            Some(entry) => entry.is_git() == ours.is_git(),
+            None => ours.inherited,
+        };
+        // A lock's directories are relative to where its own workspace had its packages.
+        let is_there = |entry: &Entry| match &entry.source {
+            Source::Git { .. } => true,
+            Source::Path { dir } => Path::new(dir).starts_with(&self.question.packages_dir),
+        };
+        let is_known = gaps.iter().all(|gap| gap.kind == GapKind::Files);
+        if gaps.is_empty() || !is_known || !self.entries.iter().all(may_be_same) {
+            return;
         }
+        let missing = self.entries.iter().filter(|entry| find(&entry.name).is_none());
+        let missing: Vec<_> = missing.cloned().collect();
+        if !missing.iter().all(is_there) {
+            return;
+        }
+        packages.extend(missing);
+        for entry in packages.iter_mut().filter(|e| gaps.iter().any(|gap| gap.package == e.name)) {
+            if let Ok(Entry { config_file, manifest_file, .. }) = self.entry(&entry.name) {
+                entry.config_file.clone_from(config_file);
+                entry.manifest_file.clone_from(manifest_file);
+            }
+        }
+        self.order(packages);
+        gaps.clear();
+    }
+
+    /// Puts inherited packages into the lock's order, as far as it has them.
+    fn order(&self, packages: &mut [Entry]) {
+        let rank = |entry: &Entry| self.entries.iter().position(|ours| ours.name == entry.name);
+        let is_ordered = |entry: &&mut Entry| entry.inherited && rank(entry).is_some();
+        let mut ordered: Vec<_> =
+            packages.iter().filter(|e| e.inherited && rank(e).is_some()).cloned().collect();
+        ordered.sort_by_key(rank);
+        packages
+            .iter_mut()
+            .filter(is_ordered)
+            .zip(ordered)
+            .for_each(|(place, entry)| *place = entry);
     }
 
     /// The files of a package's source pack that matter here.

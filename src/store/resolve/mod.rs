@@ -23,7 +23,7 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use locked::Locked;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -160,9 +160,14 @@ impl<'a> Question<'a> {
     }
 
     fn from(&self, materials: &dyn Materials) -> Resolution {
+        let Workspace { root, config, manifest_path, .. } = self.workspace;
+        let relative =
+            |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
         let root = Root {
-            dir: &self.workspace.root,
+            dir: root,
             name: &self.name,
+            config_file: &relative(config.path()),
+            manifest_file: &relative(manifest_path),
             packages_dir: &self.packages_dir,
             requires: &self.requires,
         };
@@ -286,13 +291,7 @@ fn ambiguous(store: &Path, resolved: &[(&str, Manifest)]) -> String {
 fn index_of(file: &Path) -> Result<Index> {
     let manifest = Manifest::read(file)?;
     let manifest = manifest.with_context(|| format!("there is no `{}`", file.display()))?;
-    let lock = Lock {
-        toolchain: String::new(),
-        version: Some(manifest.version.clone()),
-        packages: manifest.git_entries(),
-        modules: BTreeMap::new(),
-        builds: BTreeSet::new(),
-    };
+    let lock = Lock::new("", &manifest);
     let mut index = Index::default();
     index.locks.insert(format!("`{}`", file.display()), lock);
     Ok(index)

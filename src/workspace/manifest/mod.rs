@@ -9,7 +9,7 @@ mod write;
 pub use write::check_writable;
 
 use super::lakefile::{Require, Wanted};
-use super::name::Name;
+use super::name::{self, Name};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde::Deserialize;
@@ -75,6 +75,23 @@ impl Manifest {
         };
         let manifest = Self::parse(&text);
         manifest.with_context(|| format!("cannot understand `{}`", path.display())).map(Some)
+    }
+
+    /// The manifest of a dependency, as Lake takes it when it resolves: one that it cannot load counts
+    /// as none.
+    ///
+    /// # Errors
+    /// When it is of a version newer than any we know, so that Lake may be able to.
+    pub fn parse_strictly(text: &[u8]) -> Result<Option<Self>> {
+        let Ok(raw) = serde_json::from_slice::<RawManifest>(text) else { return Ok(None) };
+        let version = raw.version.or(raw.schema_version).unwrap_or_default();
+        let is_sound = match Schema::parse(&version) {
+            Ok(Schema::Flat) => raw.packages.iter().all(is_sound),
+            Ok(Schema::Nested) => true,
+            Err(e) if is_newer(&version) => return Err(e),
+            Err(_) => false,
+        };
+        Ok(if is_sound { Self::parse(text).ok() } else { None })
     }
 
     /// Takes the text of a manifest apart.
@@ -189,6 +206,19 @@ impl Schema {
         }
         bail!("version `{version}` is not one we know (`5` to `7`, `1.x`)")
     }
+}
+
+/// Whether `version` is of a higher major version than we know.
+fn is_newer(version: &Value) -> bool {
+    let major = version.as_str().and_then(|text| text.split('.').next()?.parse::<u64>().ok());
+    major.is_some_and(|major| major > 1)
+}
+
+/// Whether an entry has what Lake insists on: it does without few fields, and names have to be
+/// written as Lean would.
+fn is_sound(entry: &Value) -> bool {
+    let name = entry.get("name").and_then(Value::as_str);
+    name.is_some_and(name::is_legal) && entry.get("inherited").is_some_and(Value::is_boolean)
 }
 
 fn entry(value: Value, schema: Schema) -> Result<Entry> {

@@ -1,9 +1,11 @@
 //! Manifests as Lake writes them.
 
 use super::{Entry, MANIFEST_FILE, Manifest, Schema, Source};
+use crate::workspace::PACKAGES_DIR;
 use crate::workspace::name::Name;
 use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
+use std::path::Path;
 
 /// The newest version whose fields we know is `1.2.0`.
 const NEWEST_MINOR: u64 = 2;
@@ -40,10 +42,16 @@ impl Manifest {
         Ok(merged(old, fields))
     }
 
-    /// The git entries as JSON, in the form of this version or, of older ones, version 7.
-    pub fn git_entries(&self) -> Vec<Value> {
-        let git = self.packages.iter().filter(|entry| entry.is_git());
-        git.map(|entry| entry.to_json(minor(&self.version), None)).collect()
+    /// The entries that a lock is made of, as JSON in the form of this version or, of older ones,
+    /// version 7: git packages, and what comes in their repositories.
+    pub fn lock_entries(&self) -> Vec<Value> {
+        let packages_dir = self.packages_dir.as_deref().unwrap_or(PACKAGES_DIR);
+        let is_locked = |entry: &&Entry| match &entry.source {
+            Source::Git { .. } => true,
+            Source::Path { dir } => Path::new(dir).starts_with(packages_dir),
+        };
+        let locked = self.packages.iter().filter(is_locked);
+        locked.map(|entry| entry.to_json(minor(&self.version), None)).collect()
     }
 }
 

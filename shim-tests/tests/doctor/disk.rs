@@ -1,0 +1,111 @@
+//! What a restore would write to, and what killed ones left there.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use shim_tests::{NOBODY, Tmpfs, need_fake_leantar, need_tool};
+
+use crate::{
+    baked_and_fresh, doctor, findings_of_nobody, follow, none, only, says, sound, the_only,
+};
+
+#[test]
+fn too_little_space() {
+    need_tool!("mount");
+    let sandbox = sound();
+    let lake = sandbox.package("mathlib").join(".lake");
+    let disk = Tmpfs::mount(&lake, "16k");
+    let finding = only(&sandbox, "error", "disk-space");
+    says(&finding, &["/mathlib/.lake` has 16", "a restore needs about", "LAKE_PKG_DIR"]);
+    disk.resize("64m");
+    none(&sandbox);
+    drop(disk);
+}
+
+#[test]
+fn too_little_space_for_sources_and_builds() {
+    need_tool!("mount");
+    let mut sandbox = baked_and_fresh();
+    let shared = sandbox.path("shared");
+    let disk = Tmpfs::mount(&shared, "16k");
+    sandbox.set_env("LAKE_PKG_DIR", &shared);
+    sandbox.symlink(&shared, "app/.lake/packages");
+    only(&sandbox, "error", "disk-space");
+    // The link is made by the restore itself: the shared directory's disk is what counts.
+    sandbox.remove("app/.lake/packages");
+    let findings = crate::findings(&sandbox);
+    assert!(findings.iter().any(|f| f["check"] == "disk-space"), "{findings:#?}");
+    disk.resize("64m");
+    sandbox.symlink(&shared, "app/.lake/packages");
+    none(&sandbox);
+    drop(disk);
+}
+
+#[test]
+fn packages_that_may_not_be_written() {
+    need_tool!("setpriv");
+    let sandbox = sound();
+    sandbox.chown("app", NOBODY).chmod("app/.lake/packages/mathlib", 0o555);
+    let look = || findings_of_nobody(&sandbox);
+    let finding = the_only(look(), "error", "packages-unwritable");
+    says(&finding, &["/packages/mathlib`: Permission denied", "chmod"]);
+    crate::type_in(&sandbox, &finding);
+    assert!(look().is_empty());
+    // What is complete need not be written to.
+    sandbox.lake_shim("restore --network never").run().expect_code(0);
+    sandbox.chmod("app/.lake/packages/mathlib", 0o555);
+    assert!(look().is_empty());
+}
+
+#[test]
+fn a_shared_directory_that_cannot_be_made() {
+    need_tool!("setpriv");
+    let mut sandbox = baked_and_fresh();
+    sandbox.chown("app", NOBODY);
+    sandbox.set_env("LAKE_PKG_DIR", sandbox.path("baked/packages"));
+    sandbox.mkdir("app/.lake").symlink(sandbox.path("baked/packages"), "app/.lake/packages");
+    let findings = findings_of_nobody(&sandbox);
+    let refused = findings.iter().find(|f| f["check"] == "packages-unwritable");
+    says(refused.expect("found"), &["/baked`: Permission denied"]);
+}
+
+#[test]
+fn what_a_killed_restore_left() {
+    need_fake_leantar!();
+    let sandbox = sound();
+    let running =
+        sandbox.lake_shim("restore --network never").env("FAKE_LEANTAR_SLEEP_MS", "400").spawn();
+    running.wait_until(|| !sandbox.leftovers("app").is_empty());
+    // While somebody works there, nothing is left over.
+    std::thread::sleep(Duration::from_millis(50));
+    let run = doctor(&sandbox, "--json").run();
+    run.stdout_lacks("\"leftovers\",\n");
+    running.signal(Signal::SIGKILL);
+    running.wait().expect_signal(Signal::SIGKILL);
+    let finding = only(&sandbox, "warning", "leftovers");
+    says(&finding, &["nobody works in `", "/.lake/build/.lake-shim-"]);
+    follow(&sandbox, &finding);
+}
+
+#[test]
+fn what_a_killed_bake_left() {
+    let sandbox = baked_and_fresh();
+    sandbox
+        .write("baked/lake-shim/.lake-shim-abc", "half an index")
+        .mkdir("baked/.lake-shim-def/x");
+    let finding = only(&sandbox, "warning", "leftovers");
+    says(&finding, &["/baked/lake-shim/.lake-shim-abc", "/baked/.lake-shim-def"]);
+    follow(&sandbox, &finding);
+}
+
+#[test]
+fn what_a_killed_link_left() {
+    let sandbox = sound();
+    sandbox.symlink(sandbox.path("home"), "app/.lake/.lake-shim-link-x");
+    // And one of a manifest that was to be replaced, one of `unlink`.
+    sandbox.mkdir("app/.lake-shim-y/file").mkdir("app/.lake/.lake-shim-z/packages");
+    let finding = only(&sandbox, "warning", "leftovers");
+    says(&finding, &["/.lake-shim-link-x", "/app/.lake-shim-y", "/app/.lake/.lake-shim-z"]);
+    follow(&sandbox, &finding);
+    assert!(sandbox.home().join(".gitconfig").exists(), "the link went, not what it leads to");
+}

@@ -1,0 +1,176 @@
+//! lake, lean, leantar and git: missing, not what they should be, silent.
+
+use shim_tests::{Sandbox, tools};
+
+use crate::{findings_after, none, only, says, set_path, shim, sound};
+
+#[test]
+fn no_lake() {
+    let mut sandbox = sound();
+    set_path(&mut sandbox, &["shim/bin", "tools"]);
+    sandbox.set_env("LAKE_SHIM_LEANTAR", sandbox.path("lean/bin/leantar"));
+    let finding = only(&sandbox, "error", "no-lake");
+    says(&finding, &["(this shim)", "PATH is `", "LAKE_SHIM_LAKE"]);
+    sandbox.set_env("LAKE_SHIM_LAKE", sandbox.path("lean/bin/lake"));
+    none(&sandbox);
+}
+
+#[test]
+fn a_lake_that_is_not_executable_is_none() {
+    let mut sandbox = sound();
+    sandbox.set_env("LAKE_SHIM_LEANTAR", sandbox.path("lean/bin/leantar"));
+    sandbox.chmod("lean/bin/lake", 0o644);
+    only(&sandbox, "error", "no-lake");
+    sandbox.chmod("lean/bin/lake", 0o755);
+    none(&sandbox);
+}
+
+#[test]
+fn a_named_lake_that_is_none() {
+    let mut sandbox = sound();
+    sandbox.copy(shim(&sandbox), "copy/lake");
+    sandbox.set_env("LAKE_SHIM_LEANTAR", sandbox.path("lean/bin/leantar"));
+    for (lake, why) in [
+        ("missing", "not found"),
+        ("shim/bin/lake", "which is this shim"),
+        ("copy/lake", "names a lake-shim"),
+    ] {
+        sandbox.set_env("LAKE_SHIM_LAKE", sandbox.path(lake));
+        let finding = only(&sandbox, "error", "named-lake");
+        says(&finding, &["`LAKE_SHIM_LAKE`", why, lake]);
+    }
+    sandbox.set_env("LAKE_SHIM_LAKE", "");
+    none(&sandbox);
+}
+
+#[test]
+fn a_lake_that_fails() {
+    let sandbox = sound();
+    for (body, why) in [
+        ("echo 'no such toolchain' >&2; exit 3", "exit status: 3): no such toolchain"),
+        ("echo hello", "says no version, but `hello`"),
+        ("kill -9 $$", "signal: 9"),
+        ("sleep 1000 & sleep 1000", "does not answer within"),
+    ] {
+        sandbox.script("lean/bin/lake", body);
+        let finding = only(&sandbox, "error", "lake-fails");
+        says(&finding, &["/lean/bin/lake`", why]);
+    }
+    sandbox.copy(tools::fake_lake(), "lean/bin/lake");
+    none(&sandbox);
+}
+
+#[test]
+fn a_lake_for_another_machine() {
+    let mut sandbox = sound();
+    sandbox.write("foreign/lake", "\x7fELF nothing that runs").chmod("foreign/lake", 0o755);
+    sandbox.set_env("LAKE_SHIM_LAKE", sandbox.path("foreign/lake"));
+    sandbox.set_env("LAKE_SHIM_LEANTAR", sandbox.path("lean/bin/leantar"));
+    let finding = only(&sandbox, "error", "lake-fails");
+    says(&finding, &["/foreign/lake`", "`unset LAKE_SHIM_LAKE`"]);
+}
+
+/// A lake that is elan's proxy, and a fake elan that says when it is called.
+fn with_elan(sandbox: &mut Sandbox) {
+    let called = sandbox.path("home/elan-was-called");
+    sandbox
+        .script("elan/bin/elan", &format!("echo > '{}'", called.display()))
+        .symlink("elan", "elan/bin/lake")
+        .symlink("elan", "elan/bin/lean");
+    set_path(sandbox, &["shim/bin", "elan/bin", "tools"]);
+    sandbox.set_env("ELAN_HOME", sandbox.path("home/.elan"));
+}
+
+#[test]
+fn a_toolchain_that_elan_does_not_have() {
+    let mut sandbox = sound();
+    with_elan(&mut sandbox);
+    sandbox.set_env("LAKE_SHIM_LEANTAR", sandbox.path("lean/bin/leantar"));
+    let finding = only(&sandbox, "warning", "toolchain-not-installed");
+    says(&finding, &["`elan toolchain install leanprover/lean4:v4.27.0`"]);
+    // elan downloads; this is what it leaves.
+    sandbox.rename("lean", "home/.elan/toolchains/leanprover--lean4---v4.27.0");
+    sandbox.set_env("LAKE_SHIM_LEANTAR", "");
+    none(&sandbox);
+    assert!(!sandbox.path("home/elan-was-called").exists(), "elan could download something");
+}
+
+#[test]
+fn no_lean() {
+    let sandbox = sound();
+    sandbox.rename("lean/bin/lean", "home/lean");
+    let finding = only(&sandbox, "error", "no-lean");
+    says(&finding, &["neither beside the real lake nor on PATH"]);
+    sandbox.rename("home/lean", "lean/bin/lean");
+    none(&sandbox);
+}
+
+#[test]
+fn a_lean_that_fails() {
+    let sandbox = sound();
+    let lean = sandbox.read("lean/bin/lean");
+    sandbox.script("lean/bin/lean", "echo 'error while loading shared libraries' >&2; exit 127");
+    let finding = only(&sandbox, "error", "lean-fails");
+    says(&finding, &["/lean/bin/lean` fails", "shared libraries"]);
+    sandbox.script("lean/bin/lean", lean.trim_start_matches("#!/bin/sh\n"));
+    none(&sandbox);
+}
+
+#[test]
+fn a_lean_of_another_version() {
+    let sandbox = sound();
+    let lean = sandbox.read("lean/bin/lean");
+    sandbox.script("lean/bin/lean", "echo 'Lean (version 4.9.0, commit abc, Release)'");
+    let finding = only(&sandbox, "warning", "lean-version");
+    says(&finding, &["lean is 4.9.0", "`leanprover/lean4:v4.27.0`"]);
+    sandbox.script("lean/bin/lean", lean.trim_start_matches("#!/bin/sh\n"));
+    none(&sandbox);
+}
+
+#[test]
+fn no_leantar() {
+    let mut sandbox = sound();
+    sandbox.remove("lean/bin/leantar");
+    let finding = only(&sandbox, "warning", "no-leantar");
+    says(&finding, &["downloads its own", "LAKE_SHIM_LEANTAR"]);
+    sandbox.set_env("LAKE_SHIM_NETWORK", "never");
+    only(&sandbox, "error", "no-leantar");
+    sandbox.copy(tools::fake_leantar(), "store/leantar-0.1.19");
+    none(&sandbox);
+}
+
+#[test]
+fn a_leantar_that_fails() {
+    let mut sandbox = sound();
+    sandbox.script("bad/leantar", "exit 126");
+    for (leantar, why) in [("bad/leantar", "exit status: 126"), ("missing", "cannot be run")] {
+        sandbox.set_env("LAKE_SHIM_LEANTAR", sandbox.path(leantar));
+        let finding = only(&sandbox, "error", "leantar-fails");
+        says(&finding, &[leantar, why, "`unset LAKE_SHIM_LEANTAR`"]);
+    }
+    sandbox.set_env("LAKE_SHIM_LEANTAR", "");
+    none(&sandbox);
+    sandbox.script("lean/bin/leantar", "echo hello");
+    let finding = only(&sandbox, "error", "leantar-fails");
+    says(&finding, &["says no version, but `hello`"]);
+}
+
+#[test]
+fn no_git() {
+    let sandbox = sound();
+    sandbox.rename("tools/git", "home/git");
+    let finding = only(&sandbox, "error", "no-git");
+    says(&finding, &["`git` cannot be run", "install git"]);
+    sandbox.rename("home/git", "tools/git");
+    none(&sandbox);
+    sandbox.rename("tools/git", "home/git").script("tools/git", "exit 1");
+    says(&only(&sandbox, "error", "no-git"), &["`git` fails"]);
+}
+
+#[test]
+fn disabled() {
+    let mut sandbox = sound();
+    sandbox.set_env("LAKE_SHIM_DISABLE", "1");
+    let finding = only(&sandbox, "warning", "disabled");
+    assert!(findings_after(&sandbox, &finding).is_empty());
+}

@@ -1,0 +1,29 @@
+//! `lake-shim doctor`.
+
+use super::Flags;
+use crate::doctor::examine;
+use crate::report::{data, page};
+use crate::settings::Environment;
+use anyhow::Result;
+use clap::Args;
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print findings and facts as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl DoctorArgs {
+    pub(super) fn run(&self, flags: &Flags) -> Result<ExitCode> {
+        let env = flags.over(Environment::capture());
+        let diagnosis = examine(&env, &flags.location());
+        let text = match self.json {
+            true => format!("{:#}\n", diagnosis.json()),
+            false => page(&env).print(&diagnosis),
+        };
+        data(&text)?;
+        Ok(if diagnosis.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}

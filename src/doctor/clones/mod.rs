@@ -1,0 +1,254 @@
+//! The packages: each a clone of its own, of the wanted repository, at the locked revision.
+//!
+//! This is what Lake looks at before it deletes (LAKE.md, How Lake decides to delete a clone), seen
+//! from the side: git is asked, nothing is changed.
+
+mod judge;
+
+use super::link::Link;
+use super::probe::{ask, ask_for};
+use super::workspace::Located;
+use super::{Area, Finding, shown};
+use crate::error::Failure;
+use crate::proxy::exec::ChildEnvironment;
+use crate::proxy::guard::Guard;
+use crate::settings::{Environment, var};
+use crate::workspace::git;
+use crate::workspace::url::same_repository;
+use crate::workspace::{GitLock, Package, Workspace};
+use fs_err as fs;
+use judge::judge;
+use nix::unistd::{Uid, User, geteuid};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// A locked package as it lies there.
+#[derive(Clone, Debug)]
+struct Seen {
+    name: String,
+    /// Where it is, or should be.
+    dir: PathBuf,
+    /// Where it leads, if it is itself a symlink.
+    link: Option<PathBuf>,
+    is_there: bool,
+    /// Nothing of a path dependency.
+    git: Option<Git>,
+}
+
+/// What Lake and git say of a package from git.
+#[derive(Clone, Debug)]
+struct Git {
+    lock: GitLock,
+    /// Whether other workspaces may use it.
+    is_shared: bool,
+    /// Nothing when the directory is no clone of its own.
+    clone: Option<Clone>,
+}
+
+#[derive(Clone, Debug)]
+struct Clone {
+    /// Nothing when git does not tell.
+    head: Option<String>,
+    origin: Origin,
+    /// Why git refuses to read it: whose it is.
+    refused: Option<String>,
+    /// Files that differ from HEAD, as `git status` lists them.
+    changes: Vec<String>,
+    /// Why git cannot tell HEAD, or what differs from it.
+    damage: Option<String>,
+}
+
+/// `origin` beside the URL that Lake wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Origin {
+    Wanted,
+    /// The same repository, spelled otherwise.
+    Spelled(String),
+    Other(String),
+    /// Why there is none.
+    None(String),
+    NotAsked,
+}
+
+/// A Mathlib that was just copied is read as a whole. What takes longer is not known.
+const STATUS_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the guard refuses in a shared directory.
+const REFUSED: [&str; 3] = ["fork-in-shared", "package-without-git", "clone-damaged"];
+
+/// Looks at the packages of a workspace. Without git only what files tell.
+pub fn look(env: &Environment, located: &Located, git_runs: bool, link: Option<Link>) -> Area {
+    let workspace = located.workspace.as_ref();
+    let seen: Vec<_> = workspace.map(|workspace| see(env, workspace, git_runs)).unwrap_or_default();
+    let mut findings = link.as_ref().map(Link::judge).unwrap_or_default();
+    findings.extend(judge(&seen));
+    // What the guard refuses and is not found above: Lake resolves anew where there is no manifest.
+    let is_told = findings.iter().any(|f| REFUSED.contains(&f.check));
+    let refused = workspace.filter(|_| git_runs).and_then(|w| Guard::plan(w, env, false).err());
+    let refused = refused.filter(|error| matches!(error.downcast_ref(), Some(Failure::Refused(_))));
+    if let Some(error) = refused.filter(|_| !is_told) {
+        findings.push(Finding::of_error("fork-in-shared", &error, "use another directory"));
+    }
+    let there = seen.iter().filter(|seen| seen.is_there).count();
+    let mut summary = Vec::new();
+    if let Some(link) = &link {
+        summary.push(format!("{there} of {} in {}", seen.len(), link.summary()));
+    }
+    let facts = json!({
+        "dir": located.packages_dir.as_deref().map(shown),
+        "link": link.as_ref().and_then(Link::target).map(shown),
+        "packages": seen.iter().map(Seen::facts).collect::<Vec<_>>(),
+    });
+    Area::new("packages", summary, facts).with(findings)
+}
+
+fn see(env: &Environment, workspace: &Workspace, git_runs: bool) -> Vec<Seen> {
+    let git_env = GitEnv::new(env);
+    let mapped = url_map(env);
+    let is_shared = workspace.shares_packages();
+    let see = |package: &Package| {
+        let dir = package.lock.as_ref().map_or(&package.dir, |lock| &lock.clone).clone();
+        let is_there = dir.is_dir();
+        let lock = package.lock.clone().map(|lock| GitLock {
+            url: mapped.get(&package.name).cloned().unwrap_or(lock.url),
+            ..lock
+        });
+        let git = lock.map(|lock| Git {
+            is_shared: is_shared || dir.is_symlink(),
+            clone: git::Clone::open(&dir).map(|clone| match git_runs {
+                true => Clone::ask(&clone, &dir, &lock.url, &git_env),
+                false => Clone::of_files(&clone),
+            }),
+            lock,
+        });
+        Seen { name: package.name.clone(), link: fs::read_link(&dir).ok(), dir, is_there, git }
+    };
+    workspace.packages.iter().map(see).collect()
+}
+
+/// What the user, or `lake-shim env`, has Lake want in the place of the manifest's URLs.
+fn url_map(env: &Environment) -> BTreeMap<String, String> {
+    let text = env.url_map.as_deref().and_then(OsStr::to_str);
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// Environments for git.
+struct GitEnv {
+    /// The user's own, but for a count that is none: git would refuse everything over it, which is
+    /// a finding of its own.
+    plain: ChildEnvironment,
+    /// In which it reads another user's clone. Only for what runs nothing of the clone's own: its
+    /// configuration may name programs.
+    trusting: ChildEnvironment,
+}
+
+impl GitEnv {
+    fn new(env: &Environment) -> Self {
+        let count =
+            env.git_config_count.as_deref().map(|count| count.to_str()?.trim().parse().ok());
+        let is_bogus = count == Some(None);
+        let count: usize = count.flatten().unwrap_or(0);
+        let pair = |name: &str, value: &str| (name.into(), value.into());
+        Self {
+            plain: is_bogus.then(|| pair(var::GIT_CONFIG_COUNT, "0")).into_iter().collect(),
+            trusting: ChildEnvironment::from([
+                pair(var::GIT_CONFIG_COUNT, &(count + 1).to_string()),
+                pair(&format!("GIT_CONFIG_KEY_{count}"), "safe.directory"),
+                pair(&format!("GIT_CONFIG_VALUE_{count}"), "*"),
+            ]),
+        }
+    }
+}
+
+fn git(dir: &Path, args: &[&str]) -> Command {
+    let mut git = Command::new("git");
+    git.args(args).current_dir(dir);
+    git
+}
+
+impl Clone {
+    fn of_files(clone: &git::Clone) -> Self {
+        let head = clone.head();
+        Self { head, origin: Origin::NotAsked, refused: None, changes: Vec::new(), damage: None }
+    }
+
+    fn ask(clone: &git::Clone, dir: &Path, wanted: &str, env: &GitEnv) -> Self {
+        let head = ask(git(dir, &["rev-parse", "--verify", "HEAD"]).envs(&env.trusting));
+        let changes = changes(clone, dir, &env.plain);
+        Self {
+            damage: head.as_ref().err().or(changes.as_ref().err()).cloned(),
+            head: head.ok(),
+            origin: origin(clone, wanted, &env.trusting),
+            refused: refused(clone, dir, &env.plain),
+            changes: changes.unwrap_or_default(),
+        }
+    }
+}
+
+/// As the guard compares them: the user's `insteadOf` is in what git says of `origin`.
+fn origin(clone: &git::Clone, wanted: &str, trust: &ChildEnvironment) -> Origin {
+    let origin = match clone.origin_url(trust) {
+        Ok(origin) => origin,
+        Err(e) => return Origin::None(format!("{e:#}")),
+    };
+    let rewritten = || clone.rewritten(wanted, trust);
+    if origin == wanted {
+        Origin::Wanted
+    } else if same_repository(&origin, wanted)
+        || rewritten().is_some_and(|wanted| same_repository(&origin, &wanted))
+    {
+        Origin::Spelled(origin)
+    } else {
+        Origin::Other(origin)
+    }
+}
+
+/// Whose the clone is, when git refuses it over that.
+fn refused(clone: &git::Clone, dir: &Path, env: &ChildEnvironment) -> Option<String> {
+    let uid = geteuid();
+    if clone.is_owned_by(uid.as_raw()) {
+        return None;
+    }
+    ask(git(dir, &["rev-parse", "--git-dir"]).envs(env)).err()?;
+    let owners = [dir.to_owned(), dir.join(".git")].map(|path| fs::metadata(path).map(|m| m.uid()));
+    let owner = owners.into_iter().flatten().find(|owner| *owner != uid.as_raw())?;
+    Some(format!("it belongs to {}, and you are {}", user(owner.into()), user(uid)))
+}
+
+fn user(uid: Uid) -> String {
+    match User::from_uid(uid) {
+        Ok(Some(user)) => format!("`{}` ({uid})", user.name),
+        _ => format!("user {uid}"),
+    }
+}
+
+/// Tracked files that differ from HEAD. Not asked of another user's clone: git may run filters that
+/// its configuration names.
+fn changes(clone: &git::Clone, dir: &Path, env: &ChildEnvironment) -> Result<Vec<String>, String> {
+    if !clone.is_owned_by(geteuid().as_raw()) {
+        return Ok(Vec::new());
+    }
+    // Without the option git would write what it learned into the index.
+    let args = ["--no-optional-locks", "-c", "core.fsmonitor=false", "status", "--porcelain"];
+    let status = ask_for(git(dir, &args).arg("--untracked-files=no").envs(env), STATUS_PATIENCE)?;
+    Ok(status.unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect())
+}
+
+impl Seen {
+    fn facts(&self) -> Value {
+        let git = self.git.as_ref();
+        let clone = git.and_then(|git| git.clone.as_ref());
+        json!({
+            "name": self.name,
+            "dir": shown(&self.dir),
+            "is_there": self.is_there,
+            "locked": git.map(|git| &git.lock.rev),
+            "head": clone.and_then(|clone| clone.head.as_deref()),
+        })
+    }
+}

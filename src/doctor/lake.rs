@@ -1,0 +1,307 @@
+//! The real lake and its lean: found, runnable, and of the version that the workspace asks for.
+//!
+//! elan's proxy is never run: it would download a toolchain that is not there. What it would run is
+//! looked up instead.
+
+use super::path::is_shim;
+use super::probe::{ask, version};
+use super::{Area, Finding, quoted, shown};
+use crate::proxy::exec::{ChildEnvironment, RealLake};
+use crate::settings::{Environment, var};
+use crate::workspace::toolchain::{self, is_elan};
+use anyhow::Error;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What there is of a toolchain.
+#[derive(Debug)]
+pub struct Lake {
+    found: Result<PathBuf, Error>,
+    /// Whether `LAKE_SHIM_LAKE` names it.
+    is_named: bool,
+    is_elan: bool,
+    /// Whether it is a lake-shim, so that nothing real is behind us.
+    is_shim: bool,
+    /// What `ELAN_TOOLCHAIN` or the workspace asks for.
+    toolchain: Option<String>,
+    /// Where the toolchain's programs lie.
+    pub bin: Option<PathBuf>,
+    /// What it says of its version; nothing when it was not asked.
+    answer: Option<Result<String, String>>,
+    pub lean: Lean,
+}
+
+/// The lean that this lake runs.
+#[derive(Debug, Default)]
+pub struct Lean {
+    path: Option<PathBuf>,
+    answer: Option<Result<String, String>>,
+}
+
+/// Looks for lake and lean, for a workspace on `toolchain`.
+pub fn look(env: &Environment, toolchain: Option<&str>) -> (Lake, [Area; 2]) {
+    let real = RealLake::find(env);
+    let path = real.as_ref().ok().map(|real| real.path.clone());
+    let is_elan = path.as_deref().is_some_and(is_elan);
+    let is_shim = path.as_deref().is_some_and(is_shim);
+    let toolchain = env.elan_toolchain.as_deref().or(toolchain);
+    let bin = toolchain::bin(path.as_deref(), toolchain, env);
+    let answer = match (&real, &bin) {
+        (Ok(_), Some(bin)) if is_elan => Some(ask_version(&bin.join("lake"))),
+        (Ok(real), _) if !is_elan && !is_shim => {
+            let stand_aside = ChildEnvironment::from([(var::DISABLE.into(), "1".into())]);
+            Some(ask(&mut real.command(&["--version".into()], &stand_aside)))
+        }
+        _ => None,
+    };
+    let lake = Lake {
+        found: real.map(|real| real.path),
+        is_named: env.lake.is_some(),
+        is_elan,
+        is_shim,
+        toolchain: toolchain.map(str::to_owned),
+        lean: lean(env, bin.as_deref()),
+        bin,
+        answer,
+    };
+    let areas = [lake.area(), lake.lean_area()];
+    (lake, areas)
+}
+
+/// The lean of the toolchain, or the one on PATH, unless that is elan's.
+fn lean(env: &Environment, bin: Option<&Path>) -> Lean {
+    let on_path = || which::which_in_global("lean", env.path.as_ref()).ok()?.next();
+    let path = bin.map(|bin| bin.join("lean")).or_else(on_path).filter(|lean| !is_elan(lean));
+    let answer = path.as_deref().map(ask_version);
+    Lean { path, answer }
+}
+
+fn ask_version(program: &Path) -> Result<String, String> {
+    ask(Command::new(program).arg("--version").env(var::DISABLE, "1"))
+}
+
+impl Lake {
+    fn area(&self) -> Area {
+        let version = self.version();
+        let by = if self.is_elan { " by elan" } else { "" };
+        let summary = match &self.found {
+            Ok(path) => format!(
+                "{}{by} {}",
+                version.as_deref().unwrap_or("unknown version"),
+                path.display()
+            ),
+            Err(_) => "not found".to_owned(),
+        };
+        let facts = json!({
+            "path": self.found.as_deref().ok().map(shown),
+            "by_elan": self.is_elan,
+            "version": version,
+            "toolchain": self.bin.as_deref().map(shown),
+        });
+        Area::new("lake", vec![summary], facts).with(self.judge())
+    }
+
+    fn lean_area(&self) -> Area {
+        let version = self.lean.version();
+        let findings = self.judge_lean();
+        let summary = match &self.lean.path {
+            Some(path) => vec![format!(
+                "{} {}",
+                version.as_deref().unwrap_or("unknown version"),
+                path.display()
+            )],
+            // What is wrong with lake is why, and is said there.
+            None if findings.is_empty() => Vec::new(),
+            None => vec!["not found".to_owned()],
+        };
+        let facts: Value =
+            json!({ "path": self.lean.path.as_deref().map(shown), "version": version });
+        Area::new("lean", summary, facts).with(findings)
+    }
+
+    fn version(&self) -> Option<String> {
+        version(self.answer.as_ref()?.as_ref().ok()?)
+    }
+
+    fn judge(&self) -> Vec<Finding> {
+        let another = format!(
+            "set `{0}` to the real lake, or `unset {0}` to have PATH searched for it",
+            var::LAKE
+        );
+        let path = match &self.found {
+            Ok(path) => path,
+            Err(error) => {
+                let check = if self.is_named { "named-lake" } else { "no-lake" };
+                return vec![Finding::of_error(check, error, &another)];
+            }
+        };
+        if self.is_shim && self.is_named {
+            let message = format!("`{}` names a lake-shim, and no real lake", var::LAKE);
+            return vec![Finding::error("named-lake", message, another).seen(quoted(path))];
+        }
+        if self.is_elan && self.bin.is_none() {
+            return self.not_installed().into_iter().collect();
+        }
+        let lake = self.bin.as_ref().filter(|_| self.is_elan).map(|bin| bin.join("lake"));
+        let lake = lake.unwrap_or_else(|| path.clone());
+        let hint = match (self.is_named, self.is_elan) {
+            (true, _) => another,
+            (_, true) => {
+                "`elan toolchain uninstall` it, and the next `lake` installs it anew".into()
+            }
+            _ => format!("mend {}, or name another lake by `{}`", quoted(&lake), var::LAKE),
+        };
+        let fault = fault(&lake, self.answer.as_ref());
+        fault
+            .map(|seen| Finding::error("lake-fails", "the real lake does not run", hint).seen(seen))
+            .into_iter()
+            .collect()
+    }
+
+    /// elan will download the toolchain when `lake` is first called.
+    fn not_installed(&self) -> Option<Finding> {
+        let toolchain = self.toolchain.as_ref()?;
+        let name = toolchain.rsplit(':').next().unwrap_or(toolchain);
+        if ["stable", "beta", "nightly"].contains(&name) {
+            return None; // only a server knows which one that is
+        }
+        let message = format!("elan has no toolchain `{toolchain}`");
+        let hint = format!("`elan toolchain install {toolchain}`, with network");
+        let finding = Finding::warning("toolchain-not-installed", message, hint);
+        Some(finding.seen("the first `lake` in this workspace downloads it, or fails offline"))
+    }
+
+    fn judge_lean(&self) -> Vec<Finding> {
+        if self.found.is_err() || self.is_shim || self.is_elan && self.bin.is_none() {
+            return Vec::new(); // said of lake
+        }
+        let Some(path) = &self.lean.path else {
+            let message = "there is no `lean` for the real lake";
+            let hint = "put the toolchain's `bin` directory on PATH, or install elan";
+            let seen = "neither beside the real lake nor on PATH";
+            return vec![Finding::error("no-lean", message, hint).seen(seen)];
+        };
+        let fault = fault(path, self.lean.answer.as_ref());
+        if let Some(seen) = fault {
+            let hint = format!("install the toolchain anew: {} is part of it", quoted(path));
+            return vec![Finding::error("lean-fails", "lean does not run", hint).seen(seen)];
+        }
+        self.judge_version().into_iter().collect()
+    }
+
+    /// Build files of one Lean are useless to another.
+    fn judge_version(&self) -> Option<Finding> {
+        let toolchain = self.toolchain.as_ref()?;
+        let wanted = release(toolchain)?;
+        let found = self.lean.version()?;
+        if found == wanted {
+            return None;
+        }
+        let message = format!("lean is {found}, and the workspace asks for `{toolchain}`");
+        let hint = format!(
+            "have elan choose it, or name that toolchain's lake by `{}`: build files of one Lean are \
+             useless to another",
+            var::LAKE
+        );
+        let lean = self.lean.path.as_deref().unwrap_or(Path::new(""));
+        let finding = Finding::warning("lean-version", message, hint);
+        Some(finding.seen(format!("{} says {found}", quoted(lean))))
+    }
+}
+
+impl Lean {
+    /// Whether it answers.
+    pub fn runs(&self) -> bool {
+        self.version().is_some()
+    }
+
+    fn version(&self) -> Option<String> {
+        version(self.answer.as_ref()?.as_ref().ok()?)
+    }
+}
+
+/// What is wrong with an answer to `--version`.
+fn fault(program: &Path, answer: Option<&Result<String, String>>) -> Option<String> {
+    let program = quoted(program);
+    match answer? {
+        Err(reason) => Some(format!("{program} {reason}")),
+        Ok(text) if version(text).is_none() => {
+            let text: String = text.chars().take(60).collect();
+            Some(format!("{program} says no version, but `{}`", text.escape_debug()))
+        }
+        Ok(_) => None,
+    }
+}
+
+/// `4.27.0` of `leanprover/lean4:v4.27.0`; nothing of a nightly or a toolchain of one's own.
+fn release(toolchain: &str) -> Option<&str> {
+    let name = toolchain.rsplit(':').next()?;
+    let number = name.strip_prefix('v').unwrap_or(name);
+    number.starts_with(|c: char| c.is_ascii_digit()).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sound() -> Lake {
+        let answer = |text: &str| Some(Ok(text.to_owned()));
+        Lake {
+            found: Ok("/lean/bin/lake".into()),
+            is_named: false,
+            is_elan: false,
+            is_shim: false,
+            toolchain: Some("leanprover/lean4:v4.27.0".into()),
+            bin: Some("/lean/bin".into()),
+            answer: answer("Lake version 5.0.0 (Lean version 4.27.0)"),
+            lean: Lean {
+                path: Some("/lean/bin/lean".into()),
+                answer: answer("Lean (version 4.27.0, Release)"),
+            },
+        }
+    }
+
+    fn checks(lake: &Lake) -> Vec<&'static str> {
+        lake.judge().into_iter().chain(lake.judge_lean()).map(|finding| finding.check).collect()
+    }
+
+    #[test]
+    fn what_can_be_wrong() {
+        type Break = fn(&mut Lake);
+        let cases: [(Break, &[&str]); 10] = [
+            (|_| {}, &[]),
+            (|lake| lake.found = Err(anyhow::anyhow!("none")), &["no-lake"]),
+            (
+                |lake| (lake.found, lake.is_named) = (Err(anyhow::anyhow!("none")), true),
+                &["named-lake"],
+            ),
+            (|lake| (lake.is_shim, lake.is_named) = (true, true), &["named-lake"]),
+            (|lake| lake.answer = Some(Err("fails".into())), &["lake-fails"]),
+            (|lake| lake.answer = Some(Ok(String::new())), &["lake-fails"]),
+            (|lake| (lake.is_elan, lake.bin) = (true, None), &["toolchain-not-installed"]),
+            (|lake| lake.lean = Lean::default(), &["no-lean"]),
+            (|lake| lake.lean.answer = Some(Err("fails".into())), &["lean-fails"]),
+            (|lake| lake.toolchain = Some("leanprover/lean4:v4.9.0".into()), &["lean-version"]),
+        ];
+        for (number, (break_it, expected)) in cases.into_iter().enumerate() {
+            let mut lake = sound();
+            break_it(&mut lake);
+            assert_eq!(checks(&lake), expected, "case {number}");
+        }
+    }
+
+    #[test]
+    fn toolchains_that_are_releases() {
+        for (toolchain, expected) in [
+            ("leanprover/lean4:v4.27.0", Some("4.27.0")),
+            ("leanprover/lean4:4.27.0-rc1", Some("4.27.0-rc1")),
+            ("v4.9.0", Some("4.9.0")),
+            ("leanprover/lean4:nightly-2025-01-01", None),
+            ("leanprover/lean4:stable", None),
+            ("my-build", None),
+        ] {
+            assert_eq!(release(toolchain), expected, "{toolchain}");
+        }
+    }
+}
