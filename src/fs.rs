@@ -181,6 +181,12 @@ pub fn new_file_mode() -> u32 {
     0o666 & !mask.bits()
 }
 
+/// Whether two paths lead to one file or directory.
+pub fn is_same_file(a: &Path, b: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+    matches!((identity(a), identity(b)), (Ok(a), Ok(b)) if a == b)
+}
+
 /// Whether anything is there, a dangling symlink included.
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()

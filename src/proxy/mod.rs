@@ -12,7 +12,7 @@ pub mod invocation;
 pub mod link;
 
 use crate::error::Failure;
-use crate::fs::replace_file;
+use crate::fs::{is_same_file, replace_file};
 use crate::report::Report;
 use crate::settings::{Environment, Settings, current_dir, var};
 use crate::store::Stores;
@@ -21,11 +21,13 @@ use crate::workspace::Workspace;
 use answer::{Answer, Question};
 use anyhow::{Context, Result};
 use exec::{ChildEnvironment, RealLake};
+use fs_err as fs;
 use guard::Guard;
 use invocation::{Command, Invocation};
 use link::Linked;
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 
 /// Does what `lake args…` asks for, and becomes the real lake unless that is done.
@@ -104,15 +106,26 @@ impl Proxy<'_> {
             let unlinked = link::unlink(&workspace.root, &workspace.packages_dir, &[])?;
             self.report.unlinked(&unlinked, &workspace.packages_dir);
         } else if let Some(shared) = &settings.pkg_dir {
-            // Lake can rename a link over a link, but no directory.
-            for packages_dir in workspace.old_packages_dir().iter().chain([&workspace.packages_dir])
-            {
-                let linked = link::link(&workspace.root, packages_dir, shared)?;
-                self.report.linked(&linked, packages_dir, shared);
-                if matches!(linked, Linked::Kept { .. } | Linked::Private) {
-                    break;
+            let Workspace { root, packages_dir, .. } = workspace;
+            let link = |dir: &Path| -> Result<bool> {
+                let linked = link::link(root, dir, shared)?;
+                self.report.linked(&linked, dir, shared);
+                Ok(!matches!(linked, Linked::Kept { .. } | Linked::Private))
+            };
+            // An update renames the old directory to the new one, which works for a link to a link,
+            // and for no link to a directory.
+            if let Some(old) = workspace.old_packages_dir() {
+                if !link(&old)? {
+                    return Ok(());
+                }
+                if packages_dir.is_dir()
+                    && !packages_dir.is_symlink()
+                    && is_same_file(packages_dir, shared)
+                {
+                    fs::remove_file(&old)?;
                 }
             }
+            link(packages_dir)?;
         }
         Ok(())
     }

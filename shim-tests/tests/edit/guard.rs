@@ -184,7 +184,6 @@ fn a_dependency_of_git_dependencies_is_kept() {
 }
 
 #[test]
-#[ignore = "bug: the guard puts a package's plain name into `LAKE_PKG_URL_MAP`, and Lake refuses to start over one without «»"]
 fn a_package_whose_name_is_no_identifier_is_kept() {
     let prepare = |is_shared: bool| {
         let mut sandbox = Sandbox::resolve_case("odd_names");

@@ -73,7 +73,6 @@ fn what_is_linked_already_stays_linked() {
 }
 
 #[test]
-#[ignore = "bug: the guard of an update looks where packages will be (`packages_dir`), not where they are (`old_packages_dir`)"]
 fn a_clone_spelled_otherwise_is_kept_when_its_directory_is_renamed() {
     for (old, new, words) in moves() {
         let prepare = || {
@@ -95,7 +94,6 @@ fn a_clone_spelled_otherwise_is_kept_when_its_directory_is_renamed() {
 }
 
 #[test]
-#[ignore = "bug: the guard of an update looks where packages will be (`packages_dir`), not where they are (`old_packages_dir`)"]
 fn a_clone_spelled_otherwise_is_kept_when_a_link_is_renamed() {
     for (old, new) in MOVES {
         let sandbox = world(Locked::At(old), new);
@@ -110,7 +108,6 @@ fn a_clone_spelled_otherwise_is_kept_when_a_link_is_renamed() {
 }
 
 #[test]
-#[ignore = "bug: the guard of an update looks where packages will be (`packages_dir`), not where they are (`old_packages_dir`)"]
 fn a_fork_in_a_shared_directory_is_refused_before_its_link_is_renamed() {
     for words in UPDATES {
         for by_variable in [true, false] {
@@ -130,7 +127,6 @@ fn a_fork_in_a_shared_directory_is_refused_before_its_link_is_renamed() {
 }
 
 #[test]
-#[ignore = "bug: `Proxy::link` makes the old directory a link, which Lake cannot rename over the shared directory"]
 fn an_update_into_the_shared_directory_itself_works() {
     for is_linked in [false, true] {
         for has_others in [false, true] {

@@ -129,7 +129,6 @@ fn odd_spellings_of_a_directory_are_as_good() {
 }
 
 #[test]
-#[ignore = "bug: `link` in `link.rs` moves the packages away and then cannot make a link `deps/`, so that Lake clones them again"]
 fn a_slash_behind_a_directory_changes_nothing() {
     for dir in ["deps/", "./deps//deeper/", "ROOT/elsewhere/"] {
         expect_linked_by_builds(Locked::At(dir), Some(dir));

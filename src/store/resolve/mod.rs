@@ -99,12 +99,17 @@ pub fn resolve(workspace: &Workspace, stores: &Stores, choice: &Choice) -> Resul
         let version = version.unwrap_or_else(|| VERSION.into());
         return Ok(Resolved { manifest: question.manifest(version, alone.packages), lock: None });
     }
+    let mut owner = None;
     let indices = match choice {
-        Choice::Manifest(file) => vec![(file.clone(), index_of(file)?)],
+        Choice::Manifest(file) => {
+            let manifest = manifest_at(file)?;
+            owner.clone_from(&manifest.name);
+            vec![(file.clone(), index_of(file, &manifest))]
+        }
         _ => stores.indices()?,
     };
     let mut failed: Option<Failed> = None;
-    let locks = Locks { question: &question, choice };
+    let locks = Locks { question: &question, choice, owner };
     for (store, index) in &indices {
         match locks.of(store, index)? {
             Ok(resolved) => return Ok(resolved),
@@ -194,6 +199,8 @@ impl<'a> Question<'a> {
 struct Locks<'a> {
     question: &'a Question<'a>,
     choice: &'a Choice,
+    /// Whose manifest the lock is, when that was named.
+    owner: Option<Name>,
 }
 
 /// The lock that came closest.
@@ -210,7 +217,9 @@ impl Locks<'_> {
         for (id, lock) in index.locks.iter().filter(|(id, lock)| self.may_serve(id, lock)) {
             let materials = Locked::new(self.question, store, index, lock)?;
             let Resolution { mut packages, mut gaps } = self.question.from(&materials);
-            materials.complete(&mut packages, &mut gaps);
+            if self.owner.as_ref() == Some(&self.question.name) {
+                materials.complete(&mut packages, &mut gaps);
+            }
             let version = materials.version().map_err(|reason| gaps.push(reason));
             if let (Ok(version), true) = (version, gaps.is_empty()) {
                 resolved.push((id, self.question.manifest(version, packages)));
@@ -300,14 +309,15 @@ fn ambiguous(store: &Path, resolved: &[(&str, Manifest)]) -> String {
     hint(what, format!("choose with `lake-shim resolve --lock {}`{rev}", ids[0]))
 }
 
+fn manifest_at(file: &Path) -> Result<Manifest> {
+    Manifest::read(file)?.with_context(|| format!("there is no `{}`", file.display()))
+}
+
 /// A manifest as an index with one lock.
-fn index_of(file: &Path) -> Result<Index> {
-    let manifest = Manifest::read(file)?;
-    let manifest = manifest.with_context(|| format!("there is no `{}`", file.display()))?;
-    let lock = Lock::new("", &manifest);
+fn index_of(file: &Path, manifest: &Manifest) -> Index {
     let mut index = Index::default();
-    index.locks.insert(format!("`{}`", file.display()), lock);
-    Ok(index)
+    index.locks.insert(format!("`{}`", file.display()), Lock::new("", manifest));
+    index
 }
 
 /// What can be had where there is no lock.
