@@ -5,6 +5,7 @@
 //! `SHIM_TEST_REAL_LAKE` it is asked again, also about workspaces that nobody has thought of.
 
 mod bad_input;
+mod before_build;
 mod case;
 mod check;
 mod differential_real_lake;
