@@ -135,6 +135,13 @@ pub fn replace_file(path: &Path, contents: &[u8]) -> Result<()> {
     Ok(fs::rename(&temporary, &target)?)
 }
 
+/// Removes what a killed [`replace_file`] has left of `path`.
+pub fn sweep_beside(path: &Path) {
+    if let Some(parent) = target_of(path).ok().as_deref().and_then(Path::parent) {
+        WorkDir::sweep(parent);
+    }
+}
+
 /// Where writing to `path` would write: symlinks may lead to what does not exist yet.
 fn target_of(path: &Path) -> Result<PathBuf> {
     let mut path = path.to_owned();

@@ -176,7 +176,6 @@ fn what_a_kill_after_the_rename_leaves_is_cleared_by_the_next_run() {
 }
 
 #[test]
-#[ignore = "bug: `normalize` sweeps beside the link, and what a killed run leaves is beside the file that it leads to"]
 fn what_a_kill_leaves_behind_a_link_is_cleared_by_the_next_run() {
     need_tool!("strace");
     expect_cleared(true);
