@@ -78,14 +78,9 @@ impl Proxy<'_> {
         };
         let settings = Settings::new(self.env);
         let linked = settings.as_ref().map_or(Ok(()), |settings| self.link(&workspace, settings));
-        let resolved = settings.as_ref().map_or(Ok(false), |s| self.resolve(&workspace, s));
-        let workspace = match resolved {
-            Ok(true) => Workspace::discover(&cwd, location)?.unwrap_or(workspace),
-            Ok(false) => workspace,
-            Err(error) => {
-                self.report.warn(&error);
-                workspace
-            }
+        let workspace = match &settings {
+            Ok(settings) => self.with_manifest(workspace, settings, &cwd)?,
+            Err(_) => workspace,
         };
         // Whatever else is wrong, no clone is to be lost over it.
         let guard = Guard::plan(&workspace, self.env, location.updates)?;
@@ -128,6 +123,24 @@ impl Proxy<'_> {
             link(packages_dir)?;
         }
         Ok(())
+    }
+
+    /// The workspace as it is once its manifest is there, if we can see to that.
+    fn with_manifest(
+        &self,
+        workspace: Workspace,
+        settings: &Settings,
+        cwd: &Path,
+    ) -> Result<Workspace> {
+        match self.resolve(&workspace, settings) {
+            Ok(true) => {
+                let now = Workspace::discover(cwd, &self.invocation.location)?;
+                return Ok(now.unwrap_or(workspace));
+            }
+            Ok(false) => {}
+            Err(error) => self.report.warn(&error),
+        }
+        Ok(workspace)
     }
 
     /// Writes the manifest that is not there, when a store's lock covers all that Lake would ask the
