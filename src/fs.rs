@@ -135,6 +135,13 @@ pub fn replace_file(path: &Path, contents: &[u8]) -> Result<()> {
     Ok(fs::rename(&temporary, &target)?)
 }
 
+/// Removes what a killed [`replace_file`] has left of `path`.
+pub fn sweep_beside(path: &Path) {
+    if let Some(parent) = target_of(path).ok().as_deref().and_then(Path::parent) {
+        WorkDir::sweep(parent);
+    }
+}
+
 /// Where writing to `path` would write: symlinks may lead to what does not exist yet.
 fn target_of(path: &Path) -> Result<PathBuf> {
     let mut path = path.to_owned();
@@ -179,6 +186,12 @@ pub fn new_file_mode() -> u32 {
     let mask = umask(Mode::empty());
     umask(mask);
     0o666 & !mask.bits()
+}
+
+/// Whether two paths lead to one file or directory.
+pub fn is_same_file(a: &Path, b: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+    matches!((identity(a), identity(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 /// Whether anything is there, a dangling symlink included.

@@ -2,7 +2,7 @@
 
 use super::Place;
 use crate::error::{Failure, hint};
-use crate::fs::{WorkDir, replace_file};
+use crate::fs::{replace_file, sweep_beside};
 use crate::proxy::link::{self, Unlinked};
 use crate::report::data;
 use crate::settings::var;
@@ -61,7 +61,7 @@ impl Place {
         let rewrite = resolved.rewrite(&workspace)?;
         let path = &workspace.manifest_path;
         if !args.check {
-            path.parent().into_iter().for_each(WorkDir::sweep);
+            sweep_beside(path);
             if let Some(rewrite) = &rewrite {
                 replace_file(path, rewrite.new.as_bytes())?;
             }
@@ -128,7 +128,7 @@ impl Place {
             }
         }
         if !args.check {
-            files.iter().filter_map(|file| file.parent()).for_each(WorkDir::sweep);
+            files.iter().for_each(|file| sweep_beside(file));
         }
         data(&lines)?;
         if args.check && !lines.is_empty() {

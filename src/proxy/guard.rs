@@ -10,6 +10,7 @@ use crate::error::{Failure, hint};
 use crate::settings::{Environment, var};
 use crate::workspace::Workspace;
 use crate::workspace::git::Clone;
+use crate::workspace::name::Name;
 use crate::workspace::url::same_repository;
 use crate::workspace::wanted;
 use anyhow::{Result, bail};
@@ -129,7 +130,7 @@ fn candidates(
     env: &Environment,
 ) -> Result<Vec<Candidate>> {
     let map = UrlMap::parse(env);
-    let packages_dir = &workspace.packages_dir;
+    let packages_dir = &workspace.packages_now();
     let is_shared = workspace.shares_packages();
     let candidate = |name: &str, dir: &Path, wanted: Option<Want>| {
         let wanted = wanted.map(|want| match map.get(name) {
@@ -148,7 +149,7 @@ fn candidates(
     };
     if resolves {
         let there = wanted::urls(workspace)?.into_iter().filter_map(|(name, want)| {
-            let dir = workspace.packages_dir.join(&name);
+            let dir = packages_dir.join(&name);
             let want = Want { url: want.url, by_root: want.by_root };
             dir.is_dir().then(|| candidate(&name, &dir, Some(want)))
         });
@@ -230,12 +231,14 @@ impl UrlMap {
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.as_ref()?.get(name)?.as_str()
+        let map = self.0.as_ref()?;
+        map.get(Name::new(name).as_str()).or_else(|| map.get(name))?.as_str()
     }
 
     fn insert(&mut self, name: &str, url: String) {
         if let Some(map) = &mut self.0 {
-            map.insert(name.to_owned(), Value::String(url));
+            // Lake reads keys as names: what is no identifier has to have its `«»`.
+            map.insert(Name::new(name).to_string(), Value::String(url));
         }
     }
 

@@ -201,7 +201,8 @@ impl Parser {
             b'd' => self.location.dir = Some(self.args.pop_front()?),
             b'f' => self.location.file = Some(self.args.pop_front()?),
             b'K' | b'o' => drop(self.args.pop_front()?),
-            b'q' | b'v' | b'R' | b'H' | b'J' | b'U' => {}
+            b'U' => self.location.updates = true,
+            b'q' | b'v' | b'R' | b'H' | b'J' => {}
             _ => return None, // `-h` too: help touches no workspace
         }
         Some(())

@@ -107,8 +107,12 @@ pub fn release(packages_dir: &Path) -> Result<()> {
 }
 
 fn mark_private(dir: &Path) -> Result<()> {
-    let text = "`lake-shim unlink` made this directory; `lake-shim link` shares it again\n";
-    Ok(fs::write(dir.join(PRIVATE_MARK), text)?)
+    let mark = dir.join(PRIVATE_MARK);
+    if !exists(&mark) {
+        let text = "`lake-shim unlink` made this directory; `lake-shim link` shares it again\n";
+        fs::write(mark, text)?;
+    }
+    Ok(())
 }
 
 fn links_of_packages(packages_dir: &Path) -> Result<Vec<PathBuf>> {

@@ -12,7 +12,7 @@ pub mod invocation;
 pub mod link;
 
 use crate::error::Failure;
-use crate::fs::replace_file;
+use crate::fs::{is_same_file, replace_file};
 use crate::report::Report;
 use crate::settings::{Environment, Settings, current_dir, var};
 use crate::store::Stores;
@@ -21,11 +21,13 @@ use crate::workspace::Workspace;
 use answer::{Answer, Question};
 use anyhow::{Context, Result};
 use exec::{ChildEnvironment, RealLake};
+use fs_err as fs;
 use guard::Guard;
 use invocation::{Command, Invocation};
 use link::Linked;
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 
 /// Does what `lake args…` asks for, and becomes the real lake unless that is done.
@@ -76,14 +78,9 @@ impl Proxy<'_> {
         };
         let settings = Settings::new(self.env);
         let linked = settings.as_ref().map_or(Ok(()), |settings| self.link(&workspace, settings));
-        let resolved = settings.as_ref().map_or(Ok(false), |s| self.resolve(&workspace, s));
-        let workspace = match resolved {
-            Ok(true) => Workspace::discover(&cwd, location)?.unwrap_or(workspace),
-            Ok(false) => workspace,
-            Err(error) => {
-                self.report.warn(&error);
-                workspace
-            }
+        let workspace = match &settings {
+            Ok(settings) => self.with_manifest(workspace, settings, &cwd)?,
+            Err(_) => workspace,
         };
         // Whatever else is wrong, no clone is to be lost over it.
         let guard = Guard::plan(&workspace, self.env, location.updates)?;
@@ -104,17 +101,46 @@ impl Proxy<'_> {
             let unlinked = link::unlink(&workspace.root, &workspace.packages_dir, &[])?;
             self.report.unlinked(&unlinked, &workspace.packages_dir);
         } else if let Some(shared) = &settings.pkg_dir {
-            // Lake can rename a link over a link, but no directory.
-            for packages_dir in workspace.old_packages_dir().iter().chain([&workspace.packages_dir])
-            {
-                let linked = link::link(&workspace.root, packages_dir, shared)?;
-                self.report.linked(&linked, packages_dir, shared);
-                if matches!(linked, Linked::Kept { .. } | Linked::Private) {
-                    break;
+            let Workspace { root, packages_dir, .. } = workspace;
+            let link = |dir: &Path| -> Result<bool> {
+                let linked = link::link(root, dir, shared)?;
+                self.report.linked(&linked, dir, shared);
+                Ok(!matches!(linked, Linked::Kept { .. } | Linked::Private))
+            };
+            // An update renames the old directory to the new one, which works for a link to a link,
+            // and for no link to a directory.
+            if let Some(old) = workspace.old_packages_dir() {
+                if !link(&old)? {
+                    return Ok(());
+                }
+                if packages_dir.is_dir()
+                    && !packages_dir.is_symlink()
+                    && is_same_file(packages_dir, shared)
+                {
+                    fs::remove_file(&old)?;
                 }
             }
+            link(packages_dir)?;
         }
         Ok(())
+    }
+
+    /// The workspace as it is once its manifest is there, if we can see to that.
+    fn with_manifest(
+        &self,
+        workspace: Workspace,
+        settings: &Settings,
+        cwd: &Path,
+    ) -> Result<Workspace> {
+        match self.resolve(&workspace, settings) {
+            Ok(true) => {
+                let now = Workspace::discover(cwd, &self.invocation.location)?;
+                return Ok(now.unwrap_or(workspace));
+            }
+            Ok(false) => {}
+            Err(error) => self.report.warn(&error),
+        }
+        Ok(workspace)
     }
 
     /// Writes the manifest that is not there, when a store's lock covers all that Lake would ask the

@@ -5,6 +5,7 @@
 //! nothing but what it would cost anyway.
 
 use super::name::Name;
+use crate::error::hint;
 use anyhow::{Context, Result};
 use fs_err as fs;
 use std::ops::Range;
@@ -80,7 +81,12 @@ impl Lakefile {
     /// When it cannot be read, or is no TOML (the message shows line and column).
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path)?;
-        Self::parse(&text).with_context(|| format!("cannot understand `{}`", path.display()))
+        Self::parse(&text).with_context(|| {
+            hint(
+                format!("cannot understand `{}`", path.display()),
+                "mend it there: Lake cannot read it either",
+            )
+        })
     }
 
     /// Takes the text of a `lakefile.toml` apart.
@@ -147,7 +153,7 @@ fn requires(item: Option<&Item>) -> Vec<Table<'_>> {
 fn wanted(table: Option<&dyn TableLike>) -> Result<Wanted, String> {
     let table = table.ok_or("`require` is no table")?;
     string(table, "name")?.ok_or("a require without `name`")?;
-    string(table, "scope")?;
+    let scope = string(table, "scope")?;
     let rev = string(table, "rev")?;
     if let Some(dir) = string(table, "path")? {
         return Ok(Wanted::Path { dir });
@@ -171,6 +177,9 @@ fn wanted(table: Option<&dyn TableLike>) -> Result<Wanted, String> {
             }),
             kind => Err(format!("a source of type `{kind}`, which we do not know")),
         };
+    }
+    if scope.is_none_or(|scope| scope.is_empty()) {
+        return Err("a require with neither a source nor a `scope` on Reservoir".to_owned());
     }
     match string(table, "version")? {
         Some(version) => Ok(match version.strip_prefix("git#") {
@@ -318,6 +327,7 @@ version = ">= 1.0"
             ("name = 'a'\ngit = {rev = 'x'}", "line 2: `git` is neither"),
             ("name = 'a'\nrev = 1\ngit = 'u'", "line 2: `rev` is no string"),
             ("name = 'a'\npath = ['a']", "line 2: `path` is no string"),
+            ("name = 'a'\nrev = 'v1'", "line 2: a require with neither a source nor a `scope`"),
             ("name = 'a'\nsource = 'a'", "line 2: `source` is no table"),
             ("name = 'a'\nsource = {dir = 'a'}", "line 2: `source` without `type`"),
             ("name = 'a'\nsource = {type = 'git'}", "line 2: `source` without `url`"),

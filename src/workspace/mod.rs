@@ -92,7 +92,8 @@ impl Workspace {
         };
         let manifest_path = root.join(config.manifest_file()?);
         let manifest = Manifest::read(&manifest_path)?;
-        let packages_dir = root.join(packages_dir(manifest.as_ref(), &config, location.updates)?);
+        let packages_dir = packages_dir(manifest.as_ref(), &config, location.updates)?;
+        let packages_dir = plain(&root.join(packages_dir));
         let mut entries = manifest.as_ref().map(|m| m.packages.clone()).unwrap_or_default();
         if !location.updates {
             apply_overrides(&mut entries, &root.join(".lake/package-overrides.json"))?;
@@ -119,14 +120,20 @@ impl Workspace {
     /// Whether the packages lie outside of the workspace, through a link or by `packagesDir`, so that
     /// others may use them too.
     pub fn shares_packages(&self) -> bool {
-        let real = fs::canonicalize(&self.packages_dir);
-        !real.as_ref().unwrap_or(&self.packages_dir).starts_with(&self.root)
+        let packages_dir = self.packages_now();
+        let real = fs::canonicalize(&packages_dir);
+        !real.as_ref().unwrap_or(&packages_dir).starts_with(&self.root)
+    }
+
+    /// Where the packages are now, before Lake does anything.
+    pub fn packages_now(&self) -> PathBuf {
+        self.old_packages_dir().unwrap_or_else(|| self.packages_dir.clone())
     }
 
     /// Where the packages were when the manifest was written, if an update is about to have them
     /// elsewhere. Lake renames that directory (`reuseManifest`).
     pub fn old_packages_dir(&self) -> Option<PathBuf> {
-        let old = self.root.join(self.manifest.as_ref()?.packages_dir.as_ref()?);
+        let old = plain(&self.root.join(self.manifest.as_ref()?.packages_dir.as_ref()?));
         (old != self.packages_dir && old.exists()).then_some(old)
     }
 
@@ -225,6 +232,11 @@ impl Config {
         let named = if is_named { Lakefile::read(path)?.manifest_file } else { None };
         Ok(named.unwrap_or_else(|| MANIFEST_FILE.to_owned()))
     }
+}
+
+/// Without `.` and without a slash at its end, which would make a link's name that of its target.
+fn plain(path: &Path) -> PathBuf {
+    path.components().collect()
 }
 
 /// The manifest's `packagesDir`, else the configuration's, else Lake's default.

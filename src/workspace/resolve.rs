@@ -97,7 +97,7 @@ pub fn resolve(root: Root, materials: &dyn Materials) -> Resolution {
     let mut walk =
         Walk { root, materials, locked: BTreeMap::new(), loaded: Vec::new(), gaps: Vec::new() };
     let requires = root.requires.iter().rev();
-    let direct: Vec<_> = requires.filter_map(|require| walk.materialize(None, require)).collect();
+    let direct: Vec<_> = requires.filter_map(|require| walk.require(require)).collect();
     for entry in direct {
         walk.load(entry);
     }
@@ -153,6 +153,16 @@ impl Walk<'_> {
     /// Whether a package of that name needs nothing more. Cycles end here, in Lake as well.
     fn is_met(&self, name: &Name) -> bool {
         name == self.root.name || self.loaded.iter().any(|loaded| loaded.entry.name == *name)
+    }
+
+    /// The entry of what the root requires. Only there does Lake mind a cycle.
+    fn require(&mut self, require: &Require) -> Option<Entry> {
+        if require.name == *self.root.name {
+            let reason = "the root has that name, and would require itself: a cycle".to_owned();
+            self.gap(&require.name, GapKind::Package, reason);
+            return None;
+        }
+        self.materialize(None, require)
     }
 
     /// Lake's `updateAndMaterializeDep`: the entry of what `parent`, or the root, requires.
@@ -268,19 +278,17 @@ impl Walk<'_> {
 
     /// A file of a package; nothing when there is none.
     fn read(&self, entry: &Entry, file: &str) -> Result<Option<String>, Why> {
-        let text = match &entry.source {
+        let (package, inside) = match &entry.source {
             Source::Git { sub_dir, .. } => {
-                let file = simplified(&join(sub_dir.as_deref().unwrap_or("."), file));
-                self.materials.read(entry, &file.to_string_lossy())
+                (entry, sub_dir.clone().unwrap_or_else(|| ".".to_owned()))
             }
             Source::Path { dir } => match self.repository_of(dir) {
-                Some((package, inside)) => {
-                    let file = simplified(&join(&inside, file));
-                    self.materials.read(package, &file.to_string_lossy())
-                }
-                None => read(&self.root.dir.join(dir), file),
+                Some(found) => found,
+                None => return read(&self.root.dir.join(dir), file).map_err(unclear),
             },
         };
+        let path = simplified(&join(&inside, file));
+        let text = self.materials.read(package, &path.to_string_lossy());
         text.map_err(|reason| (GapKind::Files, reason))
     }
 

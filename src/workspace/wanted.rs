@@ -27,12 +27,13 @@ pub fn urls(workspace: &Workspace) -> Result<BTreeMap<String, WantedUrl>> {
         Some(lakefile) => (lakefile.name, lakefile.requires, true),
         None => (None, requires_of_program(workspace), false),
     };
+    let packages_dir = workspace.packages_now();
     let root = Root {
         dir: &workspace.root,
         name: &name.unwrap_or_else(|| Name::new("")),
         config_file: "",
         manifest_file: "",
-        packages_dir: &workspace.packages_dir.to_string_lossy(),
+        packages_dir: &packages_dir.to_string_lossy(),
         requires: &requires,
     };
     let mut wanted = BTreeMap::new();
@@ -92,7 +93,7 @@ impl Materials for OnDisk<'_> {
     }
 
     fn read(&self, entry: &Entry, path: &str) -> Result<Option<String>, String> {
-        read(&self.0.packages_dir.join(entry.name.plain()), path)
+        read(&self.0.packages_now().join(entry.name.plain()), path)
     }
 }
 

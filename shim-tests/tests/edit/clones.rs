@@ -1,10 +1,11 @@
 //! Workspaces whose packages lie in a directory that others use, and what tells whether a clone was lost.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use shim_tests::{Run, Sandbox, Tree};
+use shim_tests::{Run, Sandbox};
 
-use crate::{Identity, MATHLIB};
+use crate::MATHLIB;
 
 pub const FORK: &str = "https://github.com/somebody/mathlib4";
 
@@ -62,26 +63,48 @@ pub fn spelled_otherwise(sandbox: Sandbox) -> Sandbox {
 /// What is lost when a clone is deleted, even if it is cloned again.
 pub struct Keepsake {
     clone: PathBuf,
-    identity: u64,
-    marker: PathBuf,
+    inode: u64,
 }
 
 impl Keepsake {
     pub fn leave(sandbox: &Sandbox, clone: impl AsRef<Path>) -> Keepsake {
         let clone = sandbox.path(clone);
-        let marker = clone.join("MARKER");
-        sandbox.write(&marker, "mine");
-        Keepsake { identity: Identity::of(&clone).inode, clone, marker }
+        sandbox.write(clone.join("MARKER"), "mine");
+        Keepsake { inode: inode(&clone), clone }
     }
 
     pub fn is_lost(&self) -> bool {
-        !self.marker.exists() || Identity::of(&self.clone).inode != self.identity
+        self.is_lost_at(&self.clone)
+    }
+
+    fn is_lost_at(&self, clone: &Path) -> bool {
+        !clone.join("MARKER").exists() || inode(clone) != self.inode
+    }
+
+    /// Wherever it is by now: through links, or moved away.
+    #[track_caller]
+    pub fn assert_kept(&self, run: &Run) {
+        self.assert_kept_at(&self.clone, run);
     }
 
     #[track_caller]
-    pub fn assert_kept(&self, run: &Run) {
-        assert!(!self.is_lost(), "{} was deleted\n{run}", self.clone.display());
+    pub fn assert_kept_at(&self, clone: &Path, run: &Run) {
+        assert!(!self.is_lost_at(clone), "{} was deleted\n{run}", clone.display());
     }
+}
+
+/// Of what a path leads to.
+fn inode(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |meta| meta.ino())
+}
+
+/// Asserts that a packages directory is a link to exactly this directory.
+#[track_caller]
+pub fn expect_link(dir: &Path, shared: &Path) {
+    let path = dir.to_string_lossy();
+    let target = std::fs::read_link(path.trim_end_matches('/'));
+    assert_eq!(target.ok().as_deref(), Some(shared), "{} is a link", dir.display());
+    assert!(shared.is_dir());
 }
 
 /// Asserts that the packages directory is one, and no link.
@@ -92,7 +115,9 @@ pub fn expect_own(dir: &Path) {
 
 /// What is in a directory, without what lies below.
 pub fn names(dir: &Path) -> Vec<String> {
-    let tree = Tree::of(dir);
-    let paths = tree.entries().keys().filter(|path| path.components().count() == 1);
-    paths.map(|path| path.to_string_lossy().into_owned()).collect()
+    let entries = std::fs::read_dir(dir).expect("a directory").flatten();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }

@@ -129,9 +129,12 @@ fn a_kill_at_any_moment_leaves_old_or_new_texts() {
 const STEPS: [&str; 8] =
     ["mkdir", "openat", "write", "fchown", "chmod", "fsync", "rename", "unlinkat"];
 
-/// Kills a run when it has made the last call of that name.
-fn killed_at(step: &str) -> Sandbox {
+/// Kills a run when it makes the last call of that name.
+fn killed_at(step: &str, is_linked: bool) -> Sandbox {
     let sandbox = workspace();
+    if is_linked {
+        sandbox.mkdir("app/elsewhere").symlink("elsewhere/x.toml", "app/lakefile.toml");
+    }
     sandbox.write("app/lakefile.toml", WRONG);
     let strace = tools::find_on_path("strace").expect("strace");
     let log = sandbox.path("logs/strace");
@@ -156,7 +159,7 @@ fn killed_at(step: &str) -> Sandbox {
 fn a_kill_at_every_step_leaves_the_old_or_the_new_text() {
     need_tool!("strace");
     for step in STEPS {
-        let sandbox = killed_at(step);
+        let sandbox = killed_at(step, false);
         let text = sandbox.read("app/lakefile.toml");
         assert!(text == WRONG || text == right(WRONG), "at {step}:\n{text}");
         sandbox.write("app/other.toml", WRONG);
@@ -169,8 +172,20 @@ fn a_kill_at_every_step_leaves_the_old_or_the_new_text() {
 #[test]
 fn what_a_kill_after_the_rename_leaves_is_cleared_by_the_next_run() {
     need_tool!("strace");
-    let sandbox = killed_at("unlinkat");
+    expect_cleared(false);
+}
+
+#[test]
+fn what_a_kill_leaves_behind_a_link_is_cleared_by_the_next_run() {
+    need_tool!("strace");
+    expect_cleared(true);
+}
+
+#[track_caller]
+fn expect_cleared(is_linked: bool) {
+    let sandbox = killed_at("unlinkat", is_linked);
     assert_eq!(sandbox.read("app/lakefile.toml"), right(WRONG));
+    assert!(!sandbox.leftovers("app").is_empty(), "there is something to clear");
     normalize(&sandbox, "").run().expect_code(0);
     expect_no_leftovers(&sandbox, "app");
 }

@@ -6,7 +6,10 @@ mod cases;
 mod clones;
 mod faults;
 mod files;
+mod guard;
 mod manifests;
+mod moved;
+mod packages_dir;
 mod per_package;
 mod unlink;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use shim_tests::{Sandbox, Tree};
+use shim_tests::{Sandbox, Tree, tools};
 
 use crate::MATHLIB;
 use crate::clones::{
@@ -43,7 +43,11 @@ fn a_linked_clone_spelled_otherwise_is_kept_in_every_command() {
             let sandbox = linked(spelled_otherwise, is_relative);
             let keepsake = Keepsake::leave(&sandbox, "shared/mathlib");
             let run = sandbox.lake(words).run();
-            run.expect_code(0).stderr_lacks("deleting");
+            run.stderr_lacks("deleting");
+            // The real one would have to run mathlib's lakefile.lean for an update.
+            if words != "update" || tools::real_lake().is_none() {
+                run.expect_code(0);
+            }
             keepsake.assert_kept(&run);
             assert!(sandbox.package("mathlib").is_symlink());
         }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use serde_json::json;
 use shim_tests::{Sandbox, need_fake_lake};
 
 use crate::unpack_all;
@@ -115,4 +116,20 @@ fn ends_as_asked_fake_lake_only() {
     let run = running.wait();
     run.expect_signal(Signal::SIGTERM);
     assert!(run.took < Duration::from_secs(10), "{run}");
+}
+
+#[test]
+fn lake_takes_no_url_map_with_keys_that_are_no_names() {
+    let sandbox = Sandbox::mini_mathlib();
+    let run = |key: &str| {
+        let map = json!({ key: "https://example.org/x" }).to_string();
+        sandbox.real_lake("resolve-deps").env("LAKE_PKG_URL_MAP", map).run()
+    };
+    for key in ["doc-gen4", "std-1.0", "a b", ""] {
+        let run = run(key);
+        run.expect_code(1).stderr_contains(&format!("expected a `Name`, got '{key}'"));
+    }
+    for key in ["mathlib", "a.b", "«doc-gen4»", "«std-1.0»", "«a b»"] {
+        run(key).expect_code(0).expect_stderr("");
+    }
 }

@@ -197,3 +197,55 @@ fn update_compares_urls_though_head_is_right() {
     sandbox.write("app/lakefile.toml", config);
     sandbox.real_lake("update").run().expect_code(1).stderr_contains("URL has changed; deleting");
 }
+
+/// A workspace whose manifest was written when packages lay elsewhere.
+fn with_other_packages_dir(configured: &str) -> Sandbox {
+    let sandbox = Sandbox::resolve_case("one_git_branch");
+    let manifest = mini_mathlib::fixtures().join("resolve/one_git_branch/lake-manifest.json");
+    sandbox.copy(manifest, "app/lake-manifest.json");
+    let lakefile = sandbox.read("app/lakefile.toml");
+    sandbox.write("app/lakefile.toml", format!("packagesDir = \"{configured}\"\n{lakefile}"));
+    let package = sandbox.package("a");
+    let clone = ["clone", "--quiet", "https://example.org/org/a", &package.to_string_lossy()];
+    sandbox.git(&sandbox.workspace(), &clone);
+    sandbox.write(package.join("MARKER"), "mine");
+    sandbox
+}
+
+#[test]
+fn lake_update_renames_the_packages_directory() {
+    for configured in ["deps", "deep/down/deps", "../deps"] {
+        let sandbox = with_other_packages_dir(configured);
+        sandbox
+            .real_lake("update")
+            .run()
+            .expect_code(0)
+            .stderr_contains("workspace packages directory changed; renaming")
+            .stderr_lacks("cloning");
+        assert!(!sandbox.packages().exists());
+        assert!(sandbox.workspace().join(configured).join("a/MARKER").exists());
+        assert!(sandbox.read("app/lake-manifest.json").contains(&format!("\"{configured}\"")));
+    }
+}
+
+#[test]
+fn lake_update_renames_the_packages_directory_over_a_link_only_if_it_is_one() {
+    let sandbox = with_other_packages_dir("deps");
+    sandbox.mkdir("shared").symlink("../shared", "app/deps");
+    let run = sandbox.real_lake("update").run();
+    run.expect_code(1).stderr_contains("could not rename workspace packages directory");
+    assert!(sandbox.package("a/MARKER").exists());
+    // A link over a link.
+    sandbox.rename("app/.lake/packages", "others");
+    sandbox.symlink(sandbox.path("others"), "app/.lake/packages");
+    sandbox.real_lake("update").run().expect_code(0).stderr_lacks("cloning");
+    assert!(sandbox.path("app/deps/a/MARKER").exists());
+    assert!(sandbox.path("app/deps").is_symlink() && !sandbox.packages().exists());
+}
+
+#[test]
+fn lake_builds_with_the_packages_directory_of_the_manifest() {
+    let sandbox = with_other_packages_dir("deps");
+    sandbox.real_lake("resolve-deps").run().expect_code(0).stderr_lacks("cloning");
+    assert!(sandbox.package("a/MARKER").exists() && !sandbox.path("app/deps").exists());
+}

@@ -69,7 +69,6 @@ fn what_is_none_of_our_business_writes_nothing() {
 }
 
 #[test]
-#[ignore = "bug: `-U` is not read as `--update`"]
 fn the_old_short_form_of_update_is_lakes_own() {
     need_tool!("unshare");
     // Lake 4.27: the '-U' shorthand for '--update' is deprecated.

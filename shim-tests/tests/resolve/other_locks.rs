@@ -89,14 +89,12 @@ fn with_clones_at_hand_a_lock_of_another_workspace_is_as_good() {
 }
 
 #[test]
-#[ignore = "bug: inherited packages are put into the lock's order, also where their own is known"]
 fn without_files_nothing_is_guessed_from_the_order_of_another_workspaces_lock() {
     need_tool!("unshare");
     assert_as_good(Way::Lock, in_another_order);
 }
 
 #[test]
-#[ignore = "bug: what only the other workspace's own libraries require is taken for what the packages require"]
 fn without_files_nothing_is_guessed_from_what_else_another_workspaces_lock_has() {
     need_tool!("unshare");
     assert_as_good(Way::Lock, with_more);

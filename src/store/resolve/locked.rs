@@ -58,9 +58,9 @@ impl<'a> Locked<'a> {
         })
     }
 
-    /// Fills in what packages require whose files are nowhere. When everything that the lock's own
-    /// workspace required is here, what that needed besides is what those packages require, in its
-    /// order; unless this workspace has something else of one of those names.
+    /// Fills in what packages require whose files are nowhere, out of a lock that is a manifest of
+    /// this very workspace: what it has besides is what they require, in its order. Unless the
+    /// workspace has changed since, and has something else of one of those names.
     pub fn complete(&self, packages: &mut Vec<Entry>, gaps: &mut Vec<Gap>) {
         let find = |name: &Name| packages.iter().find(|entry| entry.name == *name);
         let may_be_same = |ours: &Entry| match find(&ours.name) {

@@ -99,12 +99,17 @@ pub fn resolve(workspace: &Workspace, stores: &Stores, choice: &Choice) -> Resul
         let version = version.unwrap_or_else(|| VERSION.into());
         return Ok(Resolved { manifest: question.manifest(version, alone.packages), lock: None });
     }
+    let mut owner = None;
     let indices = match choice {
-        Choice::Manifest(file) => vec![(file.clone(), index_of(file)?)],
+        Choice::Manifest(file) => {
+            let manifest = manifest_at(file)?;
+            owner.clone_from(&manifest.name);
+            vec![(file.clone(), index_of(file, &manifest))]
+        }
         _ => stores.indices()?,
     };
     let mut failed: Option<Failed> = None;
-    let locks = Locks { question: &question, choice };
+    let locks = Locks { question: &question, choice, owner };
     for (store, index) in &indices {
         match locks.of(store, index)? {
             Ok(resolved) => return Ok(resolved),
@@ -116,7 +121,9 @@ pub fn resolve(workspace: &Workspace, stores: &Stores, choice: &Choice) -> Resul
             Err(_) => {}
         }
     }
-    bail!(Unresolved::Uncovered(locks.uncovered(&indices, failed)))
+    // Without any lock there still may be something to say that none could mend.
+    let alone = Failed { id: String::new(), gaps: alone.gaps };
+    bail!(Unresolved::Uncovered(locks.uncovered(&indices, failed, alone)))
 }
 
 /// A workspace, and what it asks for.
@@ -133,7 +140,10 @@ impl<'a> Question<'a> {
     fn of(workspace: &'a Workspace) -> Result<Self> {
         let toolchain = toolchain::read(&workspace.root)?;
         if let Some(lakefile) = workspace.lakefile()? {
-            let name = lakefile.name.context("the root's `lakefile.toml` has no `name`")?;
+            let name = lakefile.name.with_context(|| {
+                let path = workspace.config.path().display();
+                hint(format!("`{path}` has no `name`"), "give the package one: Lake wants it too")
+            })?;
             let packages_dir = lakefile.packages_dir.unwrap_or_else(|| PACKAGES_DIR.to_owned());
             return Ok(Self {
                 workspace,
@@ -189,6 +199,8 @@ impl<'a> Question<'a> {
 struct Locks<'a> {
     question: &'a Question<'a>,
     choice: &'a Choice,
+    /// Whose manifest the lock is, when that was named.
+    owner: Option<Name>,
 }
 
 /// The lock that came closest.
@@ -205,7 +217,9 @@ impl Locks<'_> {
         for (id, lock) in index.locks.iter().filter(|(id, lock)| self.may_serve(id, lock)) {
             let materials = Locked::new(self.question, store, index, lock)?;
             let Resolution { mut packages, mut gaps } = self.question.from(&materials);
-            materials.complete(&mut packages, &mut gaps);
+            if self.owner.as_ref() == Some(&self.question.name) {
+                materials.complete(&mut packages, &mut gaps);
+            }
             let version = materials.version().map_err(|reason| gaps.push(reason));
             if let (Ok(version), true) = (version, gaps.is_empty()) {
                 resolved.push((id, self.question.manifest(version, packages)));
@@ -237,15 +251,23 @@ impl Locks<'_> {
         }
     }
 
-    fn uncovered(&self, indices: &[(PathBuf, Index)], failed: Option<Failed>) -> String {
+    fn uncovered(
+        &self,
+        indices: &[(PathBuf, Index)],
+        failed: Option<Failed>,
+        alone: Failed,
+    ) -> String {
         let bake = "bake a store for this workspace (`lake-shim bake`), or let Lake resolve it: `lake update`";
+        let list = |gaps: &[Gap]| -> String {
+            let named = gaps.iter().filter(|gap| !gap.reason.is_empty());
+            named.map(|gap| format!("\n  `{}`: {}", gap.package, gap.reason)).collect()
+        };
         if let Some(Failed { id, gaps }) = failed.filter(|failed| !failed.gaps.is_empty()) {
-            let gaps: Vec<_> =
-                gaps.iter().map(|gap| format!("\n  `{}`: {}", gap.package, gap.reason)).collect();
-            return hint(
-                format!("lock {id} does not cover this workspace:{}", gaps.concat()),
-                bake,
-            );
+            return hint(format!("lock {id} does not cover this workspace:{}", list(&gaps)), bake);
+        }
+        let unknown = list(&alone.gaps);
+        if !unknown.is_empty() {
+            return hint(format!("this workspace cannot be resolved:{unknown}"), "mend that first");
         }
         let locks: BTreeMap<_, _> = indices.iter().flat_map(|(_, index)| &index.locks).collect();
         let list: Vec<_> =
@@ -287,14 +309,15 @@ fn ambiguous(store: &Path, resolved: &[(&str, Manifest)]) -> String {
     hint(what, format!("choose with `lake-shim resolve --lock {}`{rev}", ids[0]))
 }
 
+fn manifest_at(file: &Path) -> Result<Manifest> {
+    Manifest::read(file)?.with_context(|| format!("there is no `{}`", file.display()))
+}
+
 /// A manifest as an index with one lock.
-fn index_of(file: &Path) -> Result<Index> {
-    let manifest = Manifest::read(file)?;
-    let manifest = manifest.with_context(|| format!("there is no `{}`", file.display()))?;
-    let lock = Lock::new("", &manifest);
+fn index_of(file: &Path, manifest: &Manifest) -> Index {
     let mut index = Index::default();
-    index.locks.insert(format!("`{}`", file.display()), lock);
-    Ok(index)
+    index.locks.insert(format!("`{}`", file.display()), Lock::new("", manifest));
+    index
 }
 
 /// What can be had where there is no lock.

@@ -1,6 +1,6 @@
 //! How URLs are to be spelled: as the locks in the stores have them.
 
-use super::{Choice, index_of};
+use super::{Choice, index_of, manifest_at};
 use crate::store::Stores;
 use crate::store::index::lock_id;
 use crate::workspace::respell::Spellings;
@@ -15,7 +15,7 @@ pub fn spellings(
     choice: &Choice,
 ) -> Result<Spellings> {
     let indices = match choice {
-        Choice::Manifest(file) => vec![(file.clone(), index_of(file)?)],
+        Choice::Manifest(file) => vec![(file.clone(), index_of(file, &manifest_at(file)?))],
         _ => stores.indices()?,
     };
     let toolchain = workspace.map(|w| toolchain::read(&w.root)).transpose()?.flatten();

@@ -10,6 +10,7 @@ pub use write::check_writable;
 
 use super::lakefile::{Require, Wanted};
 use super::name::{self, Name};
+use crate::error::hint;
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde::Deserialize;
@@ -73,8 +74,14 @@ impl Manifest {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e.into()),
         };
-        let manifest = Self::parse(&text);
-        manifest.with_context(|| format!("cannot understand `{}`", path.display())).map(Some)
+        let manifest = Self::parse(&text).with_context(|| {
+            hint(
+                format!("cannot understand `{}`", path.display()),
+                "take it back from version control, or let `lake update` of the toolchain that \
+                 wrote it make it anew",
+            )
+        });
+        manifest.map(Some)
     }
 
     /// The manifest of a dependency, as Lake takes it when it resolves: one that it cannot load counts

@@ -128,6 +128,17 @@ pub(crate) fn url_map() -> Result<HashMap<String, String>> {
     };
     let map: Value = serde_json::from_str(&text).context("'LAKE_PKG_URL_MAP' has invalid JSON")?;
     let map = map.as_object().context("'LAKE_PKG_URL_MAP' has invalid JSON")?;
-    let pairs = map.iter().filter_map(|(name, url)| Some((name.clone(), url.as_str()?.to_owned())));
-    Ok(pairs.collect())
+    let pairs = map.iter().map(|(name, url)| {
+        let url = url.as_str().context("'LAKE_PKG_URL_MAP' has invalid JSON: String expected")?;
+        Ok((plain_name(name)?, url.to_owned()))
+    });
+    pairs.collect()
+}
+
+/// `std-1.0` of `«std-1.0»`; as it stands that is no name, which Lake does not forgive.
+fn plain_name(key: &str) -> Result<String> {
+    let is_part = |part: &str| !part.is_empty() && (part.starts_with('«') || quoted(part) == part);
+    let is_name = key.starts_with('«') || key.split('.').all(is_part);
+    anyhow::ensure!(is_name, "'LAKE_PKG_URL_MAP' has invalid JSON: expected a `Name`, got '{key}'");
+    Ok(key.replace(['«', '»'], ""))
 }

@@ -6,7 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use fs_err as fs;
 
 use crate::config::{Config, Require, RequireSource};
 use crate::manifest::{Entry, FILE, Manifest, Source, url_map};
@@ -21,6 +22,7 @@ pub(crate) fn update(workspace: &Workspace) -> Result<()> {
             workspace.root.display()
         );
     }
+    move_packages(workspace)?;
     let mut resolution =
         Resolution { workspace, urls: url_map()?, locked: Vec::new(), done: Vec::new() };
     let mut queue = VecDeque::new();
@@ -34,6 +36,28 @@ pub(crate) fn update(workspace: &Workspace) -> Result<()> {
         entries: resolution.done,
     };
     manifest.save(&workspace.manifest(), &workspace.config.name)
+}
+
+/// As Lake's `reuseManifest`: what the old manifest calls the packages directory is renamed to what the configuration does.
+fn move_packages(workspace: &Workspace) -> Result<()> {
+    // A manifest that cannot be read is ignored here.
+    let manifest = Manifest::load(&workspace.manifest()).ok().flatten();
+    let Some(locked) = manifest.and_then(|manifest| manifest.packages_dir) else { return Ok(()) };
+    let (old, new) = (workspace.root.join(&locked), &workspace.packages_dir);
+    let configured = workspace.config.packages_dir.as_deref();
+    // Letter for letter, as Lake compares them.
+    if locked.as_os_str() == configured.unwrap_or(Path::new(".lake/packages")) || !old.exists() {
+        return Ok(());
+    }
+    eprintln!(
+        "info: workspace packages directory changed; renaming '{}' to '{}'",
+        old.display(),
+        new.display()
+    );
+    let parents = new.parent().map_or(Ok(()), fs::create_dir_all);
+    parents
+        .and_then(|()| fs::rename(old, new))
+        .context("could not rename workspace packages directory")
 }
 
 struct Resolution<'a> {
@@ -100,13 +124,16 @@ impl Resolution<'_> {
             Source::Git { url, rev, input_rev } => (url, rev, input_rev),
         };
         let dir = self.workspace.packages_dir.join(&entry.name);
-        if let Some(mapped) = self.urls.get(&entry.name) {
-            url.clone_from(mapped);
-        }
-        let locked = !rev.is_empty();
-        match locked {
-            true => materialize::locked(&entry.name, &dir, url, rev)?,
-            false => *rev = materialize::required(&entry.name, &dir, url, input_rev.as_deref())?,
+        let mapped = self.urls.get(&entry.name);
+        match rev.is_empty() {
+            // What a dependency's manifest locks is written down as it is there.
+            false => materialize::locked(&entry.name, &dir, mapped.unwrap_or(url), rev)?,
+            true => {
+                if let Some(mapped) = mapped {
+                    url.clone_from(mapped);
+                }
+                *rev = materialize::required(&entry.name, &dir, url, input_rev.as_deref())?;
+            }
         }
         Ok(dir)
     }

@@ -81,7 +81,6 @@ fn what_only_reservoir_knows_is_named() {
 }
 
 #[test]
-#[ignore = "bug: the lock's package of no scope is taken for Reservoir's"]
 fn a_require_with_neither_source_nor_scope_is_ill_formed() {
     // Lake: `ill-formed dependency: dependency is missing a source and is missing a scope for Reservoir`.
     for how in ["", "rev = \"v0\"", "version = \"git#v0\""] {

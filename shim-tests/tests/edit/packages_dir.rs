@@ -1,0 +1,268 @@
+//! `packagesDir` in the manifest, in the configuration, in both and in neither: a build is linked to `LAKE_PKG_DIR` where
+//! Lake looks for packages, and no clone is lost over it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use shim_tests::{Sandbox, Tree, mini_mathlib, need_real_lake};
+
+use crate::clones::{Keepsake, expect_link, names};
+use crate::expect_no_leftovers;
+
+/// Of the only package there is.
+pub const A: &str = "https://example.org/org/a";
+
+/// What a manifest says.
+#[derive(Clone, Copy, Debug)]
+pub enum Locked {
+    NoManifest,
+    /// An explicit `null`.
+    Nothing,
+    At(&'static str),
+}
+
+/// A workspace on one package, which is cloned where Lake will look for it when it builds, or would before an update.
+/// Online. `ROOT` in a directory stands for the sandbox.
+pub fn world(locked: Locked, configured: Option<&str>) -> Sandbox {
+    let sandbox = Sandbox::resolve_case("one_git_branch");
+    if let Some(dir) = configured {
+        let lakefile = sandbox.read("app/lakefile.toml");
+        let dir = placed(&sandbox, dir);
+        sandbox.write("app/lakefile.toml", format!("packagesDir = \"{dir}\"\n{lakefile}"));
+    }
+    let golden = mini_mathlib::fixtures().join("resolve/one_git_branch/lake-manifest.json");
+    let manifest = |dir: &str| sandbox.read(&golden).replace("\".lake/packages\"", dir);
+    match locked {
+        Locked::NoManifest => {}
+        Locked::Nothing => drop(sandbox.write("app/lake-manifest.json", manifest("null"))),
+        Locked::At(dir) => {
+            let dir = format!("\"{}\"", placed(&sandbox, dir));
+            sandbox.write("app/lake-manifest.json", manifest(&dir));
+        }
+    }
+    let dir = in_effect(&sandbox, locked, configured);
+    sandbox.mkdir(&dir);
+    sandbox.git(&dir, &["clone", "--quiet", A, "a"]);
+    sandbox.git(&dir.join("a"), &["checkout", "--quiet", "--detach"]);
+    sandbox.shim_bin();
+    sandbox
+}
+
+/// Where Lake builds: as the manifest has it, else the configuration.
+pub fn in_effect(sandbox: &Sandbox, locked: Locked, configured: Option<&str>) -> PathBuf {
+    let dir = match locked {
+        Locked::At(dir) => dir,
+        _ => configured.unwrap_or(".lake/packages"),
+    };
+    sandbox.workspace().join(placed(sandbox, dir))
+}
+
+fn placed(sandbox: &Sandbox, dir: &str) -> String {
+    dir.replace("ROOT", sandbox.path("").display().to_string().trim_end_matches('/'))
+}
+
+/// Asserts that a build keeps the clone and finds it where it is, before and after it is linked.
+#[track_caller]
+fn expect_linked_by_builds(locked: Locked, configured: Option<&str>) {
+    let sandbox = world(locked, configured);
+    let dir = in_effect(&sandbox, locked, configured);
+    let keepsake = Keepsake::leave(&sandbox, dir.join("a"));
+    let real = fs::canonicalize(&dir).expect("a directory");
+    let direct = sandbox.real_lake("resolve-deps").run();
+    direct.expect_code(0).stderr_lacks("cloning");
+    if matches!(locked, Locked::NoManifest) {
+        sandbox.remove("app/lake-manifest.json");
+    }
+    let (shared, config) = (sandbox.path("shared"), sandbox.read("app/lakefile.toml"));
+    let first = sandbox.lake("resolve-deps").env("LAKE_PKG_DIR", &shared).run();
+    first.expect_code(0).expect_stdout("").stderr_contains("after moving `a`");
+    first.stderr_lacks("deleting").stderr_lacks("cloning").stderr_lacks("warning: `");
+    // What Lake says of a package, it says of its real path.
+    let said = first.stderr.replace(&shared.display().to_string(), &real.display().to_string());
+    assert!(
+        said.ends_with(&direct.stderr),
+        "without the shim:
+{direct}
+with it:
+{first}"
+    );
+    expect_link(&dir, &shared);
+    keepsake.assert_kept(&first);
+    let manifest = Tree::of(sandbox.path("app/lake-manifest.json"));
+    let second = sandbox.lake("resolve-deps").env("LAKE_PKG_DIR", &shared).run();
+    second.expect_code(0).stderr_lacks("lake-shim").stderr_lacks("cloning");
+    manifest.assert_unchanged();
+    assert_eq!(sandbox.read("app/lakefile.toml"), config);
+    expect_no_leftovers(&sandbox, "app");
+}
+
+#[test]
+fn the_directory_that_both_have_is_linked() {
+    for dir in
+        [".lake/packages", "deps", "deep/down/deps", "../elsewhere", "ROOT/elsewhere", "ROOT/app/x"]
+    {
+        expect_linked_by_builds(Locked::At(dir), Some(dir));
+    }
+}
+
+#[test]
+fn the_directory_of_the_manifest_is_linked_whatever_the_configuration_has() {
+    for (locked, configured) in [
+        ("deps", None),
+        (".lake/packages", Some("deps")),
+        ("deps", Some(".lake/packages")),
+        ("old", Some("ROOT/new")),
+        ("ROOT/app/old", Some("new")),
+        ("../old", Some("../new")),
+    ] {
+        expect_linked_by_builds(Locked::At(locked), configured);
+    }
+}
+
+#[test]
+fn the_directory_of_the_configuration_is_linked_if_the_manifest_has_none() {
+    for locked in [Locked::Nothing, Locked::NoManifest] {
+        for configured in [None, Some("deps"), Some("../elsewhere"), Some("ROOT/elsewhere")] {
+            expect_linked_by_builds(locked, configured);
+        }
+    }
+}
+
+#[test]
+fn odd_spellings_of_a_directory_are_as_good() {
+    for dir in ["./deps", "x//y", "../app/deps", "ünï code"] {
+        expect_linked_by_builds(Locked::At(dir), Some(dir));
+    }
+}
+
+#[test]
+fn a_slash_behind_a_directory_changes_nothing() {
+    for dir in ["deps/", "./deps//deeper/", "ROOT/elsewhere/"] {
+        expect_linked_by_builds(Locked::At(dir), Some(dir));
+        expect_linked_by_builds(Locked::Nothing, Some(dir));
+    }
+}
+
+#[test]
+fn a_fresh_checkout_is_linked_wherever_its_packages_are_to_be() {
+    for dir in ["deps", "deep/down/deps", "./deps", "../elsewhere", "ROOT/elsewhere"] {
+        for locked in [Locked::At("deps"), Locked::NoManifest] {
+            let sandbox = world(locked, Some(dir));
+            let dir = in_effect(&sandbox, locked, Some(dir));
+            sandbox.rename(dir.join("a"), "shared/a").remove(&dir);
+            let keepsake = Keepsake::leave(&sandbox, "shared/a");
+            let shared = sandbox.path("shared");
+            let run = sandbox.lake("resolve-deps").env("LAKE_PKG_DIR", &shared).run();
+            run.expect_code(0).stderr_contains("linked `").stderr_lacks("cloning");
+            expect_link(&dir, &shared);
+            keepsake.assert_kept(&run);
+        }
+    }
+}
+
+#[test]
+fn a_directory_that_is_the_shared_one_needs_no_link() {
+    for dir in ["ROOT/shared", "../shared", "ROOT/./shared", "ROOT/alias", "../alias"] {
+        for locked in [Locked::At("../shared"), Locked::Nothing, Locked::NoManifest] {
+            let sandbox = world(locked, Some("../shared"));
+            sandbox.symlink("shared", "alias");
+            let text = sandbox.read("app/lakefile.toml");
+            sandbox.write("app/lakefile.toml", text.replace("../shared", &placed(&sandbox, dir)));
+            let keepsake = Keepsake::leave(&sandbox, "shared/a");
+            let shared = sandbox.path("shared");
+            for words in ["resolve-deps", "env true"] {
+                let run = sandbox.lake(words).env("LAKE_PKG_DIR", &shared).run();
+                run.expect_code(0).stderr_lacks("lake-shim").stderr_lacks("cloning");
+                keepsake.assert_kept(&run);
+            }
+            assert!(shared.is_dir() && !shared.is_symlink());
+            assert!(!sandbox.packages().exists());
+        }
+    }
+}
+
+#[test]
+fn a_directory_that_is_the_shared_one_and_not_there_yet_is_made() {
+    for dir in ["ROOT/shared", "../shared", "ROOT/deep/down/shared"] {
+        let sandbox = world(Locked::Nothing, Some(dir));
+        let dir = in_effect(&sandbox, Locked::Nothing, Some(dir));
+        sandbox.remove(&dir);
+        let shared = sandbox.path(placed(&sandbox, "ROOT/deep/down/shared"));
+        let shared = if dir == shared { shared } else { sandbox.path("shared") };
+        sandbox.lake("resolve-deps").env("LAKE_PKG_DIR", &shared).run().expect_code(0);
+        assert!(shared.join("a/.git").is_dir() && !shared.is_symlink());
+    }
+}
+
+#[test]
+fn a_directory_with_the_workspace_in_it_is_not_linked() {
+    for dir in [".", "./", "..", "", "/", "x/.."] {
+        let sandbox = world(Locked::Nothing, None);
+        let lakefile = sandbox.read("app/lakefile.toml");
+        sandbox.write("app/lakefile.toml", format!("packagesDir = \"{dir}\"\n{lakefile}"));
+        sandbox.mkdir("app/x").write("app/Own.lean", "prelude\n").mkdir("shared");
+        let all = || [names(&sandbox.workspace()), names(&sandbox.path(""))];
+        let before = all();
+        let shared = sandbox.path("shared");
+        // What Lake makes of it is its affair; nothing of ours is moved.
+        let run = sandbox.lake("env true").env("LAKE_PKG_DIR", &shared).run();
+        for (before, now) in before.iter().zip(all()) {
+            let gone: Vec<_> = before.iter().filter(|name| !now.contains(name)).collect();
+            assert!(gone.is_empty(), "`{dir}`: {gone:?} is gone\n{run}");
+        }
+        run.stderr_contains("lake-shim: warning: ");
+        assert_eq!(names(&shared), [""; 0]);
+        let link = sandbox.lake_shim("link").env("LAKE_PKG_DIR", &shared).run();
+        link.expect_code(1).stderr_contains("hint: ");
+    }
+}
+
+#[test]
+fn the_manifest_may_have_another_name() {
+    for file in ["lock.json", "locks/lean.json", "../lock.json"] {
+        for words in ["resolve-deps", "update"] {
+            let sandbox = world(Locked::At("deps"), Some("deps"));
+            let path = sandbox.workspace().join(file);
+            let lakefile = sandbox.read("app/lakefile.toml");
+            sandbox.write("app/lakefile.toml", format!("manifestFile = \"{file}\"\n{lakefile}"));
+            sandbox.rename("app/lake-manifest.json", &path);
+            // Not a manifest any more, and nobody is to look at it.
+            sandbox.write("app/lake-manifest.json", "broken");
+            sandbox.git(
+                &sandbox.path("app/deps/a"),
+                &["remote", "set-url", "origin", &format!("{A}.git")],
+            );
+            sandbox.git(
+                &sandbox.path("app/deps/a"),
+                &["commit", "--quiet", "--allow-empty", "-m", "x"],
+            );
+            let keepsake = Keepsake::leave(&sandbox, "app/deps/a");
+            let shared = sandbox.path("shared");
+            let run = sandbox.lake(words).env("LAKE_PKG_DIR", &shared).run();
+            run.expect_code(0).stderr_lacks("deleting").stderr_lacks("cloning");
+            expect_link(&sandbox.path("app/deps"), &shared);
+            keepsake.assert_kept(&run);
+            assert_eq!(sandbox.read("app/lake-manifest.json"), "broken");
+            assert!(sandbox.read(path).contains("\"packagesDir\": \"deps\""));
+        }
+    }
+}
+
+#[test]
+fn an_option_that_names_the_workspace_is_no_hindrance() {
+    let sandbox = world(Locked::At("deps"), Some("deps"));
+    let (keepsake, shared) = (Keepsake::leave(&sandbox, "app/deps/a"), sandbox.path("shared"));
+    let run = sandbox.lake("-d ../app resolve-deps").cwd("home").env("LAKE_PKG_DIR", &shared).run();
+    run.expect_code(0).stderr_lacks("cloning");
+    expect_link(&sandbox.path("app/deps"), &shared);
+    keepsake.assert_kept(&run);
+}
+
+#[test]
+fn lakes_own_warning_of_two_directories_is_heard_real_lake_only() {
+    need_real_lake!();
+    let sandbox = world(Locked::At(".lake/packages"), Some("deps"));
+    let run = sandbox.lake("resolve-deps").env("LAKE_PKG_DIR", sandbox.path("shared")).run();
+    run.expect_code(0).stderr_contains("manifest out of date: packages directory changed");
+    assert!(!sandbox.path("app/deps").exists());
+}
