@@ -232,7 +232,7 @@ impl Files {
                  makes a new one"
             }
         };
-        Finding::of_error("manifest-unreadable", error, hint)
+        Finding { hint: hint.to_owned(), ..Finding::of_error("manifest-unreadable", error, hint) }
     }
 }
 

@@ -156,7 +156,6 @@ fn a_baked_store_gives_lakes_manifest_real_lake_only() {
 }
 
 #[test]
-#[ignore = "bug: without files, what is met is put in the wrong order or taken for something else of its name"]
 fn a_lock_alone_gives_lakes_manifest_or_none_real_lake_only() {
     need_real_lake!();
     need_tool!("unshare");

@@ -5,7 +5,7 @@ use crate::store::index::{Index, Lock, Pack};
 use crate::store::pack::{self, Shard};
 use crate::workspace::git::Clone;
 use crate::workspace::lakefile::{Require, Wanted};
-use crate::workspace::manifest::{Entry, Source, check_writable};
+use crate::workspace::manifest::{Entry, Manifest, Source, check_writable};
 use crate::workspace::name::Name;
 use crate::workspace::resolve::{Gap, GapKind, Materials, read};
 use crate::workspace::url::same_repository;
@@ -61,7 +61,20 @@ impl<'a> Locked<'a> {
     /// Fills in what packages require whose files are nowhere, out of a lock that is a manifest of
     /// this very workspace: what it has besides is what they require, in its order. Unless the
     /// workspace has changed since, and has something else of one of those names.
-    pub fn complete(&self, packages: &mut Vec<Entry>, gaps: &mut Vec<Gap>) {
+    pub fn complete(&self, own: &Manifest, packages: &mut Vec<Entry>, gaps: &mut Vec<Gap>) {
+        let is_known = gaps.iter().all(|gap| gap.kind == GapKind::Files);
+        if gaps.is_empty() || !is_known {
+            return;
+        }
+        // A whole manifest that agrees with all that is known is Lake's own answer.
+        let has = |all: &[Entry], entry: &Entry| all.iter().any(|other| is_same(entry, other));
+        let mut direct = own.packages.iter().filter(|entry| !entry.inherited);
+        let is_current = direct.all(|entry| has(packages, entry));
+        if is_current && packages.iter().all(|entry| has(&own.packages, entry)) {
+            packages.clone_from(&own.packages);
+            gaps.clear();
+            return;
+        }
         let find = |name: &Name| packages.iter().find(|entry| entry.name == *name);
         let may_be_same = |ours: &Entry| match find(&ours.name) {
             Some(entry) => entry.is_git() == ours.is_git(),
@@ -72,8 +85,7 @@ impl<'a> Locked<'a> {
             Source::Git { .. } => true,
             Source::Path { dir } => Path::new(dir).starts_with(&self.question.packages_dir),
         };
-        let is_known = gaps.iter().all(|gap| gap.kind == GapKind::Files);
-        if gaps.is_empty() || !is_known || !self.entries.iter().all(may_be_same) {
+        if !self.entries.iter().all(may_be_same) {
             return;
         }
         let missing = self.entries.iter().filter(|entry| find(&entry.name).is_none());
@@ -216,6 +228,19 @@ impl Materials for Locked<'_> {
         }
         self.read_packed(entry, path)
     }
+}
+
+/// Whether two entries are one package at one place, however its URL is spelled.
+fn is_same(a: &Entry, b: &Entry) -> bool {
+    let is_same_source = match (&a.source, &b.source) {
+        (Source::Path { dir: a }, Source::Path { dir: b }) => a == b,
+        (
+            Source::Git { rev: a, sub_dir: a_dir, .. },
+            Source::Git { rev: b, sub_dir: b_dir, .. },
+        ) => (a, a_dir) == (b, b_dir),
+        _ => false,
+    };
+    a.name == b.name && a.inherited == b.inherited && is_same_source
 }
 
 /// What the walk will ask for next, most likely: one look at a pack is enough then.

@@ -99,17 +99,18 @@ pub fn resolve(workspace: &Workspace, stores: &Stores, choice: &Choice) -> Resul
         let version = version.unwrap_or_else(|| VERSION.into());
         return Ok(Resolved { manifest: question.manifest(version, alone.packages), lock: None });
     }
-    let mut owner = None;
+    let mut named = None;
     let indices = match choice {
         Choice::Manifest(file) => {
             let manifest = manifest_at(file)?;
-            owner.clone_from(&manifest.name);
-            vec![(file.clone(), index_of(file, &manifest))]
+            let index = index_of(file, &manifest);
+            named = Some(manifest);
+            vec![(file.clone(), index)]
         }
         _ => stores.indices()?,
     };
     let mut failed: Option<Failed> = None;
-    let locks = Locks { question: &question, choice, owner };
+    let locks = Locks { question: &question, choice, named };
     for (store, index) in &indices {
         match locks.of(store, index)? {
             Ok(resolved) => return Ok(resolved),
@@ -199,8 +200,8 @@ impl<'a> Question<'a> {
 struct Locks<'a> {
     question: &'a Question<'a>,
     choice: &'a Choice,
-    /// Whose manifest the lock is, when that was named.
-    owner: Option<Name>,
+    /// The manifest that is the lock, when one was named.
+    named: Option<Manifest>,
 }
 
 /// The lock that came closest.
@@ -217,8 +218,10 @@ impl Locks<'_> {
         for (id, lock) in index.locks.iter().filter(|(id, lock)| self.may_serve(id, lock)) {
             let materials = Locked::new(self.question, store, index, lock)?;
             let Resolution { mut packages, mut gaps } = self.question.from(&materials);
-            if self.owner.as_ref() == Some(&self.question.name) {
-                materials.complete(&mut packages, &mut gaps);
+            if let Some(own) =
+                self.named.as_ref().filter(|m| m.name.as_ref() == Some(&self.question.name))
+            {
+                materials.complete(own, &mut packages, &mut gaps);
             }
             let version = materials.version().map_err(|reason| gaps.push(reason));
             if let (Ok(version), true) = (version, gaps.is_empty()) {
