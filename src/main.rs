@@ -5,21 +5,7 @@
 //! what the proxy needs. One file for both means that they share every rule by construction, and
 //! that an image has one thing to install.
 
-mod cli;
-mod demo;
-mod doctor;
-mod error;
-mod fs;
-mod interrupt;
-mod key;
-mod mathlib;
-mod proxy;
-mod report;
-mod restore;
-mod settings;
-mod store;
-mod workspace;
-
+use lake_shim::{Failure, end_by, report_failure, run_cli, run_proxy};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,14 +17,14 @@ fn main() -> ExitCode {
     let arg0 = args.next().unwrap_or_default();
     let args: Vec<OsString> = args.collect();
     let done = match Path::new(&arg0).file_name() {
-        Some(name) if name == "lake" => proxy::run(&args),
-        _ => cli::run(&args),
+        Some(name) if name == "lake" => run_proxy(&args),
+        _ => run_cli(&args),
     };
     done.unwrap_or_else(|error| {
-        report::failure(&error);
-        if let Some(&error::Failure::Interrupted(signal)) = error.downcast_ref() {
-            interrupt::end_by(signal);
+        report_failure(&error);
+        if let Some(&Failure::Interrupted(signal)) = error.downcast_ref() {
+            end_by(signal);
         }
-        ExitCode::from(error::Failure::code(&error))
+        ExitCode::from(Failure::code(&error))
     })
 }
