@@ -10,6 +10,7 @@ pub mod guard;
 mod handover;
 pub mod invocation;
 pub mod link;
+pub mod url_map;
 
 use crate::error::Failure;
 use crate::fs::{is_same_file, replace_file};
