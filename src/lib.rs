@@ -9,10 +9,13 @@ mod demo;
 mod doctor;
 mod error;
 mod fs;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod interrupt;
 mod key;
 mod mathlib;
 mod proxy;
+mod read;
 mod report;
 mod restore;
 mod settings;
