@@ -27,6 +27,8 @@ pub mod var {
     pub const LAKE: &str = "LAKE_SHIM_LAKE";
     /// leantar.
     pub const LEANTAR: &str = "LAKE_SHIM_LEANTAR";
+    /// `auto`, `always` or `never`.
+    pub const CONFINE: &str = "LAKE_SHIM_CONFINE";
     /// Threads.
     pub const JOBS: &str = "LAKE_SHIM_JOBS";
     /// `quiet`, `info` or `debug`.
@@ -48,6 +50,10 @@ pub mod var {
     pub const GITHUB_PATH: &str = "GITHUB_PATH";
     /// The lake that runs us; Lake sets it for its children.
     pub const INSIDE_LAKE: &str = "LAKE";
+    /// Where the loader of programs looks for libraries first.
+    pub const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+    /// Libraries that it loads into every program.
+    pub const PRELOAD: &str = "LD_PRELOAD";
     /// Where a step of a GitHub workflow writes its outputs.
     pub const GITHUB_OUTPUT: &str = "GITHUB_OUTPUT";
 }
@@ -69,6 +75,7 @@ pub struct Environment {
     pub restore: Option<OsString>,
     pub lake: Option<OsString>,
     pub leantar: Option<OsString>,
+    pub confine: Option<OsString>,
     pub jobs: Option<OsString>,
     pub log: Option<OsString>,
     pub private: Option<OsString>,
@@ -79,6 +86,8 @@ pub struct Environment {
     pub no_color: bool,
     pub term: Option<OsString>,
     pub github_output: Option<PathBuf>,
+    pub library_path: Option<OsString>,
+    pub preload: Option<OsString>,
 }
 
 impl Environment {
@@ -102,6 +111,7 @@ impl Environment {
             restore: var(var::RESTORE),
             lake: var(var::LAKE),
             leantar: var(var::LEANTAR),
+            confine: var(var::CONFINE),
             jobs: var(var::JOBS),
             log: var(var::LOG),
             private: var(var::PRIVATE),
@@ -112,6 +122,8 @@ impl Environment {
             no_color: var("NO_COLOR").is_some(),
             term: var("TERM"),
             github_output: path(var::GITHUB_OUTPUT),
+            library_path: var(var::LIBRARY_PATH),
+            preload: var(var::PRELOAD),
         }
     }
 
@@ -157,6 +169,9 @@ pub struct Settings {
     pub network: Network,
     pub restore: Restore,
     pub leantar: Option<PathBuf>,
+    pub confine: Confine,
+    /// Libraries, and directories of libraries, that the environment gives every program.
+    pub libraries: Vec<PathBuf>,
     /// Threads; nothing means as many as there are cores, see [`Settings::jobs`].
     jobs: Option<NonZeroUsize>,
     pub log: Log,
@@ -177,6 +192,16 @@ pub enum Restore {
     Always,
     /// When a store with an index is complete for this lock.
     Baked,
+    Never,
+}
+
+/// Whether leantar runs confined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confine {
+    /// As far as the kernel can.
+    Auto,
+    /// Or not at all.
+    Always,
     Never,
 }
 
@@ -216,6 +241,9 @@ impl Settings {
         let restores =
             [("always", Restore::Always), ("baked", Restore::Baked), ("never", Restore::Never)];
         let restore = choice(var::RESTORE, env.restore.as_deref(), &restores, Restore::Baked);
+        let confines =
+            [("auto", Confine::Auto), ("always", Confine::Always), ("never", Confine::Never)];
+        let confine = choice(var::CONFINE, env.confine.as_deref(), &confines, Confine::Auto);
         let jobs = env.jobs.as_deref().map(jobs).transpose();
         let settings = Self {
             stores,
@@ -225,6 +253,8 @@ impl Settings {
             network: or_default(network, Network::Auto, &mut faults),
             restore: or_default(restore, Restore::Baked, &mut faults),
             leantar: env.leantar.as_deref().map(PathBuf::from),
+            confine: or_default(confine, Confine::Auto, &mut faults),
+            libraries: libraries(env),
             jobs: or_default(jobs, None, &mut faults),
             log: or_default(Log::of(env), Log::Info, &mut faults),
         };
@@ -258,6 +288,15 @@ fn default_stores(env: &Environment) -> Vec<PathBuf> {
 #[expect(clippy::disallowed_methods, reason = "splits a string; reads no variable")]
 fn split_paths(list: &OsStr) -> Vec<PathBuf> {
     std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).collect()
+}
+
+/// What `ld.so(8)` takes from the environment.
+fn libraries(env: &Environment) -> Vec<PathBuf> {
+    let list = |list: &Option<OsString>| list.as_deref().map(split_paths).unwrap_or_default();
+    // Which may be separated by spaces as well.
+    let preload = env.preload.as_deref().map(|list| list.to_string_lossy().replace(' ', ":"));
+    let preload = preload.map(OsString::from);
+    list(&env.library_path).into_iter().chain(list(&preload)).collect()
 }
 
 /// A relative path would mean another directory in every workspace.
@@ -330,13 +369,24 @@ mod tests {
     }
 
     #[test]
+    fn libraries_of_the_environment() {
+        let settings = with(|env| {
+            env.library_path = Some("/a::/b".into());
+            env.preload = Some("/c.so /d.so:/e.so".into());
+        });
+        let expected = ["/a", "/b", "/c.so", "/d.so", "/e.so"].map(PathBuf::from);
+        assert_eq!(settings.expect("paths").libraries, expected);
+    }
+
+    #[test]
     fn bad_values_name_variable_value_and_what_is_allowed() {
         type Set = fn(&mut Environment, OsString);
-        let cases: [(&str, &str, Set); 8] = [
+        let cases: [(&str, &str, Set); 9] = [
             (var::DISABLE, "`1`, `0`", |env, v| env.disable = Some(v)),
             (var::PRIVATE, "`1`, `0`", |env, v| env.private = Some(v)),
             (var::NETWORK, "`auto`, `never`", |env, v| env.network = Some(v)),
             (var::RESTORE, "`always`, `baked`, `never`", |env, v| env.restore = Some(v)),
+            (var::CONFINE, "`auto`, `always`, `never`", |env, v| env.confine = Some(v)),
             (var::LOG, "`quiet`, `info`, `debug`", |env, v| env.log = Some(v)),
             (var::JOBS, "1 or more", |env, v| env.jobs = Some(v)),
             (var::JOBS, "1 or more", |env, _| env.jobs = Some("0x".into())),

@@ -1,12 +1,16 @@
 //! leantar, the tool that knows how a cache file is compressed: where it is, how to run it.
 //!
 //! It is not to be trusted with anything. It deletes an input that it takes for corrupt and exits
-//! 0; one flipped bit can abort the whole run. So it is given links instead of the store's files
-//! and an empty directory to write to, and what it says about success is not asked.
+//! 0; one flipped bit can abort the whole run; it writes wherever its input says. So it is given
+//! links instead of the store's files and an empty directory to write to, it runs confined, and what
+//! it says about success is not asked.
 
-use crate::interrupt::{Interrupts, die_with_us};
-use crate::settings::Environment;
-use anyhow::{Context, Result};
+use crate::child::die_with_us;
+use crate::confine::{Confinement, Needs, State};
+use crate::error::hint;
+use crate::interrupt::Interrupts;
+use crate::settings::{Confine, Environment, Settings, var};
+use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -14,12 +18,33 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+/// The tool, and how it is to be run.
+#[derive(Clone, Debug)]
+pub struct Leantar {
+    path: PathBuf,
+    confine: Confine,
+    /// What the environment has it load.
+    libraries: Vec<PathBuf>,
+}
+
 /// One file to unpack.
 #[derive(Clone, Debug)]
 pub struct Item {
+    /// A link that may be lost.
     pub file: PathBuf,
+    /// What that leads to.
+    pub source: PathBuf,
     /// What the paths inside the file are relative to.
     pub base: PathBuf,
+}
+
+/// What is seen of a run while it lasts.
+#[derive(Debug)]
+pub enum Progress {
+    /// It is about to start, and is held like this.
+    Held(State),
+    /// So many files have been begun.
+    Begun(usize),
 }
 
 /// How a run ended.
@@ -70,31 +95,80 @@ fn newest_in(dir: &Path) -> Option<PathBuf> {
     versions.max().map(|(_, path)| path)
 }
 
-/// Unpacks `items`, reporting after each how many were begun.
-///
-/// # Errors
-/// When leantar cannot be run at all, or we are told to stop. How it fared is in the [`Outcome`].
-pub fn unpack(
-    leantar: &Path,
-    jobs: usize,
-    items: &[Item],
-    interrupts: &Interrupts,
-    begun: &mut dyn FnMut(usize),
-) -> Result<Outcome> {
-    let mut command = Command::new(leantar);
-    command
-        .args(["--jobs", &jobs.to_string(), "-v", "-x", "-j", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    die_with_us(&mut command);
-    let child = command.spawn();
-    let mut child = child.with_context(|| format!("cannot run `{}`", leantar.display()))?;
-    interrupts.while_waiting(&mut child, |child| {
-        let complaints = talk(child, items, begun);
-        let status = child.wait().with_context(|| format!("lost `{}`", leantar.display()))?;
-        Ok(Outcome { status, complaints })
-    })
+impl Leantar {
+    pub fn new(path: PathBuf, settings: &Settings) -> Self {
+        Self { path, confine: settings.confine, libraries: settings.libraries.clone() }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Unpacks `items`, which may write in `rooms`, of which there is at least one.
+    ///
+    /// # Errors
+    /// When leantar cannot be run at all, or we are told to stop. How it fared is in the [`Outcome`].
+    pub fn unpack(
+        &self,
+        jobs: usize,
+        items: &[Item],
+        rooms: &[&Path],
+        interrupts: &Interrupts,
+        watch: &mut dyn FnMut(Progress),
+    ) -> Result<Outcome> {
+        let sources = items.iter().map(|item| item.source.as_path()).collect();
+        let (mut command, state) = self.command(sources, rooms)?;
+        watch(Progress::Held(state));
+        command
+            .args(["--jobs", &jobs.to_string(), "-v", "-x", "-j", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        die_with_us(&mut command);
+        let mut child = command.spawn().with_context(|| self.cannot_run())?;
+        interrupts.while_waiting(&mut child, |child| {
+            let complaints = talk(child, items, &mut |count| watch(Progress::Begun(count)));
+            let status = child.wait().with_context(|| format!("lost `{}`", self.path.display()))?;
+            Ok(Outcome { status, complaints })
+        })
+    }
+
+    /// A command that runs leantar so that it can read `read` and write in `rooms`, and how well it
+    /// is held to that.
+    ///
+    /// # Errors
+    /// When it has to be held, and cannot be.
+    pub fn command(&self, read: Vec<&Path>, rooms: &[&Path]) -> Result<(Command, State)> {
+        let confinement = self.confinement(read, rooms)?;
+        let state = confinement.state().clone();
+        let mut command = Command::new(&self.path);
+        // leantar 0.1.18 writes there first.
+        if let Some(room) = rooms.first() {
+            command.env("TMPDIR", room);
+        }
+        confinement.hold(&mut command);
+        Ok((command, state))
+    }
+
+    fn confinement(&self, read: Vec<&Path>, rooms: &[&Path]) -> Result<Confinement> {
+        if self.confine == Confine::Never {
+            return Ok(Confinement::none(format!("`{}` is `never`", var::CONFINE)));
+        }
+        let (program, libraries) = (self.path.as_path(), self.libraries.as_slice());
+        let confinement =
+            Confinement::new(&Needs { program, libraries, read, write: rooms.into() });
+        match confinement.state() {
+            State::Free(reason) if self.confine == Confine::Always => bail!(hint(
+                format!("leantar cannot be confined: {reason}"),
+                format!("set `{}` to `auto` to run it all the same", var::CONFINE),
+            )),
+            _ => Ok(confinement),
+        }
+    }
+
+    pub fn cannot_run(&self) -> String {
+        format!("cannot run `{}`", self.path.display())
+    }
 }
 
 /// Gives `child` its list and listens until it closes its output. What it printed to stderr.

@@ -86,7 +86,12 @@ impl Staging {
             Some(_) => &self.workspace,
             None => self.stage(step),
         };
-        Item { file: self.link(step), base: base.to_owned() }
+        Item { file: self.link(step), source: step.source.clone(), base: base.to_owned() }
+    }
+
+    /// Where leantar may write.
+    pub fn rooms(&self) -> Vec<&Path> {
+        self.stages.values().map(WorkDir::path).collect()
     }
 
     /// Where leantar puts the files of `step`.

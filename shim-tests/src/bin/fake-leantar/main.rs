@@ -8,7 +8,7 @@
 //!
 //! | variable | effect |
 //! |---|---|
-//! | `FAKE_LEANTAR_LOG` | append a line per call, see `shim_tests::call_log` |
+//! | `FAKE_LEANTAR_LOG` | append a line per call to this open descriptor, see `shim_tests::call_log` |
 //! | `FAKE_LEANTAR_KEEP` | `1`: report a truncated archive and exit 1, unless `-r` was given |
 //! | `FAKE_LEANTAR_DIE` | `kill` or `abort`: die so, in the middle of a module, … |
 //! | `FAKE_LEANTAR_DIE_AFTER` | … when this many files are published (0 if unset) |
