@@ -14,6 +14,7 @@ mod fs;
 mod interrupt;
 mod key;
 mod mathlib;
+mod programs;
 mod proxy;
 mod report;
 mod restore;

@@ -4,6 +4,8 @@
 //! whatever else is wrong. [`Settings`] is what it means, checked; a bad value is an error naming
 //! the variable, the value and what is allowed.
 
+pub mod var;
+
 use crate::error::hint;
 use anyhow::{Context, Error, Result, bail};
 use std::ffi::{OsStr, OsString};
@@ -12,51 +14,6 @@ use std::path::{Path, PathBuf};
 
 /// Where images have their baked store.
 pub const IMAGE_STORE: &str = "/opt/mathlib-cache";
-
-/// The variables themselves, for those who write them.
-pub mod var {
-    /// Stores, `:`-separated; the first hit wins.
-    pub const STORE: &str = "LAKE_SHIM_STORE";
-    /// The shared packages directory that workspaces are linked to. Absolute.
-    pub const PKG_DIR: &str = "LAKE_PKG_DIR";
-    /// `auto` or `never`.
-    pub const NETWORK: &str = "LAKE_SHIM_NETWORK";
-    /// `always`, `baked` or `never`.
-    pub const RESTORE: &str = "LAKE_SHIM_RESTORE";
-    /// The real lake.
-    pub const LAKE: &str = "LAKE_SHIM_LAKE";
-    /// leantar.
-    pub const LEANTAR: &str = "LAKE_SHIM_LEANTAR";
-    /// `auto`, `always` or `never`.
-    pub const CONFINE: &str = "LAKE_SHIM_CONFINE";
-    /// Threads.
-    pub const JOBS: &str = "LAKE_SHIM_JOBS";
-    /// `quiet`, `info` or `debug`.
-    pub const LOG: &str = "LAKE_SHIM_LOG";
-    /// `1`: the workspace has a packages directory of its own.
-    pub const PRIVATE: &str = "LAKE_SHIM_PRIVATE";
-    /// `1`: become the real lake at once.
-    pub const DISABLE: &str = "LAKE_SHIM_DISABLE";
-    /// The shims that handed over to this process; written by the shim, for its own loop guard.
-    pub const SEEN: &str = "LAKE_SHIM_SEEN";
-    /// Lake's map from package names to URLs, a JSON object.
-    pub const URL_MAP: &str = "LAKE_PKG_URL_MAP";
-    /// How many `GIT_CONFIG_KEY_<n>` there are.
-    pub const GIT_CONFIG_COUNT: &str = "GIT_CONFIG_COUNT";
-    /// Where mathlib's cache tool keeps its files.
-    pub const MATHLIB_CACHE_DIR: &str = "MATHLIB_CACHE_DIR";
-    /// In a step of GitHub Actions: the file whose lines the next step finds first on PATH, the last
-    /// line before the others.
-    pub const GITHUB_PATH: &str = "GITHUB_PATH";
-    /// The lake that runs us; Lake sets it for its children.
-    pub const INSIDE_LAKE: &str = "LAKE";
-    /// Where the loader of programs looks for libraries first.
-    pub const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
-    /// Libraries that it loads into every program.
-    pub const PRELOAD: &str = "LD_PRELOAD";
-    /// Where a step of a GitHub workflow writes its outputs.
-    pub const GITHUB_OUTPUT: &str = "GITHUB_OUTPUT";
-}
 
 /// What the process was started with.
 #[derive(Clone, Debug, Default)]
@@ -149,6 +106,13 @@ impl Environment {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn current_dir() -> Result<PathBuf> {
     std::env::current_dir().context("there is no current directory any more")
+}
+
+/// Where programs are looked for: PATH, but for entries that are not absolute. Such an entry is another
+/// directory in every workspace, and what is found there is the workspace's.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn search_path() -> OsString {
+    absolute_entries(&std::env::var_os("PATH").unwrap_or_default())
 }
 
 /// Where temporary files go (`TMPDIR`).
@@ -285,6 +249,11 @@ fn default_stores(env: &Environment) -> Vec<PathBuf> {
     candidates.into_iter().flatten().filter(|dir| dir.is_dir()).collect()
 }
 
+fn absolute_entries(path: &OsStr) -> OsString {
+    let entries = split_paths(path).into_iter().filter(|entry| entry.is_absolute());
+    std::env::join_paths(entries).unwrap_or_default()
+}
+
 #[expect(clippy::disallowed_methods, reason = "splits a string; reads no variable")]
 fn split_paths(list: &OsStr) -> Vec<PathBuf> {
     std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).collect()
@@ -366,6 +335,15 @@ mod tests {
     fn stores_are_split() {
         let settings = with(|env| env.store = Some("/a::/b".into())).expect("paths");
         assert_eq!(settings.stores, [PathBuf::from("/a"), PathBuf::from("/b")]);
+    }
+
+    #[test]
+    fn no_program_comes_from_the_workspace() {
+        for (path, expected) in
+            [("/a:/b", "/a:/b"), (".:/a::bin:../b:", "/a"), (".", ""), ("", ""), ("~/bin:/a", "/a")]
+        {
+            assert_eq!(absolute_entries(OsStr::new(path)), expected, "{path}");
+        }
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct LeantarCall {
     pub pid: u32,
     /// The list read from stdin; `Null` if none was.
     pub list: Value,
+    /// What came of `FAKE_LEANTAR_ATTACK`: `done`, or why not.
+    pub attack: Option<String>,
 }
 
 impl LakeCall {
@@ -112,12 +114,13 @@ impl LakeCall {
 
 impl LeantarCall {
     /// Describes this process: what [`LeantarCall::parse`] reads back.
-    pub fn describe(list: &Value) -> Value {
+    pub fn describe(list: &Value, attack: Option<String>) -> Value {
         json!({
             "args": env::args_os().skip(1).map(|arg| encode(&arg)).collect::<Vec<_>>(),
             "cwd": encode(env::current_dir().unwrap_or_default().as_os_str()),
             "pid": std::process::id(),
             "list": list,
+            "attack": attack,
         })
     }
 
@@ -136,6 +139,7 @@ impl LeantarCall {
             cwd: decode(&line["cwd"])?.into(),
             pid: line["pid"].as_u64().context("no pid")?.try_into()?,
             list: line["list"].clone(),
+            attack: line["attack"].as_str().map(str::to_owned),
         })
     }
 }

@@ -117,10 +117,18 @@ impl Confinement {
 }
 
 impl State {
+    /// The ABI of Landlock, unless it is free.
+    pub fn abi(&self) -> Option<i32> {
+        match self {
+            Self::Confined { abi } => Some(*abi),
+            Self::Free(_) => None,
+        }
+    }
+
     /// What this kernel cannot refuse.
     pub fn lacks(&self) -> Vec<&'static str> {
-        let Self::Confined { abi } = self else { return Vec::new() };
-        POWERS.iter().filter(|(since, _)| abi < since).map(|(_, power)| *power).collect()
+        let Some(abi) = self.abi() else { return Vec::new() };
+        POWERS.iter().filter(|(since, _)| abi < *since).map(|(_, power)| *power).collect()
     }
 }
 

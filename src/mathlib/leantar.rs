@@ -9,13 +9,14 @@ use crate::child::die_with_us;
 use crate::confine::{Confinement, Needs, State};
 use crate::error::hint;
 use crate::interrupt::Interrupts;
+use crate::programs::on_path;
 use crate::settings::{Confine, Environment, Settings, var};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// The tool, and how it is to be run.
@@ -74,14 +75,14 @@ pub fn find(
     stores: &[PathBuf],
     env: &Environment,
 ) -> Option<PathBuf> {
-    if let Some(named) = named {
-        return Some(named.to_owned());
-    }
     let in_toolchain = toolchain_bin.map(|bin| bin.join("leantar")).filter(|path| path.is_file());
-    in_toolchain
+    let found = named.map(Path::to_owned).or(in_toolchain);
+    let found = found
         .or_else(|| stores.iter().find_map(|store| newest_in(store)))
-        .or_else(|| which::which_in_global("leantar", env.path.as_ref()).ok()?.next())
-        .or_else(|| newest_in(&env.user_cache()?))
+        .or_else(|| on_path("leantar").next())
+        .or_else(|| newest_in(&env.user_cache()?));
+    // A bare name would be looked for on PATH.
+    absolute(found?).ok()
 }
 
 /// The `leantar-<version>` with the highest version in a cache directory.
@@ -139,7 +140,27 @@ impl Leantar {
     /// # Errors
     /// When it has to be held, and cannot be.
     pub fn command(&self, read: Vec<&Path>, rooms: &[&Path]) -> Result<(Command, State)> {
-        let confinement = self.confinement(read, rooms)?;
+        let (command, state) = self.command_however_held(read, rooms);
+        match &state {
+            State::Free(reason) if self.confine == Confine::Always => bail!(hint(
+                format!("leantar cannot be confined: {reason}"),
+                format!("set `{}` to `auto` to run it all the same", var::CONFINE),
+            )),
+            _ => Ok((command, state)),
+        }
+    }
+
+    /// As [`Leantar::command`], for those who only want to know.
+    pub fn command_however_held(&self, read: Vec<&Path>, rooms: &[&Path]) -> (Command, State) {
+        let confinement = match self.confine {
+            Confine::Never => Confinement::none(format!("`{}` is `never`", var::CONFINE)),
+            Confine::Auto | Confine::Always => Confinement::new(&Needs {
+                program: &self.path,
+                libraries: &self.libraries,
+                read,
+                write: rooms.into(),
+            }),
+        };
         let state = confinement.state().clone();
         let mut command = Command::new(&self.path);
         // leantar 0.1.18 writes there first.
@@ -147,23 +168,7 @@ impl Leantar {
             command.env("TMPDIR", room);
         }
         confinement.hold(&mut command);
-        Ok((command, state))
-    }
-
-    fn confinement(&self, read: Vec<&Path>, rooms: &[&Path]) -> Result<Confinement> {
-        if self.confine == Confine::Never {
-            return Ok(Confinement::none(format!("`{}` is `never`", var::CONFINE)));
-        }
-        let (program, libraries) = (self.path.as_path(), self.libraries.as_slice());
-        let confinement =
-            Confinement::new(&Needs { program, libraries, read, write: rooms.into() });
-        match confinement.state() {
-            State::Free(reason) if self.confine == Confine::Always => bail!(hint(
-                format!("leantar cannot be confined: {reason}"),
-                format!("set `{}` to `auto` to run it all the same", var::CONFINE),
-            )),
-            _ => Ok(confinement),
-        }
+        (command, state)
     }
 
     pub fn cannot_run(&self) -> String {

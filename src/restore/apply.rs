@@ -52,6 +52,7 @@ pub fn apply(
     };
     unpacking.run(&plan.steps)?;
     let Unpacking { reasons, last_words, .. } = unpacking;
+    staging.check()?;
 
     observer(Event::Checking { total: plan.steps.len() });
     let look = |step: &Step| staging.files(step).check(step.head.dep_hash, Look::Contents);
