@@ -37,8 +37,8 @@ fn expect_stopped(order: impl Fn(&Sandbox) -> String, reason: &str) -> [Sandbox;
 /// What became of the attack.
 #[track_caller]
 fn outcome(sandbox: &Sandbox) -> String {
-    let attacks = sandbox.leantar_calls().into_iter().filter_map(|call| call.attack);
-    attacks.last().unwrap_or_else(|| panic!("nobody attacked"))
+    let mut attacks = sandbox.leantar_calls().into_iter().filter_map(|call| call.attack);
+    attacks.next_back().unwrap_or_else(|| panic!("nobody attacked"))
 }
 
 fn precious(sandbox: &Sandbox) -> String {
