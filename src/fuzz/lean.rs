@@ -34,10 +34,12 @@ pub fn header(data: &[u8]) {
 pub fn name(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let printed = Name::new(text);
-    assert_eq!(Name::new(printed.as_str()), printed, "it is read back");
     assert_eq!(printed.plain(), name::plain(printed.as_str()));
-    if name::is_legal(text) {
-        assert!(name::is_legal(printed.as_str()), "Lean can read what it prints");
+    if name::is_legal(printed.as_str()) {
+        assert_eq!(Name::new(printed.as_str()), printed, "it is read back");
+    } else {
+        // What Lean takes for pseudo-syntax, or could not escape, it prints as it is.
+        assert!(text.contains(['#', '?', '✝', '»']), "{printed} is not legal");
     }
     if let Some(module) = Module::parse(text) {
         assert_eq!(module.to_string(), text);

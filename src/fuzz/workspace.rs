@@ -29,8 +29,9 @@ pub fn manifest(data: &[u8]) {
     if check_writable(&manifest.version).is_err() {
         return;
     }
-    let old: Value = serde_json::from_slice(data).expect("a manifest is JSON");
-    for old in [None, Some(&old)] {
+    // What we do not look at may be nested too deep to be kept.
+    let old: Option<Value> = serde_json::from_slice(data).ok();
+    for old in [None, old.as_ref()] {
         let json = manifest.to_json(old).expect("it is writable");
         let text = lean_json::pretty(&json);
         let again: Value = serde_json::from_str(&text).expect("what we print is JSON");
@@ -67,7 +68,7 @@ fn respelled_manifest(text: &str) {
     let none = Spellings::default().manifest(text);
     let Ok(none) = none else { return };
     assert_eq!(none, Respelled { text: text.to_owned(), changes: Vec::new() });
-    let json: Value = serde_json::from_str(text).expect("a manifest is JSON");
+    let Ok(json) = serde_json::from_str::<Value>(text) else { return };
     let of_entry = |entry: &Value| {
         let entry = entry.get("git").unwrap_or(entry);
         entry.get("url").and_then(Value::as_str).map(str::to_owned)
@@ -169,6 +170,10 @@ pub fn url(data: &[u8]) {
     let (a, b) = (all.next().unwrap_or_default(), all.next().unwrap_or_default());
     let is_same = same_repository(&a, &b);
     assert_eq!(same_repository(&b, &a), is_same);
+    // `a:/` is a path on a host, and `a://` begins a URL.
+    if a.trim().ends_with([':', '/']) {
+        return;
+    }
     let shouted = a.strip_prefix("https://").map(|rest| format!("HTTPS://{rest}"));
     for other in [format!(" {a} "), format!("{a}/")].into_iter().chain(shouted) {
         assert!(same_repository(&a, &other), "`{a}` and `{other}`");

@@ -171,9 +171,11 @@ struct Versions<'a> {
 }
 
 fn version(text: &[u8]) -> Result<Value> {
-    // A list would be read as the fields in their order.
-    ensure!(text.trim_ascii_start().starts_with(b"{"), "it is no JSON object");
-    let Versions { version, schema_version } = serde_json::from_slice(text)?;
+    // What is passed over is not looked at otherwise, and Lake reads no such file.
+    let text = std::str::from_utf8(text).context("it is not UTF-8")?;
+    let Versions { version, schema_version } = serde_json::from_str(text)?;
+    // A list was read as the fields in their order.
+    ensure!(text.trim_start().starts_with('{'), "it is no JSON object");
     let version = version.or(schema_version).context("it has no version")?;
     ensure!(version.get().len() <= MAX_VERSION, "its version is longer than any we know");
     Ok(serde_json::from_str(version.get())?)
