@@ -29,4 +29,4 @@ curl --fail --silent --show-error --location --retry 3 --proto '=https' --proto-
   --output "$work/$tarball" "$releases/v$version/$tarball"
 (cd "$work" && sha256sum --check --strict --quiet "$here/lake-shim.sha256") >&2
 tar -xzf "$work/$tarball" -C "$work" --strip-components=1
-"$work/install.sh" --from "$work" --prefix "$1"
+"$work/install.sh" --from "$work" --prefix "$1" >/dev/null # a line for PATH, for shells
