@@ -6,4 +6,5 @@ mod ci_workflow;
 mod docker;
 mod image;
 mod image_workflow;
+mod lint;
 mod world;

@@ -23,12 +23,7 @@ pub fn example(file: &str) -> String {
 /// downloads of elan and lake-shim.
 pub fn repository() -> Sandbox {
     let mut sandbox = Sandbox::mini_mathlib_without_packages().online().with_cloud();
-    sandbox
-        .copy(examples(), "app/ci")
-        .copy("app/ci/ci.yaml", "app/.github/workflows/ci.yaml")
-        .copy("app/ci/ci-image.yaml", "app/.github/workflows/ci-image.yaml")
-        .copy("app/ci/action.yml", "app/.github/actions/lake-shim/action.yml")
-        .write("app/.gitignore", ".lake\n.ci-passed\n");
+    copy_examples(&sandbox);
     release_elan(&sandbox);
     release_shim(&sandbox);
     fakes(&sandbox);
@@ -36,6 +31,16 @@ pub fn repository() -> Sandbox {
     sandbox.remove("store");
     sandbox.env_remove("LAKE_SHIM_STORE");
     sandbox
+}
+
+/// To where the README says.
+pub fn copy_examples(sandbox: &Sandbox) {
+    sandbox
+        .copy(examples(), "app/ci")
+        .copy("app/ci/ci.yaml", "app/.github/workflows/ci.yaml")
+        .copy("app/ci/ci-image.yaml", "app/.github/workflows/ci-image.yaml")
+        .copy("app/ci/action.yml", "app/.github/actions/lake-shim/action.yml")
+        .write("app/.gitignore", ".lake\n.ci-passed\n");
 }
 
 /// Where a download lies, by its URL.
