@@ -7,4 +7,5 @@ mod docker;
 mod image;
 mod image_workflow;
 mod lint;
+mod mirror;
 mod world;
