@@ -25,9 +25,12 @@ use fs_err as fs;
 use std::path::Path;
 use tempfile::TempDir;
 
+#[cfg(test)]
+type Target = fn(&[u8]);
+
 /// Every kind of input, by the name of its target and of its corpus.
 #[cfg(test)]
-const TARGETS: [(&str, fn(&[u8])); 15] = [
+const TARGETS: [(&str, Target); 15] = [
     ("argv", argv),
     ("dockerfile", dockerfile),
     ("git", git),
@@ -65,6 +68,7 @@ fn texts(data: &[u8]) -> impl Iterator<Item = &[u8]> {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+    use std::panic::catch_unwind;
 
     fn corpus() -> std::path::PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus")
@@ -84,8 +88,8 @@ mod tests {
             assert!(inputs.len() >= 4, "the corpus of {name} is whole");
             for input in inputs {
                 let data = fs::read(dir.join(&input)).expect("an input");
-                println!("{name}/{input}"); // the last one, should it fail
-                target(&data);
+                let holds = catch_unwind(|| target(&data)).is_ok();
+                assert!(holds, "{name}/{input}: what does not hold is above");
             }
         }
     }

@@ -6,6 +6,7 @@ use crate::mathlib::ltar::{Head, HeadError, Place};
 use crate::mathlib::outputs::{Fault, Files, Look};
 use crate::store::index::Index;
 use crate::workspace::manifest::Entry;
+use fs_err as fs;
 use serde_json::Value;
 use std::path::{Component, Path};
 
@@ -82,8 +83,8 @@ pub fn trace(data: &[u8]) {
     write(&files.trace(), trace);
     // Whatever a trace calls an output, nothing out here is one.
     write(&dir.path().join("outside"), b"outside");
-    std::fs::create_dir_all(build.join("lib/lean/A/B.x")).expect("a directory");
-    std::fs::create_dir_all(build.join("ir/A/B.x")).expect("a directory");
+    fs::create_dir_all(build.join("lib/lean/A/B.x")).expect("a directory");
+    fs::create_dir_all(build.join("ir/A/B.x")).expect("a directory");
     for (place, contents) in [
         ("lib/lean/A/B.olean", &b"an olean"[..]),
         ("lib/lean/A/B.ilean", b"an ilean"),
