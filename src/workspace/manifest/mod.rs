@@ -292,11 +292,6 @@ fn entry(raw: RawEntry) -> Result<Entry> {
         Some(kind) => bail!("package `{name}` is of type `{kind}`, which we do not know"),
         None => bail!(missing("type")),
     };
-    if let Source::Git { rev, .. } = &source
-        && rev.starts_with('-')
-    {
-        bail!("package `{name}` is at `{rev}`, which git takes for an option");
-    }
     let RawEntry { scope, inherited, config_file, manifest_file, .. } = raw;
     let inherited = inherited.unwrap_or(false);
     Ok(Entry { name, scope, inherited, config_file, manifest_file, source })
