@@ -260,7 +260,8 @@ impl WorkDir {
 /// written.
 #[derive(Debug)]
 pub struct DirLock {
-    _lock: Option<Flock<File>>,
+    /// Nothing where there can be no lock.
+    lock: Option<Flock<File>>,
 }
 
 impl DirLock {
@@ -278,9 +279,9 @@ impl DirLock {
         let mut file = open_dir(dir)?;
         loop {
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => return Ok(Self { _lock: Some(lock) }),
+                Ok(lock) => return Ok(Self { lock: Some(lock) }),
                 Err((held, Errno::EWOULDBLOCK)) => file = held,
-                Err(_) => return Ok(Self { _lock: None }),
+                Err(_) => return Ok(Self { lock: None }),
             }
             if let Some(waiting) = waiting.take() {
                 waiting(holder(&file));
@@ -293,7 +294,16 @@ impl DirLock {
     /// Locks `dir` unless somebody has it.
     pub fn try_acquire(dir: &Path) -> Option<Self> {
         let lock = Flock::lock(open_dir(dir).ok()?, FlockArg::LockExclusiveNonblock).ok()?;
-        Some(Self { _lock: Some(lock) })
+        Some(Self { lock: Some(lock) })
+    }
+}
+
+impl Drop for DirLock {
+    /// A file server that is gone refuses to unlock too. nix would panic over it.
+    fn drop(&mut self) {
+        if let Some(Err((lock, _))) = self.lock.take().map(Flock::unlock) {
+            std::mem::forget(lock);
+        }
     }
 }
 
