@@ -161,7 +161,10 @@ fn what_is_lost_is_missed() {
         let (sandbox, oracle) = world();
         edit(&sandbox);
         let verdict = oracle.judge();
-        assert!(verdict.lost.iter().any(|lost| lost.contains(expected)), "{expected}: {verdict:#?}");
+        assert!(
+            verdict.lost.iter().any(|lost| lost.contains(expected)),
+            "{expected}: {verdict:#?}"
+        );
     }
 }
 

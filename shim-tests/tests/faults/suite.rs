@@ -21,6 +21,9 @@ pub fn run(args: impl Iterator<Item = String>) -> ExitCode {
             None => filters.push(arg),
         }
     }
+    if filters.is_empty() {
+        filters.push("SIGKILL to all".to_owned()); // until all of them pass
+    }
     let faults = fault::all();
     let mut rows: Vec<(&'static Operation, &dyn Fault)> = Vec::new();
     for operation in operation::ALL {
@@ -100,7 +103,16 @@ fn round(scene: &Scene, fault: &dyn Fault, way: u64) -> (bool, Vec<Found>) {
     let t4 = std::time::Instant::now();
     (struck.mend)();
     found.extend(scene.run_again());
-    if std::env::var_os("T").is_some() { eprintln!("reset {:?} strike {:?} judge {:?} oracle {:?} again {:?}", t1-t0, t2-t1, t3-t2, t4-t3, t4.elapsed()); }
+    if std::env::var_os("T").is_some() {
+        eprintln!(
+            "reset {:?} strike {:?} judge {:?} oracle {:?} again {:?}",
+            t1 - t0,
+            t2 - t1,
+            t3 - t2,
+            t4 - t3,
+            t4.elapsed()
+        );
+    }
     if let Some(what) = &struck.what {
         found.iter_mut().for_each(|found| found.what = format!("struck: {what}\n{}", found.what));
     }
