@@ -238,12 +238,21 @@ impl Session<'_> {
         toolchain::bin(self.lake, named.as_deref(), self.env)
     }
 
-    /// Removes what a restore that was killed has left behind.
+    /// Removes what runs that were killed have left behind.
     pub(super) fn sweep(&self) {
-        WorkDir::sweep(&self.workspace.packages_dir);
-        for package in self.workspace.source_path() {
-            WorkDir::sweep(&package.join(".lake/build"));
-        }
+        self.work_places().iter().for_each(|place| WorkDir::sweep(place));
+    }
+
+    /// Whether something was left behind, by whomever.
+    pub fn has_leftovers(&self) -> bool {
+        self.work_places().iter().any(|place| WorkDir::abandoned(place).next().is_some())
+    }
+
+    /// Where we, and whoever writes manifests, have directories of our own for a while.
+    fn work_places(&self) -> Vec<PathBuf> {
+        let Workspace { root, packages_dir, .. } = self.workspace;
+        let builds = self.workspace.source_path().into_iter().map(|dir| dir.join(".lake/build"));
+        [root.clone(), packages_dir.clone()].into_iter().chain(builds).collect()
     }
 }
 
