@@ -11,9 +11,9 @@ mod handover;
 pub mod invocation;
 pub mod link;
 
+use crate::child::die_with_us;
 use crate::error::Failure;
 use crate::fs::{is_same_file, replace_file};
-use crate::interrupt::die_with_us;
 use crate::report::Report;
 use crate::settings::{Environment, Settings, current_dir, var};
 use crate::store::Stores;
