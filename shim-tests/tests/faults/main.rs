@@ -8,6 +8,8 @@
 //! ended as it should. Then the same once more, without the fault: it has to come to exactly the tree that a run comes
 //! to which nothing ever struck. The ways in which a fault can strike (which call, which moment) are drawn by a seed.
 
+#![expect(clippy::print_stdout, reason = "a table is what it is for")]
+
 mod fault;
 mod operation;
 mod scene;

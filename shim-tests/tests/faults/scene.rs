@@ -1,7 +1,6 @@
 //! An operation in a sandbox that can be put back, and what there is to say of a run in it.
 
 use std::process::Command;
-use std::time::Duration;
 
 use shim_tests::oracle::Oracle;
 use shim_tests::{Sandbox, Tree};
@@ -18,8 +17,6 @@ const VOLATILE: [&str; 2] = [".lake/lake-shim-stamp", ".git/index"];
 pub struct Scene {
     pub sandbox: Sandbox,
     pub operation: &'static Operation,
-    /// How long it takes when nothing goes wrong.
-    pub took: Duration,
     oracle: Oracle,
     /// The directories that it changes, when it is done.
     whole: Vec<Tree>,
@@ -51,7 +48,7 @@ impl Scene {
             oracle.baked(sandbox.path(store));
         }
         let whole = operation.changes.iter().map(|dir| picture(&sandbox, dir)).collect();
-        let scene = Scene { sandbox, operation, took: run.took, oracle, whole };
+        let scene = Scene { sandbox, operation, oracle, whole };
         let verdict = scene.oracle.judge();
         assert!(verdict.is_clean(), "what nothing has struck is not whole: {verdict:#?}");
         scene.reset();

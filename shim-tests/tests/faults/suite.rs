@@ -40,11 +40,8 @@ pub fn run(args: impl Iterator<Item = String>) -> ExitCode {
         for _ in 0..2 {
             scope.spawn(|| {
                 let mut scene: Option<Scene> = None;
-                loop {
-                    let Some(&(operation, fault)) = rows.get(next.fetch_add(1, Ordering::Relaxed))
-                    else {
-                        break;
-                    };
+                while let Some(&(operation, fault)) = rows.get(next.fetch_add(1, Ordering::Relaxed))
+                {
                     if scene.as_ref().is_none_or(|scene| scene.operation.name != operation.name) {
                         scene = Some(Scene::new(operation));
                     }
@@ -92,27 +89,12 @@ fn row(scene: &Scene, fault: &dyn Fault, rounds: u64) -> Row {
 }
 
 fn round(scene: &Scene, fault: &dyn Fault, way: u64) -> (bool, Vec<Found>) {
-    let t0 = std::time::Instant::now();
     scene.reset();
-    let t1 = std::time::Instant::now();
     let struck = fault.strike(scene, way);
-    let t2 = std::time::Instant::now();
     let mut found = verdict::judge(scene, &struck);
-    let t3 = std::time::Instant::now();
     found.extend(scene.judge());
-    let t4 = std::time::Instant::now();
     (struck.mend)();
     found.extend(scene.run_again());
-    if std::env::var_os("T").is_some() {
-        eprintln!(
-            "reset {:?} strike {:?} judge {:?} oracle {:?} again {:?}",
-            t1 - t0,
-            t2 - t1,
-            t3 - t2,
-            t4 - t3,
-            t4.elapsed()
-        );
-    }
     if let Some(what) = &struck.what {
         found.iter_mut().for_each(|found| found.what = format!("struck: {what}\n{}", found.what));
     }
