@@ -20,13 +20,17 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# One line, as `sha256sum` prints it: digest, two spaces, lake-shim-VERSION-TARGET.tar.gz.
+# One line, as `sha256sum` prints it: digest, two spaces, lake-shim-VERSION-x86_64-linux.tar.gz.
 read -r _ tarball <"$here/lake-shim.sha256"
 version=${tarball#lake-shim-}
-version=${version%-x86_64-*}
+version=${version%-*-linux.tar.gz}
 
 curl --fail --silent --show-error --location --retry 3 --proto '=https' --proto-redir '=https' \
   --output "$work/$tarball" "$releases/v$version/$tarball"
-(cd "$work" && sha256sum --check --strict --quiet "$here/lake-shim.sha256") >&2
+if ! (cd "$work" && sha256sum --check --strict --quiet "$here/lake-shim.sha256") >&2; then
+  echo "error: what was downloaded is not what \`$here/lake-shim.sha256\` says" >&2
+  echo 'hint: put the line of the SHA256SUMS there that came with the release, and nothing else' >&2
+  exit 1
+fi
 tar -xzf "$work/$tarball" -C "$work" --strip-components=1
 "$work/install.sh" --from "$work" --prefix "$1" >/dev/null # a line for PATH, for shells

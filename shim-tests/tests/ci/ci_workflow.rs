@@ -59,7 +59,9 @@ fn nothing_is_done_twice() {
     // The same again: one small job, and the verdict.
     let same = "build skipped, image skipped, keys success, program skipped, test skipped, verdict success";
     run(&github, &Event::push()).expect(same);
-    run(&github, &Event::fork()).expect(same);
+    run(&github, &Event::pull_request()).expect(same);
+    // But for a fork, which could have saved the verdict itself.
+    run(&github, &Event::fork()).expect(ALL);
 
     // Other tests for the same sources: what is built stays, and its dependants run all the same.
     edit(&sandbox, "run: lake test", "run: lake test -- all");
@@ -137,6 +139,21 @@ fn an_image_that_lacks_a_module_fails_by_name() {
     );
     let said = log_of(&outcome, "build", "Mathlib");
     assert!(said.contains(&module.name) && said.contains("hint:"), "{said}");
+}
+
+/// The verdict is of the image too.
+#[test]
+fn another_image_is_tested_again() {
+    need_fake_lake!();
+    need_tool!("elan");
+    need_tool!("mount");
+    let sandbox = project();
+    let github = GitHub::new(&sandbox);
+    run(&github, &Event::push()).expect(ALL);
+    let dockerfile = sandbox.read("app/ci/Dockerfile");
+    sandbox.write("app/ci/Dockerfile", format!("{dockerfile}# another\n"));
+    run(&github, &Event::push()).expect(&ALL.replace("build success", "build skipped"));
+    assert_eq!(github.pushed().len(), 2);
 }
 
 #[test]

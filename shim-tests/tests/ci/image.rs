@@ -147,7 +147,8 @@ fn what_is_downloaded_is_checked() {
     assert!(error.contains("elan.tar.gz: FAILED"), "{error}");
     sandbox.write("app/ci/lake-shim.sha256", example("lake-shim.sha256"));
     let error = build_fails(&sandbox, &example("Dockerfile"));
-    assert!(error.contains("x86_64-unknown-linux-musl.tar.gz: FAILED"), "{error}");
+    assert!(error.contains("x86_64-linux.tar.gz: FAILED"), "{error}");
+    assert!(error.contains("lake-shim.sha256` says\nhint: "), "{error}");
     sandbox.remove(sandbox.path("served").join(SHIM.trim_start_matches("https://")));
     let error = build_fails(&sandbox, &example("Dockerfile"));
     assert!(error.contains("error: 404"), "{error}");

@@ -51,7 +51,7 @@ fn served(sandbox: &Sandbox, url: &str) -> PathBuf {
 pub const ELAN: &str = "https://github.com/leanprover/elan/releases/download/v4.2.4/\
                         elan-x86_64-unknown-linux-gnu.tar.gz";
 pub const SHIM: &str = "https://github.com/lake-shim/lake-shim/releases/download/v0.1.0/\
-                        lake-shim-0.1.0-x86_64-unknown-linux-musl.tar.gz";
+                        lake-shim-0.1.0-x86_64-linux.tar.gz";
 
 /// An installer that places Debian's real elan, with its proxies, and in front of it an `elan` that installs the
 /// fakes for a toolchain, since there is nowhere to download one from.
@@ -80,11 +80,13 @@ fn release_elan(sandbox: &Sandbox) {
     pack(sandbox, "release", "elan-init", &served(sandbox, ELAN));
 }
 
-/// What `dist` makes, of the shim under test.
+/// What `dist.sh` makes, of the shim under test.
 fn release_shim(sandbox: &Sandbox) {
     let installer = Path::new(env!("CARGO_MANIFEST_DIR")).join("../install.sh");
-    sandbox.copy(installer, "release/lake-shim-0.1.0/install.sh");
-    strip(sandbox, tools::lake_shim(), "release/lake-shim-0.1.0/lake-shim");
+    sandbox
+        .copy(installer, "release/lake-shim-0.1.0/install.sh")
+        .mkdir("release/lake-shim-0.1.0/bin");
+    strip(sandbox, tools::lake_shim(), "release/lake-shim-0.1.0/bin/lake-shim");
     pack(sandbox, "release", "lake-shim-0.1.0", &served(sandbox, SHIM));
     let line =
         format!("{}  {}\n", sha256(&served(sandbox, SHIM)), SHIM.rsplit('/').next().unwrap_or(""));
@@ -131,8 +133,7 @@ fn fakes(sandbox: &Sandbox) {
     }
 }
 
-/// A root like the base image's: the host's programs, and an `/etc` with root alone. `SHIM_TEST_DEBIAN` names a
-/// `debootstrap`ped root to take instead.
+/// A root like the base image's: the host's programs, and an `/etc` with root alone.
 pub fn base(sandbox: &Sandbox) -> Base {
     let path = format!(
         "{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
@@ -142,25 +143,20 @@ pub fn base(sandbox: &Sandbox) -> Base {
     if root.exists() {
         return Base { root, path };
     }
-    if let Some(debian) = std::env::var_os("SHIM_TEST_DEBIAN") {
-        sandbox.copy(PathBuf::from(debian), &root);
-    } else {
-        for dir in ["usr", "etc/skel", "var/lib", "home", "root", "opt", "srv", "run"] {
-            sandbox.mkdir(root.join(dir));
-        }
-        for link in ["bin", "sbin", "lib", "lib64"] {
-            sandbox.symlink(format!("usr/{link}"), root.join(link));
-        }
-        for file in ["login.defs", "alternatives", "ld.so.cache"] {
-            sandbox.copy(Path::new("/etc").join(file), root.join("etc").join(file));
-        }
-        sandbox
-            .write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/bash\n")
-            .write(root.join("etc/group"), "root:x:0:\n")
-            .write(root.join("etc/shadow"), "root:*:20000:0:99999:7:::\n")
-            .write(root.join("etc/gshadow"), "root:*::\n")
-            .write(root.join(".from-host"), "");
+    for dir in ["usr", "etc/skel", "var/lib", "home", "root", "opt", "srv", "run"] {
+        sandbox.mkdir(root.join(dir));
     }
+    for link in ["bin", "sbin", "lib", "lib64"] {
+        sandbox.symlink(format!("usr/{link}"), root.join(link));
+    }
+    for file in ["login.defs", "alternatives", "ld.so.cache"] {
+        sandbox.copy(Path::new("/etc").join(file), root.join("etc").join(file));
+    }
+    sandbox
+        .write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/bash\n")
+        .write(root.join("etc/group"), "root:x:0:\n")
+        .write(root.join("etc/shadow"), "root:*:20000:0:99999:7:::\n")
+        .write(root.join("etc/gshadow"), "root:*::\n");
     for dir in ["tmp", "mnt", "dev", "proc"] {
         sandbox.mkdir(root.join(dir));
     }

@@ -42,7 +42,7 @@ pub fn act(machine: &Machine, action: &str, with: &Inputs) -> Acted {
             Ok(Map::new())
         }
         "actions/upload-artifact" => {
-            known(&["name", "path", "if-no-files-found", "retention-days"]);
+            known(&["name", "path", "include-hidden-files", "if-no-files-found", "retention-days"]);
             upload(machine, with)
         }
         "actions/download-artifact" => {
@@ -105,7 +105,9 @@ fn upload(machine: &Machine, with: &Inputs) -> Acted {
     let sandbox = machine.run.github.sandbox;
     let source = machine.workspace().join(&with["path"]);
     let artifact = artifact(machine, with);
-    if !source.is_dir() {
+    let is_hidden = with["path"].split('/').any(|part| part.starts_with('.'));
+    let takes_hidden = with.get("include-hidden-files").is_some_and(|value| value == "true");
+    if !source.is_dir() || is_hidden && !takes_hidden {
         return Err(format!("no files were found at `{}`", with["path"]));
     }
     sandbox.copy(source, &artifact);

@@ -41,10 +41,8 @@ const ENTER: &str = r#"set -eu
 merged=$1 lower=$2 upper=$3 work=$4 user=$5
 shift 5
 mount -t overlay overlay -o "lowerdir=$lower,upperdir=$upper,workdir=$work" "$merged"
-if [ -e "$merged/.from-host" ]; then
-  mount --rbind /usr "$merged/usr"
-  mount -o remount,bind,ro "$merged/usr"
-fi
+mount --rbind /usr "$merged/usr" # the base image's programs are the host's
+mount -o remount,bind,ro "$merged/usr"
 mount --rbind /dev "$merged/dev"
 mount --rbind /proc "$merged/proc"
 while [ "$1" != -- ]; do
