@@ -100,6 +100,7 @@ pub fn trace(data: &[u8]) {
             Err(Fault::NoTrace | Fault::OtherTrace { .. }) => {
                 assert_eq!(own, Err(Fault::NoTrace), "a trace agrees with itself");
             }
+            Err(Fault::Unreadable(reason)) => panic!("{reason}"),
             Err(Fault::Missing(name) | Fault::Damaged(name)) => {
                 assert!(name.starts_with("B."), "{name}");
             }

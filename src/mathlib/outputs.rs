@@ -38,6 +38,9 @@ pub enum Fault {
     Missing(String),
     #[error("`{0}` is not what its trace recorded")]
     Damaged(String),
+    /// The error names the file.
+    #[error("{0}")]
+    Unreadable(String),
 }
 
 /// How closely to look.
@@ -84,9 +87,9 @@ impl Files {
     }
 
     fn read_trace(&self) -> Result<Trace, Fault> {
-        let trace =
-            read::bytes(&self.trace(), read::TRACE).ok().and_then(|text| Trace::parse(&text));
-        trace.ok_or(Fault::NoTrace)
+        let text = read::bytes(&self.trace(), read::TRACE);
+        let text = text.map_err(|e| Fault::of(&e, || Fault::NoTrace))?;
+        Trace::parse(&text).ok_or(Fault::NoTrace)
     }
 
     /// Checks the files against `dep_hash`.
@@ -105,27 +108,46 @@ impl Files {
             let name = path.file_name().unwrap_or_default();
             name.to_string_lossy().into_owned()
         };
-        let meta = fs::metadata(&path).ok().filter(|meta| meta.is_file() && meta.len() > 0);
-        let meta = meta.ok_or_else(|| Fault::Missing(name()))?;
-        match (look, output.hash) {
-            (Look::Contents, Some(expected)) if !output.has_hash(&path, meta.len(), expected) => {
-                Err(Fault::Damaged(name()))
-            }
-            (Look::Contents, Some(expected)) => output.check_hash_file(&path, expected),
-            _ => Ok(()),
+        let missing = || Fault::Missing(name());
+        let meta = fs::metadata(&path).map_err(|e| Fault::of(&e, missing))?;
+        if !meta.is_file() || meta.len() == 0 {
+            return Err(missing());
+        }
+        let (Look::Contents, Some(expected)) = (look, output.hash) else {
+            return Ok(());
+        };
+        let is_expected = output.has_hash(&path, meta.len(), expected);
+        if !is_expected.map_err(|e| Fault::of(&e, missing))? {
+            return Err(Fault::Damaged(name()));
+        }
+        output.check_hash_file(&path, expected)
+    }
+}
+
+impl Fault {
+    /// What it means that a file cannot be read; `absent` if it is not there.
+    fn of(error: &std::io::Error, absent: impl FnOnce() -> Self) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => absent(),
+            _ => Self::Unreadable(error.to_string()),
         }
     }
 }
 
 impl Output {
     /// Whether Lake would hash the file so. It has hashed `.c` and `.ilean` as text at times.
-    fn has_hash(&self, path: &Path, len: u64, expected: u64) -> bool {
-        let as_bytes = || hash::file(&mut read::open(path)?, len);
-        let as_text =
-            || read::bytes(path, read::SOURCE).map(|data| hash::mix(NIL, hash::text(&data)));
-        let may_be_text = || ["c", "ilean"].contains(&self.suffix.as_str());
-        as_bytes().is_ok_and(|hash| hash == expected)
-            || may_be_text() && as_text().is_ok_and(|hash| hash == expected)
+    fn has_hash(&self, path: &Path, len: u64, expected: u64) -> std::io::Result<bool> {
+        match hash::file(&mut read::open(path)?, len) {
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(false), // it shrinks
+            Err(e) => return Err(e),
+            Ok(hash) if hash == expected => return Ok(true),
+            Ok(_) if !["c", "ilean"].contains(&self.suffix.as_str()) => return Ok(false),
+            Ok(_) => {}
+        }
+        match read::bytes(path, read::SOURCE) {
+            Err(e) if e.kind() == std::io::ErrorKind::FileTooLarge => Ok(false),
+            text => Ok(hash::mix(NIL, hash::text(&text?)) == expected),
+        }
     }
 
     /// Lake believes the `.hash` file beside an output, so that has to be right too: 16 hex digits,
@@ -138,6 +160,9 @@ impl Output {
                 Ok(())
             }
             Ok(_) => Err(Fault::Damaged(name())),
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(Fault::Unreadable(e.to_string()))
+            }
             Err(_) if ALWAYS_HASHED.contains(&self.suffix.as_str()) => Err(Fault::Missing(name())),
             Err(_) => Ok(()),
         }

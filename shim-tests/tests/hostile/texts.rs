@@ -95,6 +95,9 @@ fn what_lean_reads_is_read_no_further() {
             let run = with_little_memory(&sandbox, command).run();
             let path = sandbox.path(path).display().to_string();
             run.expect_code(1).stderr_contains(&path).stderr_contains(said);
+            if said.starts_with("more") {
+                run.stderr_contains("\nhint: look into it");
+            }
         }
     }
 }
