@@ -37,7 +37,8 @@ pub fn manifest(data: &[u8]) {
         let again: Value = serde_json::from_str(&text).expect("what we print is JSON");
         assert_eq!(again, json);
         let read = Manifest::parse(text.as_bytes()).expect("what we print is a manifest");
-        assert_eq!(read, with_defaults(&manifest));
+        // Of what its version does not have, the old one's stays.
+        assert_eq!(with_defaults(&read), with_defaults(&manifest));
         assert_eq!(read.to_json(Some(&json)).expect("still"), json, "it is not written twice");
     }
     for entry in manifest.lock_entries() {
