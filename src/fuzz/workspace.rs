@@ -176,7 +176,7 @@ pub fn url(data: &[u8]) {
         return;
     }
     let shouted = a.strip_prefix("https://").map(|rest| format!("HTTPS://{rest}"));
-    for other in [format!(" {a} "), format!("{a}/")].into_iter().chain(shouted) {
+    for other in [format!(" {a} "), format!("{}/", a.trim())].into_iter().chain(shouted) {
         assert!(same_repository(&a, &other), "`{a}` and `{other}`");
         assert_eq!(same_repository(&other, &b), is_same || other == b && a == b);
     }
