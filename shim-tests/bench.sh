@@ -37,7 +37,7 @@ case " ${options[*]} " in *" --check "*) exec "${bench[@]}" --check ;; esac
 
 for tool in git tar zstd hyperfine elan; do
   command -v "$tool" >/dev/null || {
-    printf 'bench: missing: `%s`\nhint: apt-get install %s\n' "$tool" "$tool" >&2
+    printf 'bench: missing: %s\nhint: apt-get install %s\n' "$tool" "$tool" >&2
     exit 1
   }
 done
