@@ -11,6 +11,11 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::thread;
+
+use landlock::{
+    ABI, Access as _, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, RulesetError, Scope,
+};
 
 /// The real lake asked for, if any.
 pub fn real_lake() -> Option<PathBuf> {
@@ -41,11 +46,12 @@ pub fn fake_leantar() -> PathBuf {
     fakes().join("fake-leantar")
 }
 
-/// Whether a tool can be used here. For `unshare`, `mount` and `setpriv` this tries, since a container may forbid them.
+/// Whether a tool can be used here. For `landlock`, `unshare`, `mount` and `setpriv` this tries, since a container may forbid them.
 pub fn is_usable(tool: &str) -> bool {
     match tool {
         "root" => nix::unistd::geteuid().is_root(),
         "unshare" => succeeds(Command::new("unshare").args(["--net", "true"])),
+        "landlock" => has_landlock(),
         "mount" => succeeds(Command::new("unshare").args(["--mount", "true"])),
         "setpriv" => {
             succeeds(Command::new("setpriv").args(["--reuid=65534", "--clear-groups", "true"]))
@@ -54,10 +60,12 @@ pub fn is_usable(tool: &str) -> bool {
     }
 }
 
-/// The first file of that name on the PATH of the test process.
+/// The first file of that name on the PATH of the test process, else a linter that `.ci/lint-tools` has installed.
 pub fn find_on_path(tool: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| file.is_file())
+    let linters = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/lint/bin").into();
+    let folders = env::split_paths(&path).chain([linters]);
+    folders.map(|folder: PathBuf| folder.join(tool)).find(|file| file.is_file())
 }
 
 /// Behind [`crate::need_tool!`]: whether to go on, or to skip; panics where skipping is not allowed.
@@ -130,12 +138,16 @@ fn fakes() -> &'static Path {
     FAKES.get_or_init(|| build("shim-tests"))
 }
 
+/// The directory that cargo builds this test's profile into.
+pub(crate) fn profile_dir() -> PathBuf {
+    let test = env::current_exe().ok();
+    test.and_then(|test| Some(test.parent()?.parent()?.to_owned()))
+        .unwrap_or_else(|| panic!("the test's own path is not <target>/<profile>/deps/<name>"))
+}
+
 /// Builds a package's binaries into the directory that this test came from, and returns where they lie.
 fn build(package: &str) -> PathBuf {
-    let profile_dir = env::current_exe()
-        .ok()
-        .and_then(|test| Some(test.parent()?.parent()?.to_owned()))
-        .unwrap_or_else(|| panic!("the test's own path is not <target>/<profile>/deps/<name>"));
+    let profile_dir = profile_dir();
     let (target, profile) = match (profile_dir.parent(), profile_dir.file_name()) {
         (Some(target), Some(name)) if name == "debug" => (target, "dev".as_ref()),
         (Some(target), Some(name)) => (target, name),
@@ -154,6 +166,16 @@ fn build(package: &str) -> PathBuf {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cannot build {package}:\n{stderr}");
     profile_dir
+}
+
+/// Whether this kernel can hold back files, TCP and signals (ABI 6).
+fn has_landlock() -> bool {
+    let attempt = || -> Result<_, RulesetError> {
+        let rules = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+        rules.scope(Scope::from_all(ABI::V6))?.create()?.restrict_self()
+    };
+    // On a thread that ends at once.
+    thread::spawn(attempt).join().is_ok_and(|tried| tried.is_ok())
 }
 
 fn succeeds(command: &mut Command) -> bool {

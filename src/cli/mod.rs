@@ -7,8 +7,8 @@ mod manual;
 mod resolve;
 mod store;
 
+use crate::child::die_with_us;
 use crate::demo;
-use crate::interrupt::die_with_us;
 use crate::mathlib::request::Request;
 use crate::proxy::exec::{ChildEnvironment, RealLake};
 use crate::proxy::guard::Guard;
@@ -191,6 +191,9 @@ struct Flags {
     /// leantar [env: LAKE_SHIM_LEANTAR]
     #[arg(long, global = true, value_name = "FILE")]
     leantar: Option<OsString>,
+    /// Hold leantar to its files: `auto`, `always` or `never` [env: LAKE_SHIM_CONFINE]
+    #[arg(long, global = true, value_name = "WHEN")]
+    confine: Option<OsString>,
     /// Threads [env: LAKE_SHIM_JOBS]
     #[arg(short = 'j', long, global = true, value_name = "N")]
     jobs: Option<OsString>,
@@ -209,6 +212,7 @@ impl Flags {
             network: over(&self.network, env.network),
             lake: over(&self.lake, env.lake),
             leantar: over(&self.leantar, env.leantar),
+            confine: over(&self.confine, env.confine),
             jobs: over(&self.jobs, env.jobs),
             log: over(&self.log, env.log),
             ..env

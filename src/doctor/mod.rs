@@ -8,7 +8,9 @@
 //! work; a **note** is harmless behind the shim and good to know.
 
 mod clones;
+mod git;
 mod lake;
+mod leantar;
 mod leftovers;
 mod link;
 mod path;
@@ -17,7 +19,6 @@ pub mod render;
 mod restore;
 mod room;
 mod stores;
-mod tools;
 mod variables;
 mod workspace;
 
@@ -69,6 +70,21 @@ pub enum Severity {
     Note,
 }
 
+/// The names of the areas, in their order.
+pub const AREAS: [&str; 11] = [
+    "shim",
+    "lake",
+    "lean",
+    "leantar",
+    "git",
+    "settings",
+    "stores",
+    "workspace",
+    "packages",
+    "restore",
+    "leftovers",
+];
+
 /// Looks at everything there is around `location`.
 pub fn examine(env: &Environment, location: &Location) -> Diagnosis {
     let (settings, variables) = variables::look(env);
@@ -76,10 +92,10 @@ pub fn examine(env: &Environment, location: &Location) -> Diagnosis {
     let shared = settings.pkg_dir.as_deref().filter(|_| !settings.private);
     let link = link::look(&located, shared);
     located.follow_link_to_be(shared);
-    let (git_runs, git) = tools::git();
+    let (git_runs, git) = git::look();
     let toolchain = located.toolchain.as_deref();
     let (lake, [lake_area, lean_area]) = lake::look(env, toolchain);
-    let leantar = tools::leantar(env, &settings, lake.bin.as_deref());
+    let leantar = leantar::look(env, &settings, lake.bin.as_deref());
     let (stores, stores_area) = stores::look(env, &settings, &located);
     located.look_for_lock(&stores.open());
     let restore = restore::look(env, &settings, &located, &stores, &lake);
@@ -102,6 +118,12 @@ pub fn examine(env: &Environment, location: &Location) -> Diagnosis {
 }
 
 impl Diagnosis {
+    /// What was found in areas of these names; in all, when there are none.
+    pub fn only(mut self, names: &[String]) -> Self {
+        self.areas.retain(|area| names.is_empty() || names.iter().any(|name| name == area.name));
+        self
+    }
+
     /// All findings, the most severe first.
     pub fn findings(&self) -> Vec<&Finding> {
         let mut findings: Vec<_> = self.areas.iter().flat_map(|area| &area.findings).collect();
@@ -264,6 +286,16 @@ mod tests {
         assert_eq!(words, ["error", "warning", "note"]);
         assert!(diagnosis.has_errors());
         assert_eq!(diagnosis.json()["findings"][0]["severity"], "error");
+    }
+
+    #[test]
+    fn areas_have_the_names_that_can_be_asked_for() {
+        let diagnosis = examine(&Environment::default(), &Location::default());
+        let names: Vec<_> = diagnosis.areas.iter().map(|area| area.name).collect();
+        assert_eq!(names, AREAS);
+        let some = diagnosis.only(&["git".to_owned(), "shim".to_owned()]);
+        let names: Vec<_> = some.areas.iter().map(|area| area.name).collect();
+        assert_eq!(names, ["shim", "git"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod outcome;
 pub use outcome::outcome_json;
 
 use crate::doctor::render::Page;
+use crate::error::advice;
 use crate::proxy::link::{Linked, Unlinked};
 use crate::restore::Event;
 use crate::settings::{Environment, Log};
@@ -187,10 +188,7 @@ impl Report {
     /// Shows one event of a restore.
     pub fn event(&self, event: Event) {
         match event {
-            Event::Warning { reason } => {
-                self.end_bar();
-                print(&format!("warning: {reason}"));
-            }
+            Event::Warning(error) => self.warn(&error),
             Event::Waiting { holder } => {
                 self.say(format_args!("waiting for {holder}, which restores these packages"));
             }
@@ -202,6 +200,7 @@ impl Report {
             }
             Event::Naming => self.debug("reading mathlib's imports"),
             Event::Unpacking { total } => self.start_bar("unpacking", total),
+            Event::Held(state) => self.debug(format_args!("leantar runs {state}")),
             Event::Begun { done } => self.advance(done),
             Event::Splitting { left } => {
                 self.debug(format_args!("leantar died; trying the {left} that are left in halves"));
@@ -220,7 +219,8 @@ impl Report {
         }
     }
 
-    fn debug(&self, text: impl Display) {
+    /// What somebody who looks for a fault may want to know.
+    pub fn debug(&self, text: impl Display) {
         if self.log >= Log::Debug {
             print(&text.to_string());
         }
@@ -293,6 +293,9 @@ pub fn message(error: &anyhow::Error) -> String {
         hints.extend(hint.map(|hint| format!("\nhint: {hint}")));
     }
     causes.dedup();
+    if hints.is_empty() {
+        hints.extend(advice(error).map(|advice| format!("\nhint: {advice}")));
+    }
     causes.join(": ") + &hints
 }
 

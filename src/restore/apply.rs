@@ -1,6 +1,7 @@
 //! Carrying out a plan: unpack into the staging directories, compare with what Lake recorded,
 //! publish what is whole.
 
+use super::packs::unmark;
 use super::plan::{Plan, Step};
 use super::publish::publish;
 use super::staging::Staging;
@@ -8,12 +9,12 @@ use super::{Event, Observer, Outcome};
 use crate::error::hint;
 use crate::fs::new_file_mode;
 use crate::interrupt::Interrupts;
-use crate::mathlib::leantar::{self, Item};
+use crate::mathlib::leantar::{self, Item, Leantar, Progress};
 use crate::mathlib::outputs::Look;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A leantar that dies on this many files, alone with each, dies on everything.
 const MAX_CULPRITS: usize = 32;
@@ -21,11 +22,12 @@ const MAX_CULPRITS: usize = 32;
 /// What unpacks.
 #[derive(Clone, Copy, Debug)]
 pub struct Tools<'a> {
-    pub leantar: &'a Path,
+    pub leantar: &'a Leantar,
     pub jobs: usize,
 }
 
-/// Carries out the steps of `plan`. What could not be restored is in the outcome, by name.
+/// Carries out the steps of `plan`. What could not be restored is in the outcome, by name. `marks` are
+/// those of the packs that these packages have.
 ///
 /// # Errors
 /// When nothing can be restored at all (leantar cannot be run, the packages cannot be written), and
@@ -33,6 +35,7 @@ pub struct Tools<'a> {
 pub fn apply(
     plan: &Plan,
     tools: Tools,
+    marks: &BTreeMap<PathBuf, String>,
     interrupts: &Interrupts,
     observer: Observer,
 ) -> Result<Outcome> {
@@ -52,6 +55,7 @@ pub fn apply(
     };
     unpacking.run(&plan.steps)?;
     let Unpacking { reasons, last_words, .. } = unpacking;
+    staging.check()?;
 
     observer(Event::Checking { total: plan.steps.len() });
     let look = |step: &Step| staging.files(step).check(step.head.dep_hash, Look::Contents);
@@ -69,7 +73,7 @@ pub fn apply(
         }
     }
     interrupts.check()?;
-    publish_all(&staging, &whole)?;
+    publish_all(&staging, &whole, marks)?;
     outcome.packages = whole.iter().map(|step| step.package.clone()).collect();
     outcome.store = whole.first().and_then(|step| Some(step.source.parent()?.to_owned()));
     outcome.restored = whole.iter().map(|step| step.module.clone()).collect();
@@ -80,11 +84,17 @@ pub fn apply(
     Ok(outcome)
 }
 
-fn publish_all(staging: &Staging, whole: &[&Step]) -> Result<()> {
+fn publish_all(
+    staging: &Staging,
+    whole: &[&Step],
+    marks: &BTreeMap<PathBuf, String>,
+) -> Result<()> {
     let mode = new_file_mode();
     for (package, staged) in staging.packages() {
         let steps: Vec<_> = whole.iter().copied().filter(|step| step.package == package).collect();
         if let Some(first) = steps.first() {
+            // Some other pack's build is no longer what it was.
+            unmark(&first.build_dir(), marks.get(package))?;
             publish(&staged, &first.build_dir(), &steps, mode)?;
         }
     }
@@ -113,8 +123,11 @@ impl Unpacking<'_> {
         while let Some(list) = todo.pop() {
             let items: Vec<Item> = list.iter().map(|step| self.staging.item(step)).collect();
             let observer = self.observer;
-            let mut begun = |count| observer(Event::Begun { done: done + count });
-            let run = self.unpack(&items, &mut begun)?;
+            let mut watch = |progress| match progress {
+                Progress::Held(state) => observer(Event::Held(state)),
+                Progress::Begun(count) => observer(Event::Begun { done: done + count }),
+            };
+            let run = self.unpack(&items, &mut watch)?;
             self.note_complaints(&run.complaints);
             if run.finished() {
                 if !run.status.success() {
@@ -162,9 +175,9 @@ impl Unpacking<'_> {
         Ok(())
     }
 
-    fn unpack(&self, items: &[Item], begun: &mut dyn FnMut(usize)) -> Result<leantar::Outcome> {
+    fn unpack(&self, items: &[Item], watch: &mut dyn FnMut(Progress)) -> Result<leantar::Outcome> {
         let Tools { leantar, jobs } = self.tools;
-        leantar::unpack(leantar, jobs, items, self.interrupts, begun)
+        leantar.unpack(jobs, items, &self.staging.rooms(), self.interrupts, watch)
     }
 
     /// leantar complains of one file a line, `<file>: <reason>`.

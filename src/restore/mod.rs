@@ -11,7 +11,9 @@ mod run;
 pub mod session;
 mod staging;
 pub mod stamp;
+mod turn;
 
+use crate::confine::State;
 use crate::error::Failure;
 use crate::mathlib::Module;
 use plan::Plan;
@@ -25,7 +27,7 @@ pub enum Event {
     /// Somebody else works on these packages.
     Waiting { holder: String },
     /// Something that does not stop the restore.
-    Warning { reason: String },
+    Warning(anyhow::Error),
     /// A package's sources or build are unpacked.
     Package { name: String, what: &'static str, bytes: u64 },
     /// The real lake clones what is missing.
@@ -34,6 +36,8 @@ pub enum Event {
     Naming,
     /// `total` modules are about to be unpacked.
     Unpacking { total: usize },
+    /// leantar is about to run, held like this.
+    Held(State),
     /// So many have been begun.
     Begun { done: usize },
     /// leantar died; what is left is tried in halves to find the file that kills it.
