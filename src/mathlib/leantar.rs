@@ -15,9 +15,11 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde_json::{Value, json};
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf, absolute};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
 
 /// The tool, and how it is to be run.
 #[derive(Clone, Debug)]
@@ -38,6 +40,11 @@ pub struct Item {
     /// What the paths inside the file are relative to.
     pub base: PathBuf,
 }
+
+/// What fits into a pipe that nobody reads. Bytes.
+const PIPE: usize = 64 * 1024;
+/// How long lines may pile up there. At the end of a run this is how late we notice.
+const NAP: Duration = Duration::from_millis(5);
 
 /// What is seen of a run while it lasts.
 #[derive(Debug)]
@@ -181,7 +188,7 @@ fn talk(child: &mut Child, items: &[Item], begun: &mut dyn FnMut(usize)) -> Stri
     let stdin = child.stdin.take();
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(move || {
             // A leantar that died early leaves a broken pipe; its exit status tells.
             stdin.map(|mut stdin| stdin.write_all(list(items).as_bytes()))
@@ -196,22 +203,37 @@ fn talk(child: &mut Child, items: &[Item], begun: &mut dyn FnMut(usize)) -> Stri
             String::from_utf8_lossy(&text).into_owned()
         });
         if let Some(stdout) = stdout {
-            count_begun(BufReader::new(stdout), begun);
+            count_begun(stdout, begun);
         }
         complaints.join().unwrap_or_default()
     })
 }
 
-/// With `-v` it prints `unpacking <file>` as it begins one, among much else.
-fn count_begun(mut stdout: impl BufRead, begun: &mut dyn FnMut(usize)) {
-    let mut line = Vec::new();
+/// With `-v` it prints `unpacking <file>` as it begins one, among much else. To be woken for each
+/// line would cost more than the lines: they are let pile up for a while.
+fn count_begun(mut stdout: impl Read, begun: &mut dyn FnMut(usize)) {
+    let mut text = vec![0; PIPE];
+    let mut kept = 0; // of a line whose end is still to come
     let mut count = 0;
-    while matches!(stdout.read_until(b'\n', &mut line), Ok(1..)) {
-        if line.starts_with(b"unpacking ") {
-            count += 1;
-            begun(count);
+    loop {
+        let n = match stdout.read(&mut text[kept..]) {
+            Ok(n @ 1..) => n,
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            Ok(0) | Err(_) => return,
+        };
+        let end = kept + n;
+        let is_full = end == text.len();
+        let lines = text[..end].split_inclusive(|&byte| byte == b'\n');
+        count +=
+            lines.filter(|line| line.starts_with(b"unpacking ") && line.ends_with(b"\n")).count();
+        let rest = text[..end].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        // A line of this length is no path's.
+        kept = if rest == 0 && is_full { 0 } else { end - rest };
+        text.copy_within(end - kept..end, 0);
+        begun(count);
+        if !is_full {
+            thread::sleep(NAP);
         }
-        line.clear();
     }
 }
 
