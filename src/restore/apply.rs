@@ -82,10 +82,10 @@ pub fn apply(
 }
 
 fn publish_all(staging: &Staging, whole: &[&Step]) -> Result<()> {
-    let mode = new_file_mode();
     for (package, staged) in staging.packages() {
         let steps: Vec<_> = whole.iter().copied().filter(|step| step.package == package).collect();
         if let Some(first) = steps.first() {
+            let mode = new_file_mode(&staged)?;
             publish(&staged, &first.build_dir(), &steps, mode)?;
         }
     }

@@ -5,7 +5,7 @@
 //! directories that the package does not have yet are moved in one step.
 
 use super::plan::Step;
-use crate::fs::{Renamed, rename_to_new};
+use crate::fs::{Renamed, links, rename_to_new};
 use crate::mathlib::outputs::Files;
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 pub fn publish(staged: &Path, build: &Path, steps: &[&Step], mode: u32) -> Result<()> {
     let accepted: HashSet<PathBuf> = steps.iter().flat_map(|step| stems(step)).collect();
     tidy(staged, Path::new(""), &accepted, mode)?;
+    check_links(build, &accepted)?;
     let old = |step: &&Step| Files::new(build, &step.head.place, &step.module);
     steps.par_iter().try_for_each(|step| old(step).forget())?;
     // The C files first: the traces are among the Lean files.
@@ -31,6 +32,13 @@ pub fn publish(staged: &Path, build: &Path, steps: &[&Step], mode: u32) -> Resul
         }
     }
     Ok(())
+}
+
+/// Looks at the symlinks among the directories that the files of `accepted` modules go to.
+fn check_links(build: &Path, accepted: &HashSet<PathBuf>) -> Result<()> {
+    let parents = accepted.iter().flat_map(|stem| stem.ancestors().skip(1));
+    let dirs: HashSet<&Path> = parents.collect();
+    dirs.into_iter().try_for_each(|dir| links::check(&build.join(dir)))
 }
 
 /// Where a module's files are below a build directory, without their suffixes.
@@ -78,7 +86,7 @@ pub(super) fn merge(from: &Path, to: &Path) -> Result<()> {
     }
     match rename_to_new(from, to)? {
         Renamed::Done => return Ok(()),
-        Renamed::Taken => {}
+        Renamed::Taken => links::check(to)?,
         Renamed::Elsewhere => fs::create_dir_all(to)?,
     }
     let entries: Vec<_> = fs::read_dir(from)?.collect::<Result<_, _>>()?;

@@ -8,6 +8,7 @@
 use super::plan::Step;
 use crate::error::hint;
 use crate::fs::WorkDir;
+use crate::fs::links::check_way;
 use crate::mathlib::leantar::Item;
 use crate::mathlib::outputs::Files;
 use anyhow::{Context, Result, bail, ensure};
@@ -29,6 +30,7 @@ pub struct Staging {
 
 /// Makes a stage in `build`.
 pub(super) fn stage(build: &Path) -> Result<WorkDir> {
+    check_way(build)?;
     let made = fs::create_dir_all(build).map_err(Into::into).and_then(|()| WorkDir::new_in(build));
     made.with_context(|| {
         hint(

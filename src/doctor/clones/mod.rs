@@ -10,6 +10,7 @@ use super::probe::{ask, ask_for};
 use super::workspace::Located;
 use super::{Area, Finding, shown};
 use crate::error::Failure;
+use crate::fs::links::user;
 use crate::proxy::exec::ChildEnvironment;
 use crate::proxy::guard::Guard;
 use crate::settings::{Environment, var};
@@ -18,7 +19,7 @@ use crate::workspace::url::same_repository;
 use crate::workspace::{GitLock, Package, Workspace};
 use fs_err as fs;
 use judge::judge;
-use nix::unistd::{Uid, User, geteuid};
+use nix::unistd::geteuid;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -229,14 +230,7 @@ fn refused(clone: &git::Clone, dir: &Path, env: &ChildEnvironment) -> Option<Str
     git(dir, &["rev-parse", "--git-dir"]).and_then(|mut git| ask(git.envs(env))).err()?;
     let owners = [dir.to_owned(), dir.join(".git")].map(|path| fs::metadata(path).map(|m| m.uid()));
     let owner = owners.into_iter().flatten().find(|owner| *owner != uid.as_raw())?;
-    Some(format!("it belongs to {}, and you are {}", user(owner.into()), user(uid)))
-}
-
-fn user(uid: Uid) -> String {
-    match User::from_uid(uid) {
-        Ok(Some(user)) => format!("`{}` ({uid})", user.name),
-        _ => format!("user {uid}"),
-    }
+    Some(format!("it belongs to {}, and you are {}", user(owner), user(uid.as_raw())))
 }
 
 /// Tracked files that differ from HEAD. Not asked of another user's clone, and without the filters
