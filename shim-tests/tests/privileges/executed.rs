@@ -7,11 +7,14 @@ use shim_tests::{Sandbox, need_fake_lake};
 
 use crate::{baked_and_fresh, get};
 
-/// A program that leaves a trace under `sprung/`, and does what it stands for.
+/// A program that leaves a trace under `sprung/`, and hands on what it reads as a filter would.
 fn trap(sandbox: &Sandbox, name: &str) -> String {
-    let (path, log) =
-        (sandbox.path(format!("traps/{name}")), sandbox.path(format!("sprung/{name}")));
-    sandbox.mkdir("sprung").script(&path, &format!("echo \"$0 $*\" >> '{}'\ncat", log.display()));
+    let log = sandbox.path("sprung").join(name);
+    // A server would be waited for.
+    let then = if name == "server" { "exit 1" } else { "cat" };
+    let body = format!("echo \"$0 $*\" >> '{}'\n{then}", log.display());
+    let path = sandbox.path("traps").join(name);
+    sandbox.mkdir(log.parent().expect("a folder")).script(&path, &body);
     path.display().to_string()
 }
 
@@ -60,6 +63,7 @@ fn booby_trap(sandbox: &Sandbox, clone: &Path) {
     let git = clone.join(".git");
     let was = sandbox.read(git.join("config"));
     sandbox.write(git.join("config"), was + &config);
+    clear(sandbox);
     for hook in [
         "post-index-change",
         "post-checkout",
@@ -67,8 +71,8 @@ fn booby_trap(sandbox: &Sandbox, clone: &Path) {
         "pre-commit",
         "fsmonitor-watchman",
     ] {
-        let path = trap(&format!("hooks/{hook}"));
-        sandbox.mkdir("sprung/hooks").remove("sprung/hooks");
+        let path = trap(hook);
+        sandbox.mkdir("traps/hooks").copy(&path, sandbox.path("traps/hooks").join(hook));
         sandbox.copy(&path, git.join("hooks").join(hook));
     }
     let attributes = "* filter=evil diff=evil\n*.md filter=e=v.il\n*.toml filter=long\n";
@@ -84,17 +88,23 @@ fn booby_trap(sandbox: &Sandbox, clone: &Path) {
 }
 
 /// The fixture with traps in both packages. That they work is seen first.
-fn booby_trapped(sandbox: &Sandbox) {
+fn booby_trapped(sandbox: &mut Sandbox) {
+    // Else git would refuse the server that is a program, whatever the shim says.
+    sandbox.set_env("GIT_ALLOW_PROTOCOL", "ext:file");
     for package in ["mathlib", "batteries"] {
         booby_trap(sandbox, &sandbox.package(package));
     }
+    let changed = sandbox.package("mathlib").join("lakefile.lean");
+    let text = sandbox.read(&changed);
+    sandbox.write(&changed, format!("{text}\n-- changed\n"));
     let git = |words: &str| sandbox.command("git", words).cwd(sandbox.package("mathlib")).run();
     git("status");
     git("diff HEAD");
     git("cat-file -e 0123456789012345678901234567890123456789").stderr_lacks("usage");
     let mut sprung = sprung(sandbox);
     sprung.sort();
-    for name in ["clean", "command", "fsmonitor", "server"] {
+    sandbox.write(&changed, text);
+    for name in ["clean", "command", "fsmonitor", "post-index-change", "process", "server"] {
         assert!(sprung.iter().any(|sprung| sprung == name), "{name} is no trap: {sprung:?}");
     }
     clear(sandbox);
@@ -116,7 +126,7 @@ fn no_command_runs_what_a_clone_names() {
     get(&sandbox).run().expect_code(0);
     let baked = sandbox.path("baked");
     sandbox.lake_shim("bake --level 1 --store").arg(&baked).run().expect_code(0);
-    booby_trapped(&sandbox);
+    booby_trapped(&mut sandbox);
     sandbox.set_env("LAKE_SHIM_LAKE", sandbox.path("tools/true"));
     sandbox.set_env("LAKE_SHIM_LEANTAR", sandbox.toolchain_bin().join("leantar"));
     let commands = [
@@ -155,9 +165,12 @@ fn no_command_runs_what_a_clone_names() {
 
 #[test]
 fn a_bake_runs_nothing_of_a_clone() {
-    let sandbox = Sandbox::mini_mathlib();
+    let mut sandbox = Sandbox::mini_mathlib();
     get(&sandbox).run().expect_code(0);
-    booby_trapped(&sandbox);
+    booby_trapped(&mut sandbox);
+    // It would look for changes in every clone.
+    sandbox.set_env("LAKE_SHIM_LAKE", sandbox.path("tools/true"));
+    sandbox.set_env("LAKE_SHIM_LEANTAR", sandbox.toolchain_bin().join("leantar"));
     let baked = sandbox.path("baked");
     let run = sandbox.lake_shim("bake --level 1 --store").arg(&baked).run();
     run.expect_code(0);
@@ -200,7 +213,9 @@ fn no_tool_is_taken_from_a_workspace() {
         }
     }
     sandbox.remove("app/.lake");
-    sandbox.remove("toolchain/bin/leantar").install_leantar("leantar/leantar");
+    // Lake's own look-ups are its own affair.
+    sandbox.remove("toolchain/bin/lake").symlink(sandbox.path("tools/true"), "toolchain/bin/lake");
+    sandbox.remove("toolchain/bin/leantar").mkdir("leantar").install_leantar("leantar/leantar");
     let folders = ["shim/bin", "toolchain/bin", "leantar", "tools"]
         .map(|f| sandbox.path(f).display().to_string());
     let path = format!(".:bin:../app::{}:", folders.join(":"));

@@ -180,7 +180,7 @@ fn sockets_and_pipes_of_a_package_are_not_copied() {
     mkfifo(&git.join("pipe"), Mode::S_IRWXU).expect("a pipe");
     let _socket = std::os::unix::net::UnixListener::bind(git.join("fsmonitor--daemon.ipc"))
         .expect("a socket");
-    sandbox.lake_shim("unlink").run().expect_code(0);
+    sandbox.lake_shim("unlink --copy").run().expect_code(0);
     let copy = sandbox.package("mathlib").join(".git");
     assert!(copy.join("config").is_file() && !copy.join("pipe").exists());
 }
