@@ -60,10 +60,12 @@ pub fn is_usable(tool: &str) -> bool {
     }
 }
 
-/// The first file of that name on the PATH of the test process.
+/// The first file of that name on the PATH of the test process, else a linter that `.ci/lint-tools` has installed.
 pub fn find_on_path(tool: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| file.is_file())
+    let linters = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/lint/bin").into();
+    let folders = env::split_paths(&path).chain([linters]);
+    folders.map(|folder: PathBuf| folder.join(tool)).find(|file| file.is_file())
 }
 
 /// Behind [`crate::need_tool!`]: whether to go on, or to skip; panics where skipping is not allowed.
