@@ -8,14 +8,14 @@ pub use work_dir::{DirLock, PREFIX, WorkDir};
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt;
+use fs_err::os::unix::fs::{OpenOptionsExt, symlink};
 use links::MAX_LINKS;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::unistd::fchown;
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Who may read, write and run; not whose rights a program has, nor whose a directory's files are.
@@ -25,15 +25,10 @@ const OWNER: u32 = 0o700;
 
 /// Makes `link` a symlink to `target` in one step, replacing a symlink that is there.
 pub fn replace_symlink(target: &Path, link: &Path) -> Result<()> {
-    let parent = link.parent().context("a link has a parent")?;
-    let temporary = tempfile::Builder::new()
-        .prefix(".lake-shim-link-")
-        .make_in(parent, |path| symlink(target, path))
-        .with_context(|| format!("cannot create a symlink in `{}`", parent.display()))?;
-    // The temporary must not be removed after the rename: by then it is the link.
-    let (_, temporary) = temporary.keep()?;
-    fs::rename(&temporary, link).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
-    Ok(())
+    let work = WorkDir::new_in(link.parent().context("a link has a parent")?)?;
+    let temporary = work.path().join("link");
+    symlink(target, &temporary)?;
+    Ok(fs::rename(&temporary, link)?)
 }
 
 /// Replaces the symlink `link` by the directory `dir`, in one step where the file system can. The
@@ -53,7 +48,7 @@ pub fn replace_by_dir(link: &Path, dir: &Path) -> Result<()> {
 
 /// Creates a symlink. `Ok(false)` when something else is there by now.
 pub fn create_symlink(target: &Path, link: &Path) -> Result<bool> {
-    match fs_err::os::unix::fs::symlink(target, link) {
+    match symlink(target, link) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(e) => Err(e.into()),
@@ -183,7 +178,7 @@ fn target_of(path: &Path) -> Result<PathBuf> {
 pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     let meta = fs::symlink_metadata(from)?;
     if meta.is_symlink() {
-        fs_err::os::unix::fs::symlink(fs::read_link(from)?, to)?;
+        symlink(fs::read_link(from)?, to)?;
         return Ok(());
     }
     let mode = meta.mode() & RIGHTS;

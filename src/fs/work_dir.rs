@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::geteuid;
 use std::fs::File;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -88,13 +88,10 @@ impl WorkDir {
 /// on the directory itself, so that it leaves nothing behind and works where nothing may be
 /// written.
 #[derive(Debug)]
-pub struct DirLock(Held);
-
-#[derive(Debug)]
-enum Held {
-    Locked(Flock<File>),
+pub struct DirLock {
+    lock: Option<Flock<File>>,
     /// Where there can be no lock.
-    Open(File),
+    unlocked: Option<File>,
 }
 
 impl DirLock {
@@ -112,9 +109,9 @@ impl DirLock {
         let mut file = open_dir(dir, OFlag::empty())?;
         loop {
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => return Ok(Self(Held::Locked(lock))),
+                Ok(lock) => return Ok(Self { lock: Some(lock), unlocked: None }),
                 Err((held, Errno::EWOULDBLOCK)) => file = held,
-                Err((file, _)) => return Ok(Self(Held::Open(file))),
+                Err((file, _)) => return Ok(Self { lock: None, unlocked: Some(file) }),
             }
             if let Some(waiting) = waiting.take() {
                 waiting(holder(&file));
@@ -131,16 +128,23 @@ impl DirLock {
 
     fn try_lock(dir: File) -> Option<Self> {
         let lock = Flock::lock(dir, FlockArg::LockExclusiveNonblock).ok()?;
-        Some(Self(Held::Locked(lock)))
+        Some(Self { lock: Some(lock), unlocked: None })
     }
 
     /// The directory, by a path that leads to it whatever becomes of its name.
     pub fn pinned(&self) -> PathBuf {
-        let fd: RawFd = match &self.0 {
-            Held::Locked(file) => file.as_raw_fd(),
-            Held::Open(file) => file.as_raw_fd(),
-        };
+        let file = self.lock.as_deref().or(self.unlocked.as_ref());
+        let fd = file.map_or(-1, AsRawFd::as_raw_fd);
         PathBuf::from(format!("/proc/self/fd/{fd}"))
+    }
+}
+
+impl Drop for DirLock {
+    /// A file server that is gone refuses to unlock too. nix would panic over it.
+    fn drop(&mut self) {
+        if let Some(Err((lock, _))) = self.lock.take().map(Flock::unlock) {
+            std::mem::forget(lock);
+        }
     }
 }
 

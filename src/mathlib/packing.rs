@@ -11,7 +11,6 @@ use fs_err as fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use tempfile::TempDir;
 
 /// The files of a module in the order in which the cache tool packs them (`mkBuildPaths` in
 /// `Cache/IO.lean`): the trace is first, and the three parts of an olean are neighbours. Those that
@@ -41,16 +40,18 @@ pub struct Packer {
     mathlib: PathBuf,
     /// Written into every file, as the stock tool does: mathlib's revision.
     comment: Option<String>,
-    /// A directory whose `.lake/packages/<name>` are the packages, wherever they lie.
-    base: TempDir,
+    /// A directory in the store whose `.lake/packages/<name>` are the packages, wherever they lie, and
+    /// where files get ready.
+    base: WorkDir,
     /// Their names, by index.
     names: Vec<Option<String>>,
 }
 
 impl Packer {
-    pub fn new(workspace: &Workspace, leantar: Leantar) -> Result<Self> {
+    /// One that fills `store`.
+    pub fn new(workspace: &Workspace, leantar: Leantar, store: &Path) -> Result<Self> {
         let packages = workspace.source_path();
-        let base = TempDir::with_prefix("lake-shim-pack-")?;
+        let base = WorkDir::new_in(store)?;
         let links = base.path().join(".lake/packages");
         fs::create_dir_all(&links)?;
         let name_of = |dir: &PathBuf| {
@@ -99,10 +100,11 @@ impl Packer {
         let relative =
             |path: &PathBuf| -> Result<PathBuf> { Ok(prefix.join(path.strip_prefix(package)?)) };
         let present = files.present(&LIB, &IR);
-        let work = WorkDir::new_in(store)?;
-        let made = work.path().join("ltar");
+        let work = self.base.path().join(named.file.to_string());
+        fs::create_dir(&work)?;
+        let made = work.join("ltar");
         let read = present.iter().map(PathBuf::as_path).collect();
-        let (mut command, _) = self.leantar.command(read, &[work.path()])?;
+        let (mut command, _) = self.leantar.command(read, &[&work])?;
         let present: Vec<_> = present.iter().map(relative).collect::<Result<_>>()?;
         command.arg("-C").arg(base).arg(&made);
         let (trace, rest) = present.split_first().context("no trace")?;
@@ -120,7 +122,7 @@ impl Packer {
             String::from_utf8_lossy(&output.stderr).trim()
         );
         // leantar makes its files for its user alone.
-        fs::set_permissions(&made, PermissionsExt::from_mode(new_file_mode(work.path())?))?;
+        fs::set_permissions(&made, PermissionsExt::from_mode(new_file_mode(&work)?))?;
         Ok(fs::rename(made, store.join(named.file.to_string()))?)
     }
 }
