@@ -39,7 +39,7 @@ pub fn check_way(path: &Path) -> Result<()> {
                 check(&next)?;
                 links += 1;
                 if links > MAX_LINKS {
-                    bail!("`{}` leads to too many symlinks", path.display());
+                    return Ok(()); // the kernel does not go there either, and says so
                 }
                 if target.is_absolute() {
                     way = PathBuf::from("/");
@@ -131,11 +131,11 @@ mod tests {
         symlink(path("relative/b"), path("absolute")).expect("a link");
         symlink("nowhere/at/all", path("dangling")).expect("a link");
         symlink("loop", path("loop")).expect("a link");
-        for fine in ["a/b", "relative/b", "absolute", "absolute/new/dir", "dangling", "missing/x"] {
+        for fine in
+            ["a/b", "relative/b", "absolute", "absolute/new/dir", "dangling", "missing/x", "loop/x"]
+        {
             check_way(&path(fine)).unwrap_or_else(|e| panic!("{fine}: {e:#}"));
         }
-        let error = check_way(&path("loop/x")).expect_err("it never ends").to_string();
-        assert!(error.contains("too many symlinks"), "{error}");
     }
 
     #[test]
