@@ -18,7 +18,7 @@ use crate::workspace::url::same_repository;
 use crate::workspace::{GitLock, Package, Workspace};
 use fs_err as fs;
 use judge::judge;
-use nix::unistd::{Uid, User, geteuid};
+use nix::unistd::{Uid, geteuid};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -220,9 +220,10 @@ fn refused(clone: &git::Clone, dir: &Path, env: &ChildEnvironment) -> Option<Str
     Some(format!("it belongs to {}, and you are {}", user(owner.into()), user(uid)))
 }
 
+/// Asks `id`, for libraries may know the name (NSS), and a static binary loads none.
 fn user(uid: Uid) -> String {
-    match User::from_uid(uid) {
-        Ok(Some(user)) => format!("`{}` ({uid})", user.name),
+    match ask(Command::new("id").args(["-nu", &uid.to_string()])) {
+        Ok(name) if !name.is_empty() => format!("`{name}` ({uid})"),
         _ => format!("user {uid}"),
     }
 }
