@@ -121,7 +121,7 @@ fn flags_stand_for_the_variables_of_the_same_meaning() {
         .arg("--store")
         .arg(sandbox.path("other"))
         .run();
-    run.expect_code(1).stderr_contains("sometimes").stderr_contains("`auto`, `never`");
+    run.expect_code(2).stderr_contains("sometimes").stderr_contains("`auto`, `never`");
 }
 
 #[test]
