@@ -7,13 +7,11 @@
 
 use crate::error::Failure;
 use anyhow::{Context, Result, bail};
-use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -89,17 +87,6 @@ impl Drop for Interrupts {
         if let Some(watcher) = self.watcher.take() {
             let _ = watcher.join();
         }
-    }
-}
-
-/// Has the kernel kill the child that `command` starts when this process dies without a chance to
-/// do it: it would go on writing where the next restore cleans up. Linux has this, others do not.
-#[expect(unsafe_code, reason = "code between fork and exec cannot be checked by the compiler")]
-pub fn die_with_us(command: &mut Command) {
-    #[cfg(target_os = "linux")]
-    // SAFETY: one system call, which allocates nothing and takes no lock.
-    unsafe {
-        command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?));
     }
 }
 

@@ -4,7 +4,9 @@
 //! library so that fuzz targets can call what the binary is made of. The modules are private all the
 //! same, so that the compiler goes on finding code that nobody calls; what `main` needs is below.
 
+mod child;
 mod cli;
+mod confine;
 mod demo;
 mod doctor;
 mod error;
@@ -12,6 +14,7 @@ mod fs;
 mod interrupt;
 mod key;
 mod mathlib;
+mod programs;
 mod proxy;
 mod report;
 mod restore;

@@ -4,6 +4,8 @@
 //! whatever else is wrong. [`Settings`] is what it means, checked; a bad value is an error naming
 //! the variable, the value and what is allowed.
 
+pub mod var;
+
 use crate::error::hint;
 use anyhow::{Context, Error, Result, bail};
 use std::ffi::{OsStr, OsString};
@@ -12,45 +14,6 @@ use std::path::{Path, PathBuf};
 
 /// Where images have their baked store.
 pub const IMAGE_STORE: &str = "/opt/mathlib-cache";
-
-/// The variables themselves, for those who write them.
-pub mod var {
-    /// Stores, `:`-separated; the first hit wins.
-    pub const STORE: &str = "LAKE_SHIM_STORE";
-    /// The shared packages directory that workspaces are linked to. Absolute.
-    pub const PKG_DIR: &str = "LAKE_PKG_DIR";
-    /// `auto` or `never`.
-    pub const NETWORK: &str = "LAKE_SHIM_NETWORK";
-    /// `always`, `baked` or `never`.
-    pub const RESTORE: &str = "LAKE_SHIM_RESTORE";
-    /// The real lake.
-    pub const LAKE: &str = "LAKE_SHIM_LAKE";
-    /// leantar.
-    pub const LEANTAR: &str = "LAKE_SHIM_LEANTAR";
-    /// Threads.
-    pub const JOBS: &str = "LAKE_SHIM_JOBS";
-    /// `quiet`, `info` or `debug`.
-    pub const LOG: &str = "LAKE_SHIM_LOG";
-    /// `1`: the workspace has a packages directory of its own.
-    pub const PRIVATE: &str = "LAKE_SHIM_PRIVATE";
-    /// `1`: become the real lake at once.
-    pub const DISABLE: &str = "LAKE_SHIM_DISABLE";
-    /// The shims that handed over to this process; written by the shim, for its own loop guard.
-    pub const SEEN: &str = "LAKE_SHIM_SEEN";
-    /// Lake's map from package names to URLs, a JSON object.
-    pub const URL_MAP: &str = "LAKE_PKG_URL_MAP";
-    /// How many `GIT_CONFIG_KEY_<n>` there are.
-    pub const GIT_CONFIG_COUNT: &str = "GIT_CONFIG_COUNT";
-    /// Where mathlib's cache tool keeps its files.
-    pub const MATHLIB_CACHE_DIR: &str = "MATHLIB_CACHE_DIR";
-    /// In a step of GitHub Actions: the file whose lines the next step finds first on PATH, the last
-    /// line before the others.
-    pub const GITHUB_PATH: &str = "GITHUB_PATH";
-    /// The lake that runs us; Lake sets it for its children.
-    pub const INSIDE_LAKE: &str = "LAKE";
-    /// Where a step of a GitHub workflow writes its outputs.
-    pub const GITHUB_OUTPUT: &str = "GITHUB_OUTPUT";
-}
 
 /// What the process was started with.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +32,7 @@ pub struct Environment {
     pub restore: Option<OsString>,
     pub lake: Option<OsString>,
     pub leantar: Option<OsString>,
+    pub confine: Option<OsString>,
     pub jobs: Option<OsString>,
     pub log: Option<OsString>,
     pub private: Option<OsString>,
@@ -79,6 +43,8 @@ pub struct Environment {
     pub no_color: bool,
     pub term: Option<OsString>,
     pub github_output: Option<PathBuf>,
+    pub library_path: Option<OsString>,
+    pub preload: Option<OsString>,
 }
 
 impl Environment {
@@ -102,6 +68,7 @@ impl Environment {
             restore: var(var::RESTORE),
             lake: var(var::LAKE),
             leantar: var(var::LEANTAR),
+            confine: var(var::CONFINE),
             jobs: var(var::JOBS),
             log: var(var::LOG),
             private: var(var::PRIVATE),
@@ -112,6 +79,8 @@ impl Environment {
             no_color: var("NO_COLOR").is_some(),
             term: var("TERM"),
             github_output: path(var::GITHUB_OUTPUT),
+            library_path: var(var::LIBRARY_PATH),
+            preload: var(var::PRELOAD),
         }
     }
 
@@ -139,6 +108,13 @@ pub fn current_dir() -> Result<PathBuf> {
     std::env::current_dir().context("there is no current directory any more")
 }
 
+/// Where programs are looked for: PATH, but for entries that are not absolute. Such an entry is another
+/// directory in every workspace, and what is found there is the workspace's.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn search_path() -> OsString {
+    absolute_entries(&std::env::var_os("PATH").unwrap_or_default())
+}
+
 /// Where temporary files go (`TMPDIR`).
 pub fn temp_dir() -> PathBuf {
     std::env::temp_dir()
@@ -157,6 +133,9 @@ pub struct Settings {
     pub network: Network,
     pub restore: Restore,
     pub leantar: Option<PathBuf>,
+    pub confine: Confine,
+    /// Libraries, and directories of libraries, that the environment gives every program.
+    pub libraries: Vec<PathBuf>,
     /// Threads; nothing means as many as there are cores, see [`Settings::jobs`].
     jobs: Option<NonZeroUsize>,
     pub log: Log,
@@ -177,6 +156,16 @@ pub enum Restore {
     Always,
     /// When a store with an index is complete for this lock.
     Baked,
+    Never,
+}
+
+/// Whether leantar runs confined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confine {
+    /// As far as the kernel can.
+    Auto,
+    /// Or not at all.
+    Always,
     Never,
 }
 
@@ -216,6 +205,9 @@ impl Settings {
         let restores =
             [("always", Restore::Always), ("baked", Restore::Baked), ("never", Restore::Never)];
         let restore = choice(var::RESTORE, env.restore.as_deref(), &restores, Restore::Baked);
+        let confines =
+            [("auto", Confine::Auto), ("always", Confine::Always), ("never", Confine::Never)];
+        let confine = choice(var::CONFINE, env.confine.as_deref(), &confines, Confine::Auto);
         let jobs = env.jobs.as_deref().map(jobs).transpose();
         let settings = Self {
             stores,
@@ -225,6 +217,8 @@ impl Settings {
             network: or_default(network, Network::Auto, &mut faults),
             restore: or_default(restore, Restore::Baked, &mut faults),
             leantar: env.leantar.as_deref().map(PathBuf::from),
+            confine: or_default(confine, Confine::Auto, &mut faults),
+            libraries: libraries(env),
             jobs: or_default(jobs, None, &mut faults),
             log: or_default(Log::of(env), Log::Info, &mut faults),
         };
@@ -255,9 +249,23 @@ fn default_stores(env: &Environment) -> Vec<PathBuf> {
     candidates.into_iter().flatten().filter(|dir| dir.is_dir()).collect()
 }
 
+fn absolute_entries(path: &OsStr) -> OsString {
+    let entries = split_paths(path).into_iter().filter(|entry| entry.is_absolute());
+    std::env::join_paths(entries).unwrap_or_default()
+}
+
 #[expect(clippy::disallowed_methods, reason = "splits a string; reads no variable")]
 fn split_paths(list: &OsStr) -> Vec<PathBuf> {
     std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).collect()
+}
+
+/// What `ld.so(8)` takes from the environment.
+fn libraries(env: &Environment) -> Vec<PathBuf> {
+    let list = |list: &Option<OsString>| list.as_deref().map(split_paths).unwrap_or_default();
+    // Which may be separated by spaces as well.
+    let preload = env.preload.as_deref().map(|list| list.to_string_lossy().replace(' ', ":"));
+    let preload = preload.map(OsString::from);
+    list(&env.library_path).into_iter().chain(list(&preload)).collect()
 }
 
 /// A relative path would mean another directory in every workspace.
@@ -330,13 +338,33 @@ mod tests {
     }
 
     #[test]
+    fn no_program_comes_from_the_workspace() {
+        for (path, expected) in
+            [("/a:/b", "/a:/b"), (".:/a::bin:../b:", "/a"), (".", ""), ("", ""), ("~/bin:/a", "/a")]
+        {
+            assert_eq!(absolute_entries(OsStr::new(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn libraries_of_the_environment() {
+        let settings = with(|env| {
+            env.library_path = Some("/a::/b".into());
+            env.preload = Some("/c.so /d.so:/e.so".into());
+        });
+        let expected = ["/a", "/b", "/c.so", "/d.so", "/e.so"].map(PathBuf::from);
+        assert_eq!(settings.expect("paths").libraries, expected);
+    }
+
+    #[test]
     fn bad_values_name_variable_value_and_what_is_allowed() {
         type Set = fn(&mut Environment, OsString);
-        let cases: [(&str, &str, Set); 8] = [
+        let cases: [(&str, &str, Set); 9] = [
             (var::DISABLE, "`1`, `0`", |env, v| env.disable = Some(v)),
             (var::PRIVATE, "`1`, `0`", |env, v| env.private = Some(v)),
             (var::NETWORK, "`auto`, `never`", |env, v| env.network = Some(v)),
             (var::RESTORE, "`always`, `baked`, `never`", |env, v| env.restore = Some(v)),
+            (var::CONFINE, "`auto`, `always`, `never`", |env, v| env.confine = Some(v)),
             (var::LOG, "`quiet`, `info`, `debug`", |env, v| env.log = Some(v)),
             (var::JOBS, "1 or more", |env, v| env.jobs = Some(v)),
             (var::JOBS, "1 or more", |env, _| env.jobs = Some("0x".into())),

@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +19,7 @@ use serde_json::{Value, json};
 
 /// Set to the path of its log for the fake lake.
 pub const LAKE_LOG: &str = "FAKE_LAKE_LOG";
-/// Set to the path of its log for the fake leantar.
+/// Set to an open descriptor of its log for the fake leantar: it runs confined, and could not open a path.
 pub const LEANTAR_LOG: &str = "FAKE_LEANTAR_LOG";
 
 /// Variables and prefixes of variables that the fake lake notes: what the shim, Lake, git and elan read or set.
@@ -48,6 +50,8 @@ pub struct LeantarCall {
     pub pid: u32,
     /// The list read from stdin; `Null` if none was.
     pub list: Value,
+    /// What came of `FAKE_LEANTAR_ATTACK`: `done`, or why not.
+    pub attack: Option<String>,
 }
 
 impl LakeCall {
@@ -110,12 +114,13 @@ impl LakeCall {
 
 impl LeantarCall {
     /// Describes this process: what [`LeantarCall::parse`] reads back.
-    pub fn describe(list: &Value) -> Value {
+    pub fn describe(list: &Value, attack: Option<String>) -> Value {
         json!({
             "args": env::args_os().skip(1).map(|arg| encode(&arg)).collect::<Vec<_>>(),
             "cwd": encode(env::current_dir().unwrap_or_default().as_os_str()),
             "pid": std::process::id(),
             "list": list,
+            "attack": attack,
         })
     }
 
@@ -134,19 +139,35 @@ impl LeantarCall {
             cwd: decode(&line["cwd"])?.into(),
             pid: line["pid"].as_u64().context("no pid")?.try_into()?,
             list: line["list"].clone(),
+            attack: line["attack"].as_str().map(str::to_owned),
         })
     }
 }
 
 /// Appends a line to the log that `variable` names, if it is set.
 pub fn append(variable: &str, call: &Value) -> Result<()> {
-    let Some(path) = env::var_os(variable) else {
+    let Some(log) = env::var_os(variable) else {
         return Ok(());
     };
-    let mut log = fs::OpenOptions::new().create(true).append(true).open(PathBuf::from(path))?;
+    let mut log = match log.to_str().and_then(|log| log.parse().ok()) {
+        Some(descriptor) => inherited(descriptor)?,
+        None => open(Path::new(&log))?,
+    };
     // One write of the whole line: O_APPEND keeps lines of different processes apart.
     log.write_all(format!("{call}\n").as_bytes())?;
     Ok(())
+}
+
+/// Opens a log for appending.
+pub fn open(log: &Path) -> Result<File> {
+    Ok(fs::OpenOptions::new().create(true).append(true).open(log)?.into_file())
+}
+
+#[expect(unsafe_code, reason = "the environment says which descriptor is ours, not the compiler")]
+fn inherited(descriptor: RawFd) -> Result<File> {
+    // SAFETY: a number that is no open descriptor gives an error here, and nothing else owns one that is.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    Ok(borrowed.try_clone_to_owned()?.into())
 }
 
 /// The calls of a log in the order in which they were made; none if there is no log.

@@ -1,12 +1,15 @@
 //! A directory with all that a run can see: home, tools, workspace, store. Removed when dropped.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 use fs_err as fs;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -36,6 +39,8 @@ pub struct Sandbox {
     root: PathBuf,
     shim: OnceLock<()>,
     pub(crate) env: Vec<(OsString, OsString)>,
+    /// Children inherit it, see [`call_log::LEANTAR_LOG`].
+    leantar_log: File,
     /// Removes all of it at last.
     _dir: TempDir,
 }
@@ -45,7 +50,11 @@ impl Sandbox {
     pub fn empty() -> Sandbox {
         let dir = tempfile::Builder::new().prefix("shim-test-").tempdir().or_panic();
         let root = fs::canonicalize(dir.path()).or_panic();
-        let mut sandbox = Sandbox { root, shim: OnceLock::new(), env: Vec::new(), _dir: dir };
+        fs::create_dir(root.join("logs")).or_panic();
+        let leantar_log = call_log::open(&root.join("logs/leantar.jsonl")).or_panic();
+        fcntl(&leantar_log, FcntlArg::F_SETFD(FdFlag::empty())).or_panic();
+        let (shim, env) = (OnceLock::new(), Vec::new());
+        let mut sandbox = Sandbox { root, shim, env, leantar_log, _dir: dir };
         sandbox.make_folders();
         sandbox.install_tools();
         sandbox.set_base_env();
@@ -251,7 +260,7 @@ impl Sandbox {
         self.set_env("GIT_TERMINAL_PROMPT", "0");
         self.set_env("GIT_ALLOW_PROTOCOL", "file");
         self.set_env(call_log::LAKE_LOG, self.path("logs/lake.jsonl"));
-        self.set_env(call_log::LEANTAR_LOG, self.path("logs/leantar.jsonl"));
+        self.set_env(call_log::LEANTAR_LOG, self.leantar_log.as_raw_fd().to_string());
         self.set_env("FAKE_LAKE_STATE", self.path("state"));
     }
 }

@@ -11,6 +11,11 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::thread;
+
+use landlock::{
+    ABI, Access as _, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, RulesetError, Scope,
+};
 
 /// The real lake asked for, if any.
 pub fn real_lake() -> Option<PathBuf> {
@@ -41,11 +46,12 @@ pub fn fake_leantar() -> PathBuf {
     fakes().join("fake-leantar")
 }
 
-/// Whether a tool can be used here. For `unshare`, `mount` and `setpriv` this tries, since a container may forbid them.
+/// Whether a tool can be used here. For `landlock`, `unshare`, `mount` and `setpriv` this tries, since a container may forbid them.
 pub fn is_usable(tool: &str) -> bool {
     match tool {
         "root" => nix::unistd::geteuid().is_root(),
         "unshare" => succeeds(Command::new("unshare").args(["--net", "true"])),
+        "landlock" => has_landlock(),
         "mount" => succeeds(Command::new("unshare").args(["--mount", "true"])),
         "setpriv" => {
             succeeds(Command::new("setpriv").args(["--reuid=65534", "--clear-groups", "true"]))
@@ -154,6 +160,16 @@ fn build(package: &str) -> PathBuf {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cannot build {package}:\n{stderr}");
     profile_dir
+}
+
+/// Whether this kernel can hold back files, TCP and signals (ABI 6).
+fn has_landlock() -> bool {
+    let attempt = || -> Result<_, RulesetError> {
+        let rules = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+        rules.scope(Scope::from_all(ABI::V6))?.create()?.restrict_self()
+    };
+    // On a thread that ends at once.
+    thread::spawn(attempt).join().is_ok_and(|tried| tried.is_ok())
 }
 
 fn succeeds(command: &mut Command) -> bool {

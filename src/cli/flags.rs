@@ -27,6 +27,9 @@ pub struct Flags {
     /// leantar [env: LAKE_SHIM_LEANTAR]
     #[arg(long, global = true, value_name = "FILE")]
     leantar: Option<OsString>,
+    /// Hold leantar to its files [env: LAKE_SHIM_CONFINE]
+    #[arg(long, global = true, value_name = "WHEN", value_parser = one_of(["auto", "always", "never"]))]
+    confine: Option<OsString>,
     /// Threads [env: LAKE_SHIM_JOBS]
     #[arg(short = 'j', long, global = true, value_name = "N", value_parser = number())]
     jobs: Option<OsString>,
@@ -53,6 +56,7 @@ impl Flags {
             network: over(&self.network, env.network),
             lake: over(&self.lake, env.lake),
             leantar: over(&self.leantar, env.leantar),
+            confine: over(&self.confine, env.confine),
             jobs: over(&self.jobs, env.jobs),
             log: over(&self.log, env.log),
             ..env

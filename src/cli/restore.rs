@@ -1,7 +1,7 @@
 //! The commands that unpack build files and name them.
 
 use super::Place;
-use crate::interrupt::die_with_us;
+use crate::child::die_with_us;
 use crate::mathlib::names::NamedModule;
 use crate::proxy::exec::{ChildEnvironment, RealLake};
 use crate::proxy::guard::Guard;

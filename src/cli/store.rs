@@ -91,6 +91,7 @@ impl Place {
             run_lake: &run_lake,
             observer: &|event| match &event {
                 Event::Package { .. } => self.report.start_bytes(&baking(&event), None),
+                Event::Held(_) => self.report.debug(baking(&event)),
                 _ => self.report.info(&baking(&event)),
             },
             bytes: &self.report.count_bytes(),
@@ -179,6 +180,7 @@ fn baking(event: &Event) -> String {
     match event {
         Event::Waiting(holder) => format!("waiting for {holder}, which bakes into this store"),
         Event::Lake(args) => format!("running `lake {args}`"),
+        Event::Held(state) => format!("leantar runs {state}"),
         Event::Copied(files) => format!("copied {files} files from other stores"),
         Event::Packing(modules) => format!("making the cache files of {modules} modules"),
         Event::Package { name, what } => format!("packing the {what} of `{name}`"),

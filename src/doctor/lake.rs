@@ -6,6 +6,7 @@
 use super::path::is_shim;
 use super::probe::{ask, version};
 use super::{Area, Finding, quoted, shown};
+use crate::programs::on_path;
 use crate::proxy::exec::{ChildEnvironment, RealLake};
 use crate::settings::{Environment, var};
 use crate::workspace::toolchain::{self, is_elan};
@@ -61,7 +62,7 @@ pub fn look(env: &Environment, toolchain: Option<&str>) -> (Lake, [Area; 2]) {
         is_elan,
         is_shim,
         toolchain: toolchain.map(str::to_owned),
-        lean: lean(env, bin.as_deref()),
+        lean: lean(bin.as_deref()),
         bin,
         answer,
     };
@@ -70,8 +71,8 @@ pub fn look(env: &Environment, toolchain: Option<&str>) -> (Lake, [Area; 2]) {
 }
 
 /// The lean of the toolchain, or the one on PATH, unless that is elan's.
-fn lean(env: &Environment, bin: Option<&Path>) -> Lean {
-    let on_path = || which::which_in_global("lean", env.path.as_ref()).ok()?.next();
+fn lean(bin: Option<&Path>) -> Lean {
+    let on_path = || on_path("lean").next();
     let path = bin.map(|bin| bin.join("lean")).or_else(on_path).filter(|lean| !is_elan(lean));
     let answer = path.as_deref().map(ask_version);
     Lean { path, answer }

@@ -8,7 +8,9 @@
 //! work; a **note** is harmless behind the shim and good to know.
 
 mod clones;
+mod git;
 mod lake;
+mod leantar;
 mod leftovers;
 mod link;
 mod path;
@@ -17,7 +19,6 @@ pub mod render;
 mod restore;
 mod room;
 mod stores;
-mod tools;
 mod variables;
 mod workspace;
 
@@ -76,10 +77,10 @@ pub fn examine(env: &Environment, location: &Location) -> Diagnosis {
     let shared = settings.pkg_dir.as_deref().filter(|_| !settings.private);
     let link = link::look(&located, shared);
     located.follow_link_to_be(shared);
-    let (git_runs, git) = tools::git();
+    let (git_runs, git) = git::look();
     let toolchain = located.toolchain.as_deref();
     let (lake, [lake_area, lean_area]) = lake::look(env, toolchain);
-    let leantar = tools::leantar(env, &settings, lake.bin.as_deref());
+    let leantar = leantar::look(env, &settings, lake.bin.as_deref());
     let (stores, stores_area) = stores::look(env, &settings, &located);
     located.look_for_lock(&stores.open());
     let restore = restore::look(env, &settings, &located, &stores, &lake);

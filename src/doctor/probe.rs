@@ -1,7 +1,7 @@
 //! Asking a program something, with patience that ends: a wrapper may loop, a proxy may wait for a
 //! download.
 
-use crate::interrupt::die_with_us;
+use crate::child::die_with_us;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::io::Read;

@@ -64,6 +64,7 @@ fn set_variables(env: &Environment) -> Vec<(&'static str, String)> {
         (var::RESTORE, env.restore.clone()),
         (var::LAKE, env.lake.clone()),
         (var::LEANTAR, env.leantar.clone()),
+        (var::CONFINE, env.confine.clone()),
         (var::JOBS, env.jobs.clone()),
         (var::LOG, env.log.clone()),
         (var::PRIVATE, env.private.clone()),

@@ -1,25 +1,51 @@
 //! leantar, the tool that knows how a cache file is compressed: where it is, how to run it.
 //!
 //! It is not to be trusted with anything. It deletes an input that it takes for corrupt and exits
-//! 0; one flipped bit can abort the whole run. So it is given links instead of the store's files
-//! and an empty directory to write to, and what it says about success is not asked.
+//! 0; one flipped bit can abort the whole run; it writes wherever its input says. So it is given
+//! links instead of the store's files and an empty directory to write to, it runs confined, and what
+//! it says about success is not asked.
 
-use crate::interrupt::{Interrupts, die_with_us};
-use crate::settings::Environment;
-use anyhow::{Context, Result};
+use crate::child::die_with_us;
+use crate::confine::{Confinement, Needs, State};
+use crate::error::hint;
+use crate::interrupt::Interrupts;
+use crate::programs::on_path;
+use crate::settings::{Confine, Environment, Settings, var};
+use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// The tool, and how it is to be run.
+#[derive(Clone, Debug)]
+pub struct Leantar {
+    path: PathBuf,
+    confine: Confine,
+    /// What the environment has it load.
+    libraries: Vec<PathBuf>,
+}
 
 /// One file to unpack.
 #[derive(Clone, Debug)]
 pub struct Item {
+    /// A link that may be lost.
     pub file: PathBuf,
+    /// What that leads to.
+    pub source: PathBuf,
     /// What the paths inside the file are relative to.
     pub base: PathBuf,
+}
+
+/// What is seen of a run while it lasts.
+#[derive(Debug)]
+pub enum Progress {
+    /// It is about to start, and is held like this.
+    Held(State),
+    /// So many files have been begun.
+    Begun(usize),
 }
 
 /// How a run ended.
@@ -49,14 +75,14 @@ pub fn find(
     stores: &[PathBuf],
     env: &Environment,
 ) -> Option<PathBuf> {
-    if let Some(named) = named {
-        return Some(named.to_owned());
-    }
     let in_toolchain = toolchain_bin.map(|bin| bin.join("leantar")).filter(|path| path.is_file());
-    in_toolchain
+    let found = named.map(Path::to_owned).or(in_toolchain);
+    let found = found
         .or_else(|| stores.iter().find_map(|store| newest_in(store)))
-        .or_else(|| which::which_in_global("leantar", env.path.as_ref()).ok()?.next())
-        .or_else(|| newest_in(&env.user_cache()?))
+        .or_else(|| on_path("leantar").next())
+        .or_else(|| newest_in(&env.user_cache()?));
+    // A bare name would be looked for on PATH.
+    absolute(found?).ok()
 }
 
 /// The `leantar-<version>` with the highest version in a cache directory.
@@ -70,31 +96,84 @@ fn newest_in(dir: &Path) -> Option<PathBuf> {
     versions.max().map(|(_, path)| path)
 }
 
-/// Unpacks `items`, reporting after each how many were begun.
-///
-/// # Errors
-/// When leantar cannot be run at all, or we are told to stop. How it fared is in the [`Outcome`].
-pub fn unpack(
-    leantar: &Path,
-    jobs: usize,
-    items: &[Item],
-    interrupts: &Interrupts,
-    begun: &mut dyn FnMut(usize),
-) -> Result<Outcome> {
-    let mut command = Command::new(leantar);
-    command
-        .args(["--jobs", &jobs.to_string(), "-v", "-x", "-j", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    die_with_us(&mut command);
-    let child = command.spawn();
-    let mut child = child.with_context(|| format!("cannot run `{}`", leantar.display()))?;
-    interrupts.while_waiting(&mut child, |child| {
-        let complaints = talk(child, items, begun);
-        let status = child.wait().with_context(|| format!("lost `{}`", leantar.display()))?;
-        Ok(Outcome { status, complaints })
-    })
+impl Leantar {
+    pub fn new(path: PathBuf, settings: &Settings) -> Self {
+        Self { path, confine: settings.confine, libraries: settings.libraries.clone() }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Unpacks `items`, which may write in `rooms`, of which there is at least one.
+    ///
+    /// # Errors
+    /// When leantar cannot be run at all, or we are told to stop. How it fared is in the [`Outcome`].
+    pub fn unpack(
+        &self,
+        jobs: usize,
+        items: &[Item],
+        rooms: &[&Path],
+        interrupts: &Interrupts,
+        watch: &mut dyn FnMut(Progress),
+    ) -> Result<Outcome> {
+        let sources = items.iter().map(|item| item.source.as_path()).collect();
+        let (mut command, state) = self.command(sources, rooms)?;
+        watch(Progress::Held(state));
+        command
+            .args(["--jobs", &jobs.to_string(), "-v", "-x", "-j", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        die_with_us(&mut command);
+        let mut child = command.spawn().with_context(|| self.cannot_run())?;
+        interrupts.while_waiting(&mut child, |child| {
+            let complaints = talk(child, items, &mut |count| watch(Progress::Begun(count)));
+            let status = child.wait().with_context(|| format!("lost `{}`", self.path.display()))?;
+            Ok(Outcome { status, complaints })
+        })
+    }
+
+    /// A command that runs leantar so that it can read `read` and write in `rooms`, and how well it
+    /// is held to that.
+    ///
+    /// # Errors
+    /// When it has to be held, and cannot be.
+    pub fn command(&self, read: Vec<&Path>, rooms: &[&Path]) -> Result<(Command, State)> {
+        let (command, state) = self.command_however_held(read, rooms);
+        match &state {
+            State::Free(reason) if self.confine == Confine::Always => bail!(hint(
+                format!("leantar cannot be confined: {reason}"),
+                format!("set `{}` to `auto` to run it all the same", var::CONFINE),
+            )),
+            _ => Ok((command, state)),
+        }
+    }
+
+    /// As [`Leantar::command`], for those who only want to know.
+    pub fn command_however_held(&self, read: Vec<&Path>, rooms: &[&Path]) -> (Command, State) {
+        let confinement = match self.confine {
+            Confine::Never => Confinement::none(format!("`{}` is `never`", var::CONFINE)),
+            Confine::Auto | Confine::Always => Confinement::new(&Needs {
+                program: &self.path,
+                libraries: &self.libraries,
+                read,
+                write: rooms.into(),
+            }),
+        };
+        let state = confinement.state().clone();
+        let mut command = Command::new(&self.path);
+        // leantar 0.1.18 writes there first.
+        if let Some(room) = rooms.first() {
+            command.env("TMPDIR", room);
+        }
+        confinement.hold(&mut command);
+        (command, state)
+    }
+
+    pub fn cannot_run(&self) -> String {
+        format!("cannot run `{}`", self.path.display())
+    }
 }
 
 /// Gives `child` its list and listens until it closes its output. What it printed to stderr.

@@ -1,5 +1,6 @@
 //! Making cache files from build files, as `lake exe cache pack` does.
 
+use super::leantar::Leantar;
 use super::ltar::Place;
 use super::names::NamedModule;
 use super::outputs::{Files, Look};
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use tempfile::TempDir;
 
 /// The files of a module in the order in which the cache tool packs them (`mkBuildPaths` in
@@ -35,7 +36,7 @@ const IR: [&str; 2] = ["c", "c.hash"];
 /// Packs modules of one workspace.
 #[derive(Debug)]
 pub struct Packer {
-    leantar: PathBuf,
+    leantar: Leantar,
     packages: Vec<PathBuf>,
     mathlib: PathBuf,
     /// Written into every file, as the stock tool does: mathlib's revision.
@@ -49,7 +50,7 @@ pub struct Packer {
 }
 
 impl Packer {
-    pub fn new(workspace: &Workspace, leantar: PathBuf) -> Result<Self> {
+    pub fn new(workspace: &Workspace, leantar: Leantar) -> Result<Self> {
         let packages = workspace.source_path();
         let base = TempDir::with_prefix("lake-shim-pack-")?;
         let links = base.path().join(".lake/packages");
@@ -98,12 +99,13 @@ impl Packer {
             _ => (package.clone(), PathBuf::new()),
         };
         let relative =
-            |path: PathBuf| -> Result<PathBuf> { Ok(prefix.join(path.strip_prefix(package)?)) };
+            |path: &PathBuf| -> Result<PathBuf> { Ok(prefix.join(path.strip_prefix(package)?)) };
         let present = files.present(&LIB, &IR);
-        let present: Vec<_> = present.into_iter().map(relative).collect::<Result<_>>()?;
         let work = WorkDir::new_in(store)?;
         let made = work.path().join("ltar");
-        let mut command = Command::new(&self.leantar);
+        let read = present.iter().map(PathBuf::as_path).collect();
+        let (mut command, _) = self.leantar.command(read, &[work.path()])?;
+        let present: Vec<_> = present.iter().map(relative).collect::<Result<_>>()?;
         command.arg("-C").arg(base).arg(&made);
         let (trace, rest) = present.split_first().context("no trace")?;
         command.arg(trace);
@@ -111,11 +113,11 @@ impl Packer {
             command.args(["-c", comment]);
         }
         let output = command.args(rest).stdin(Stdio::null()).output();
-        let output = output.with_context(|| format!("cannot run `{}`", self.leantar.display()))?;
+        let output = output.with_context(|| self.leantar.cannot_run())?;
         ensure!(
             output.status.success(),
             "`{}` cannot pack `{}`: {}",
-            self.leantar.display(),
+            self.leantar.path().display(),
             named.module,
             String::from_utf8_lossy(&output.stderr).trim()
         );

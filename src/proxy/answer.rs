@@ -4,7 +4,7 @@
 use super::Proxy;
 use super::exec::{ChildEnvironment, RealLake};
 use super::invocation::{CacheRequest, CacheVerb, Command};
-use crate::interrupt::die_with_us;
+use crate::child::die_with_us;
 use crate::mathlib::request::Request;
 use crate::restore::session::{Ended, Mode, Session};
 use crate::restore::stamp::Stamp;

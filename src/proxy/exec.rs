@@ -2,6 +2,7 @@
 
 use super::handover::become_program;
 use crate::error::{Failure, hint};
+use crate::programs::on_path;
 use crate::settings::{Environment, var};
 use anyhow::{Result, bail};
 use fs_err as fs;
@@ -10,7 +11,7 @@ use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
 
 /// elan's proxies choose by `argv[0]`, so it has to be this.
@@ -109,14 +110,13 @@ fn named_lake(path: &Path, myself: Identity) -> Result<PathBuf> {
             format!("{named}, which is this shim"),
             "name the real lake there, or unset it to search PATH",
         ))),
-        Ok(_) => Ok(path.to_owned()),
+        Ok(_) => Ok(absolute(path)?),
     }
 }
 
 fn first_on_path(env: &Environment, seen: &[Identity]) -> Result<PathBuf> {
-    let candidates = which::which_in_global(ARG0, env.path.as_deref());
     let mut shims = Vec::new();
-    for candidate in candidates.into_iter().flatten() {
+    for candidate in on_path(ARG0) {
         match Identity::of(&candidate) {
             Ok(identity) if !seen.contains(&identity) => return Ok(candidate),
             _ => shims.push(format!("`{}` (this shim)", candidate.display())),

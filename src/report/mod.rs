@@ -202,6 +202,7 @@ impl Report {
             }
             Event::Naming => self.debug("reading mathlib's imports"),
             Event::Unpacking { total } => self.start_bar("unpacking", total),
+            Event::Held(state) => self.debug(format_args!("leantar runs {state}")),
             Event::Begun { done } => self.advance(done),
             Event::Splitting { left } => {
                 self.debug(format_args!("leantar died; trying the {left} that are left in halves"));
@@ -220,7 +221,8 @@ impl Report {
         }
     }
 
-    fn debug(&self, text: impl Display) {
+    /// What somebody who looks for a fault may want to know.
+    pub fn debug(&self, text: impl Display) {
         if self.log >= Log::Debug {
             print(&text.to_string());
         }

@@ -8,7 +8,7 @@ use super::{Event, Observer, Outcome};
 use crate::error::hint;
 use crate::fs::new_file_mode;
 use crate::interrupt::Interrupts;
-use crate::mathlib::leantar::{self, Item};
+use crate::mathlib::leantar::{self, Item, Leantar, Progress};
 use crate::mathlib::outputs::Look;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
@@ -21,7 +21,7 @@ const MAX_CULPRITS: usize = 32;
 /// What unpacks.
 #[derive(Clone, Copy, Debug)]
 pub struct Tools<'a> {
-    pub leantar: &'a Path,
+    pub leantar: &'a Leantar,
     pub jobs: usize,
 }
 
@@ -52,6 +52,7 @@ pub fn apply(
     };
     unpacking.run(&plan.steps)?;
     let Unpacking { reasons, last_words, .. } = unpacking;
+    staging.check()?;
 
     observer(Event::Checking { total: plan.steps.len() });
     let look = |step: &Step| staging.files(step).check(step.head.dep_hash, Look::Contents);
@@ -113,8 +114,11 @@ impl Unpacking<'_> {
         while let Some(list) = todo.pop() {
             let items: Vec<Item> = list.iter().map(|step| self.staging.item(step)).collect();
             let observer = self.observer;
-            let mut begun = |count| observer(Event::Begun { done: done + count });
-            let run = self.unpack(&items, &mut begun)?;
+            let mut watch = |progress| match progress {
+                Progress::Held(state) => observer(Event::Held(state)),
+                Progress::Begun(count) => observer(Event::Begun { done: done + count }),
+            };
+            let run = self.unpack(&items, &mut watch)?;
             self.note_complaints(&run.complaints);
             if run.finished() {
                 if !run.status.success() {
@@ -162,9 +166,9 @@ impl Unpacking<'_> {
         Ok(())
     }
 
-    fn unpack(&self, items: &[Item], begun: &mut dyn FnMut(usize)) -> Result<leantar::Outcome> {
+    fn unpack(&self, items: &[Item], watch: &mut dyn FnMut(Progress)) -> Result<leantar::Outcome> {
         let Tools { leantar, jobs } = self.tools;
-        leantar::unpack(leantar, jobs, items, self.interrupts, begun)
+        leantar.unpack(jobs, items, &self.staging.rooms(), self.interrupts, watch)
     }
 
     /// leantar complains of one file a line, `<file>: <reason>`.

@@ -12,6 +12,7 @@ pub mod session;
 mod staging;
 pub mod stamp;
 
+use crate::confine::State;
 use crate::error::Failure;
 use crate::mathlib::Module;
 use plan::Plan;
@@ -34,6 +35,8 @@ pub enum Event {
     Naming,
     /// `total` modules are about to be unpacked.
     Unpacking { total: usize },
+    /// leantar is about to run, held like this.
+    Held(State),
     /// So many have been begun.
     Begun { done: usize },
     /// leantar died; what is left is tried in halves to find the file that kills it.

@@ -10,7 +10,7 @@ use super::{Event, Observer, Outcome};
 use crate::error::{Failure, hint};
 use crate::fs::WorkDir;
 use crate::interrupt::Interrupts;
-use crate::mathlib::leantar;
+use crate::mathlib::leantar::{self, Leantar};
 use crate::mathlib::request::{Request, Wanted, check_toolchain, names};
 use crate::settings::{Environment, Network, Settings, var};
 use crate::store::Stores;
@@ -160,7 +160,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// When there is none.
-    pub fn leantar(&self, stores: &Stores) -> Result<PathBuf> {
+    pub fn leantar(&self, stores: &Stores) -> Result<Leantar> {
         let named = self.settings.leantar.as_deref();
         if let Some(named) = named.filter(|named| !named.is_file()) {
             bail!(hint(
@@ -168,21 +168,15 @@ impl Session<'_> {
                 "name leantar there, or unset it",
             ));
         }
-        leantar::find(
-            named,
-            self.toolchain_bin().as_deref(),
-            stores.dirs(),
-            self.env,
-        )
-        .with_context(|| {
+        let bin = self.toolchain_bin();
+        let found = leantar::find(named, bin.as_deref(), stores.dirs(), self.env);
+        let path = found.with_context(|| {
             hint(
                 "there is no leantar: not in the toolchain, the stores, PATH or the user's cache",
-                format!(
-                    "put `leantar-<version>` into the store, or set `{}`",
-                    var::LEANTAR
-                ),
+                format!("put `leantar-<version>` into the store, or set `{}`", var::LEANTAR),
             )
-        })
+        })?;
+        Ok(Leantar::new(path, self.settings))
     }
 
     fn toolchain_bin(&self) -> Option<PathBuf> {

@@ -10,7 +10,7 @@ use crate::error::hint;
 use crate::fs::WorkDir;
 use crate::mathlib::leantar::Item;
 use crate::mathlib::outputs::Files;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 use std::collections::BTreeMap;
@@ -45,7 +45,9 @@ impl Staging {
         let mut stages = BTreeMap::new();
         for step in steps {
             if !stages.contains_key(&step.package) {
-                stages.insert(step.package.clone(), stage(&step.build_dir())?);
+                let stage = stage(&step.build_dir())?;
+                fs::create_dir_all(staged_build(stage.path()))?;
+                stages.insert(step.package.clone(), stage);
             }
         }
         let first: &WorkDir = stages.values().next().context("a restore has steps")?;
@@ -86,12 +88,37 @@ impl Staging {
             Some(_) => &self.workspace,
             None => self.stage(step),
         };
-        Item { file: self.link(step), base: base.to_owned() }
+        Item { file: self.link(step), source: step.source.clone(), base: base.to_owned() }
+    }
+
+    /// Where leantar may write.
+    pub fn rooms(&self) -> Vec<&Path> {
+        self.stages.values().map(WorkDir::path).collect()
     }
 
     /// Where leantar puts the files of `step`.
     pub fn files(&self, step: &Step) -> Files {
         Files::new(&staged_build(self.stage(step)), &step.head.place, &step.module)
+    }
+
+    /// Whether the stages are still directories down to where [`Staging::files`] are: what is tidied
+    /// and published would else be what a link leads to.
+    ///
+    /// # Errors
+    /// When leantar has put something else there.
+    pub fn check(&self) -> Result<()> {
+        for stage in self.stages.values() {
+            let build = staged_build(stage.path());
+            let dirs = build.ancestors().take_while(|dir| *dir != stage.path());
+            for dir in dirs {
+                ensure!(
+                    fs::symlink_metadata(dir)?.is_dir(),
+                    "leantar has replaced `{}` by something else",
+                    dir.display()
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Package directories and the build directories staged for them.

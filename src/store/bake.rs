@@ -8,8 +8,10 @@ use super::pack::{self, Digest, Shard, WriteOptions};
 use super::source::shallow_clone;
 use super::verify::{self, Found};
 use super::{TEMPORARY, trial};
+use crate::confine::State;
 use crate::error::hint;
 use crate::fs::{DirLock, WorkDir};
+use crate::mathlib::leantar::Leantar;
 use crate::mathlib::ltar::Head;
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::packing::Packer;
@@ -60,6 +62,8 @@ pub enum Event {
     Waiting(String),
     /// The real lake runs.
     Lake(String),
+    /// leantar is about to run, held like this.
+    Held(State),
     /// So many cache files came from another store.
     Copied(usize),
     /// So many are made from the build files that are there.
@@ -85,7 +89,7 @@ pub struct Bake<'a> {
     pub jobs: usize,
     /// Other stores, to copy from.
     pub others: &'a [PathBuf],
-    pub leantar: &'a dyn Fn() -> Result<PathBuf>,
+    pub leantar: &'a dyn Fn() -> Result<Leantar>,
     pub names: &'a dyn Fn(&Workspace) -> Result<Wanted>,
     pub run_lake: RunLake<'a>,
     pub observer: &'a dyn Fn(Event),
@@ -240,7 +244,8 @@ impl Bake<'_> {
                 })
                 .collect();
             let Some(leantar) = &leantar else { break };
-            let whole = trial::unpack(leantar, self.jobs, &items, store)?;
+            let held = |state| (self.observer)(Event::Held(state));
+            let whole = trial::unpack(leantar, self.jobs, &items, store, &held)?;
             for ((named, _), is_whole) in some.iter().zip(whole) {
                 if is_whole {
                     let name = named.file.to_string();

@@ -5,6 +5,7 @@
 //! after unpacking reads no file. It is made afresh rather than copied, so that nothing of the
 //! baker's machine is in it: no hooks, no other branches, no paths, no user.
 
+use crate::workspace::git;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use sha1::{Digest as _, Sha1};
@@ -85,7 +86,7 @@ fn pack_commit(package: &Path, rev: &str, dot_git: &Path) -> Result<()> {
     ensure!(names.contains(&rev), "`{}` has no commit {rev}", package.display());
     // To a file of ours: git would put its temporaries among the package's own objects.
     let stream = dot_git.join("stream");
-    let mut packing = source.command(&["pack-objects", "--stdout", "--quiet", "--threads=1"]);
+    let mut packing = source.command(&["pack-objects", "--stdout", "--quiet", "--threads=1"])?;
     packing
         .args(["--no-reuse-delta", "--no-reuse-object", "--window=10"])
         .stdin(Stdio::piped())
@@ -101,7 +102,7 @@ fn pack_commit(package: &Path, rev: &str, dot_git: &Path) -> Result<()> {
 
     let into = dot_git.parent().context("a `.git` lies in a work tree")?;
     let mut indexing =
-        Git { work_tree: into }.command(&["index-pack", "--stdin", "--no-rev-index"]);
+        Git { work_tree: into }.command(&["index-pack", "--stdin", "--no-rev-index"])?;
     let output = indexing.stdin(fs::File::open(&stream)?.into_file()).output()?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.success(), "`git index-pack`: {said}");
@@ -172,13 +173,22 @@ struct Git<'a> {
 }
 
 impl Git<'_> {
-    fn command(&self, args: &[&str]) -> Command {
-        let mut git = Command::new("git");
-        git.args(["-c", "core.autocrlf=false", "-c", "index.version=2", "-c", "safe.directory=*"])
-            .args(["-c", "core.checkStat=minimal", "-c", "core.trustctime=false"])
-            .args(args)
-            .current_dir(self.work_tree)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+    fn command(&self, args: &[&str]) -> Result<Command> {
+        const SETTINGS: [&str; 10] = [
+            "-c",
+            "core.autocrlf=false",
+            "-c",
+            "index.version=2",
+            "-c",
+            "safe.directory=*",
+            "-c",
+            "core.checkStat=minimal",
+            "-c",
+            "core.trustctime=false",
+        ];
+        let mut git = git::command(self.work_tree, &[&SETTINGS, args].concat())
+            .context("cannot run `git`")?;
+        git.env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_SYSTEM", "/dev/null")
             .env("GIT_CONFIG_COUNT", "1")
             .env("GIT_CONFIG_KEY_0", "safe.directory")
@@ -188,13 +198,12 @@ impl Git<'_> {
             .env_remove("GIT_DIR")
             .env_remove("GIT_WORK_TREE")
             .env_remove("GIT_INDEX_FILE")
-            .env_remove("GIT_OBJECT_DIRECTORY")
-            .stdin(Stdio::null());
-        git
+            .env_remove("GIT_OBJECT_DIRECTORY");
+        Ok(git)
     }
 
     fn output(&self, args: &[&str]) -> Result<String> {
-        let output = self.command(args).output().context("cannot run `git`")?;
+        let output = self.command(args)?.output().context("cannot run `git`")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             bail!("`git {}` in `{}`: {said}", args.join(" "), self.work_tree.display());

@@ -1,9 +1,10 @@
 //! Unpacking cache files on trial, to know before a store is shipped that they can be unpacked.
 
+use crate::confine::State;
 use crate::fs::WorkDir;
 use crate::interrupt::Interrupts;
 use crate::mathlib::Module;
-use crate::mathlib::leantar;
+use crate::mathlib::leantar::{self, Leantar, Progress};
 use crate::mathlib::ltar::Head;
 use crate::mathlib::outputs::{Files, Look};
 use anyhow::Result;
@@ -21,9 +22,15 @@ pub struct Item<'a> {
 
 /// Whether each of `items` unpacks to what its trace records. They are unpacked inside `room`, one
 /// run for all, and each alone when that run dies.
-pub fn unpack(leantar: &Path, jobs: usize, items: &[Item], room: &Path) -> Result<Vec<bool>> {
+pub fn unpack(
+    leantar: &Leantar,
+    jobs: usize,
+    items: &[Item],
+    room: &Path,
+    held: &dyn Fn(State),
+) -> Result<Vec<bool>> {
     let interrupts = Interrupts::catch()?;
-    let trial = Trial { leantar, jobs, interrupts: &interrupts, room };
+    let trial = Trial { leantar, jobs, interrupts: &interrupts, room, held };
     if let Some(whole) = trial.run(items)? {
         return Ok(whole);
     }
@@ -32,10 +39,12 @@ pub fn unpack(leantar: &Path, jobs: usize, items: &[Item], room: &Path) -> Resul
 }
 
 struct Trial<'a> {
-    leantar: &'a Path,
+    leantar: &'a Leantar,
     jobs: usize,
     interrupts: &'a Interrupts,
     room: &'a Path,
+    /// Told how leantar is held.
+    held: &'a dyn Fn(State),
 }
 
 impl Trial<'_> {
@@ -50,10 +59,17 @@ impl Trial<'_> {
             let base = dir.path().join(i.to_string());
             fs::create_dir(&base)?;
             let link = links.join(format!("{i}.ltar"));
-            symlink(fs::canonicalize(&item.file)?, &link)?;
-            list.push(leantar::Item { file: link, base });
+            let source = fs::canonicalize(&item.file)?;
+            symlink(&source, &link)?;
+            list.push(leantar::Item { file: link, source, base });
         }
-        let run = leantar::unpack(self.leantar, self.jobs, &list, self.interrupts, &mut |_| {})?;
+        let mut watch = |progress| {
+            if let Progress::Held(state) = progress {
+                (self.held)(state);
+            }
+        };
+        let (jobs, rooms) = (self.jobs, [dir.path()]);
+        let run = self.leantar.unpack(jobs, &list, &rooms, self.interrupts, &mut watch)?;
         let is_whole = |(item, placed): (&Item, &leantar::Item)| {
             let prefix = item.head.place.package.as_ref();
             let package = prefix.map_or_else(

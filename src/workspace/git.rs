@@ -5,9 +5,11 @@
 //! and worktrees' common directory. What is stored in another way (reftable, a ref that is not
 //! there) counts as unknown, and whoever needs to know asks git.
 
+use crate::programs;
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -78,11 +80,9 @@ impl Clone {
         K: AsRef<OsStr>,
         V: AsRef<OsStr>,
     {
-        let output = self
-            .git(["remote", "get-url", "origin"])
-            .envs(env)
-            .output()
-            .context("cannot run `git`")?;
+        let asked =
+            self.git(&["remote", "get-url", "origin"]).and_then(|mut g| g.envs(env).output());
+        let output = asked.context("cannot run `git`")?;
         ensure!(
             output.status.success(),
             "`git remote get-url origin` in `{}`: {}",
@@ -103,7 +103,8 @@ impl Clone {
         K: AsRef<OsStr>,
         V: AsRef<OsStr>,
     {
-        let output = self.git(["ls-remote", "--get-url", "--", url]).envs(env).output().ok()?;
+        let output =
+            self.git(&["ls-remote", "--get-url", "--", url]).ok()?.envs(env).output().ok()?;
         let url = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         (output.status.success() && !url.is_empty()).then_some(url)
     }
@@ -111,23 +112,24 @@ impl Clone {
     /// Whether the commit `rev` is there, without asking a server.
     pub fn has(&self, rev: &str) -> bool {
         let commit = format!("{rev}^{{commit}}");
-        let found = self.git(["cat-file", "-e", &commit]).stderr(Stdio::null()).status();
+        let git = self.git(&["cat-file", "-e", "--end-of-options", &commit]);
+        let found = git.and_then(|mut git| git.stderr(Stdio::null()).status());
         found.is_ok_and(|status| status.success())
     }
 
     /// A file of the commit `rev`, which is there; nothing when that has no such file.
     pub fn file_at(&self, rev: &str, path: &str) -> Result<Option<String>> {
         let object = format!("{rev}:{path}");
-        let output =
-            self.git(["cat-file", "blob", &object]).output().context("cannot run `git`")?;
+        let git = self.git(&["cat-file", "--end-of-options", "blob", &object]);
+        let output = git.and_then(|mut git| git.output()).context("cannot run `git`")?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(output.status.success().then_some(text))
     }
 
     /// Points `origin` at `url`.
     pub fn set_origin_url(&self, url: &str) -> Result<()> {
-        let output =
-            self.git(["remote", "set-url", "origin", url]).output().context("cannot run `git`")?;
+        let git = self.git(&["remote", "set-url", "--", "origin", url]);
+        let output = git.and_then(|mut git| git.output()).context("cannot run `git`")?;
         ensure!(
             output.status.success(),
             "`git remote set-url origin` in `{}`: {}",
@@ -137,11 +139,24 @@ impl Clone {
         Ok(())
     }
 
-    fn git<const N: usize>(&self, args: [&str; N]) -> Command {
-        let mut git = Command::new("git");
-        git.args(args).current_dir(&self.work_tree).stdin(Stdio::null());
-        git
+    fn git(&self, args: &[&str]) -> io::Result<Command> {
+        command(&self.work_tree, args)
     }
+}
+
+/// git in a directory that may be hostile, for what needs no server. A repository's configuration can
+/// name programs to run; of those that our commands would come by, none is.
+pub fn command(dir: &Path, args: &[&str]) -> io::Result<Command> {
+    let mut git = programs::command("git")?;
+    git.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"])
+        .args(args)
+        .current_dir(dir)
+        // What a partial clone lacks it would fetch, by a program that its configuration names.
+        .env("GIT_NO_LAZY_FETCH", "1")
+        // The same for a git from before 2.45, and whatever else would ask a server.
+        .env("GIT_ALLOW_PROTOCOL", "none")
+        .stdin(Stdio::null());
+    Ok(git)
 }
 
 /// Looks `name` up in `packed-refs`: lines of `<object> <name>`, comments, and `^` for peeled tags.

@@ -1,5 +1,6 @@
 //! `lean-toolchain`, and where elan keeps what it names.
 
+use crate::programs::on_path;
 use crate::settings::Environment;
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
@@ -26,7 +27,7 @@ pub fn bin(lake: Option<&Path>, named: Option<&str>, env: &Environment) -> Optio
         return Some(bin.to_owned());
     }
     let toolchains = env.elan_home()?.join("toolchains");
-    let dirs = elan_dirs(named?).map(|dir| toolchains.join(dir).join("bin"));
+    let dirs = elan_dirs(named?).into_iter().map(|dir| toolchains.join(dir).join("bin"));
     dirs.into_iter().find(|bin| is_toolchain_bin(bin))
 }
 
@@ -35,7 +36,8 @@ pub fn bin(lake: Option<&Path>, named: Option<&str>, env: &Environment) -> Optio
 /// # Errors
 /// When there is no lean to ask.
 pub fn githash(bin: Option<&Path>) -> Result<String> {
-    let lean = bin.map_or_else(|| PathBuf::from("lean"), |bin| bin.join("lean"));
+    let lean = bin.map(|bin| bin.join("lean")).or_else(|| on_path("lean").next());
+    let lean = lean.context("there is no `lean` on PATH")?;
     let output = Command::new(&lean).arg("--githash").stdin(Stdio::null()).output();
     let output = output.with_context(|| format!("cannot run `{}`", lean.display()))?;
     ensure!(output.status.success(), "`{} --githash` failed: {}", lean.display(), output.status);
@@ -57,9 +59,16 @@ pub fn is_elan(proxy: &Path) -> bool {
 
 /// The directory names that elan may have given a toolchain: `leanprover/lean4:v4.27.0` lies in
 /// `leanprover--lean4---v4.27.0`, and may be called `v4.27.0` or `4.27.0` on a command line.
-fn elan_dirs(toolchain: &str) -> [String; 3] {
+///
+/// No name leads out of the directory of all toolchains: what has a `/` has a `--` instead, and what
+/// is only dots is no name.
+fn elan_dirs(toolchain: &str) -> Vec<String> {
+    if toolchain.bytes().all(|byte| byte == b'.') {
+        return Vec::new();
+    }
     ["", "leanprover/lean4:", "leanprover/lean4:v"]
         .map(|prefix| format!("{prefix}{toolchain}").replace('/', "--").replace(':', "---"))
+        .into()
 }
 
 #[cfg(test)]
@@ -73,5 +82,10 @@ mod tests {
         assert_eq!(elan_dirs("v4.27.0")[1], full);
         assert_eq!(elan_dirs("4.27.0")[2], full);
         assert_eq!(elan_dirs("my-build")[0], "my-build");
+        for upwards in ["..", ".", "", "../../app", "/app"] {
+            for dir in elan_dirs(upwards) {
+                assert!(dir != ".." && !dir.contains('/'), "{upwards} is {dir}");
+            }
+        }
     }
 }

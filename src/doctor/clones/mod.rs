@@ -20,7 +20,7 @@ use fs_err as fs;
 use judge::judge;
 use nix::unistd::{Uid, geteuid};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -145,6 +145,8 @@ struct GitEnv {
     /// In which it reads another user's clone. Only for what runs nothing of the clone's own: its
     /// configuration may name programs.
     trusting: ChildEnvironment,
+    /// How many settings the user has there.
+    count: usize,
 }
 
 impl GitEnv {
@@ -152,23 +154,32 @@ impl GitEnv {
         let count =
             env.git_config_count.as_deref().map(|count| count.to_str()?.trim().parse().ok());
         let is_bogus = count == Some(None);
-        let count: usize = count.flatten().unwrap_or(0);
-        let pair = |name: &str, value: &str| (name.into(), value.into());
-        Self {
-            plain: is_bogus.then(|| pair(var::GIT_CONFIG_COUNT, "0")).into_iter().collect(),
-            trusting: ChildEnvironment::from([
-                pair(var::GIT_CONFIG_COUNT, &(count + 1).to_string()),
-                pair(&format!("GIT_CONFIG_KEY_{count}"), "safe.directory"),
-                pair(&format!("GIT_CONFIG_VALUE_{count}"), "*"),
-            ]),
+        let plain = is_bogus.then(|| (var::GIT_CONFIG_COUNT.into(), "0".into()));
+        let mut git_env = Self {
+            plain: plain.into_iter().collect(),
+            trusting: ChildEnvironment::new(),
+            count: count.flatten().unwrap_or(0),
+        };
+        git_env.trusting = git_env.with(&[("safe.directory".to_owned(), "*")]);
+        git_env
+    }
+
+    /// The user's own and `settings`, which come after and so count.
+    fn with(&self, settings: &[(String, &str)]) -> ChildEnvironment {
+        let mut env = self.plain.clone();
+        for (i, (name, value)) in settings.iter().enumerate() {
+            let n = self.count + i;
+            env.insert(format!("GIT_CONFIG_KEY_{n}").into(), name.into());
+            env.insert(format!("GIT_CONFIG_VALUE_{n}").into(), value.into());
         }
+        let count = self.count + settings.len();
+        env.insert(var::GIT_CONFIG_COUNT.into(), count.to_string().into());
+        env
     }
 }
 
-fn git(dir: &Path, args: &[&str]) -> Command {
-    let mut git = Command::new("git");
-    git.args(args).current_dir(dir);
-    git
+fn git(dir: &Path, args: &[&str]) -> Result<Command, String> {
+    git::command(dir, args).map_err(|e| format!("cannot be run: {e}"))
 }
 
 impl Clone {
@@ -178,8 +189,9 @@ impl Clone {
     }
 
     fn ask(clone: &git::Clone, dir: &Path, wanted: &str, env: &GitEnv) -> Self {
-        let head = ask(git(dir, &["rev-parse", "--verify", "HEAD"]).envs(&env.trusting));
-        let changes = changes(clone, dir, &env.plain);
+        let head = git(dir, &["rev-parse", "--verify", "HEAD"]);
+        let head = head.and_then(|mut git| ask(git.envs(&env.trusting)));
+        let changes = changes(clone, dir, env);
         Self {
             damage: head.as_ref().err().or(changes.as_ref().err()).cloned(),
             head: head.ok(),
@@ -214,7 +226,7 @@ fn refused(clone: &git::Clone, dir: &Path, env: &ChildEnvironment) -> Option<Str
     if clone.is_owned_by(uid.as_raw()) {
         return None;
     }
-    ask(git(dir, &["rev-parse", "--git-dir"]).envs(env)).err()?;
+    git(dir, &["rev-parse", "--git-dir"]).and_then(|mut git| ask(git.envs(env))).err()?;
     let owners = [dir.to_owned(), dir.join(".git")].map(|path| fs::metadata(path).map(|m| m.uid()));
     let owner = owners.into_iter().flatten().find(|owner| *owner != uid.as_raw())?;
     Some(format!("it belongs to {}, and you are {}", user(owner.into()), user(uid)))
@@ -228,16 +240,38 @@ fn user(uid: Uid) -> String {
     }
 }
 
-/// Tracked files that differ from HEAD. Not asked of another user's clone: git may run filters that
-/// its configuration names.
-fn changes(clone: &git::Clone, dir: &Path, env: &ChildEnvironment) -> Result<Vec<String>, String> {
+/// Tracked files that differ from HEAD. Not asked of another user's clone, and without the filters
+/// that a clone's configuration names: git would run them.
+fn changes(clone: &git::Clone, dir: &Path, env: &GitEnv) -> Result<Vec<String>, String> {
     if !clone.is_owned_by(geteuid().as_raw()) {
         return Ok(Vec::new());
     }
-    // Without the option git would write what it learned into the index.
-    let args = ["--no-optional-locks", "-c", "core.fsmonitor=false", "status", "--porcelain"];
-    let status = ask_for(git(dir, &args).arg("--untracked-files=no").envs(env), STATUS_PATIENCE)?;
-    Ok(status.unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect())
+    let Some(no_filters) = filters_off(dir, env)? else { return Ok(Vec::new()) };
+    // Without the first option git would write what it learned into the index. Submodules are
+    // repositories with configurations of their own.
+    let args = ["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"];
+    let mut status = git(dir, &args)?;
+    status.arg("--ignore-submodules=all").envs(env.with(&no_filters));
+    let status = ask_for(&mut status, STATUS_PATIENCE)?.unwrap_or_default();
+    Ok(status.lines().map(|line| line.trim().to_owned()).collect())
+}
+
+/// Settings without which git would run what the configuration has for a filter; a file that only
+/// a filter makes equal then counts as changed. Nothing when a filter's name cannot be said.
+fn filters_off(dir: &Path, env: &GitEnv) -> Result<Option<Vec<(String, &'static str)>>, String> {
+    const OFF: [(&str, &str); 3] = [("clean", ""), ("process", ""), ("required", "false")];
+    let mut list = git(dir, &["config", "--null", "--name-only", "--list"])?;
+    let names = ask(list.envs(&env.plain))?;
+    let filters: BTreeSet<_> = names
+        .split('\0')
+        .filter_map(|name| Some(name.strip_prefix("filter.")?.rsplit_once('.')?.0))
+        .collect();
+    if filters.iter().any(|filter| filter.contains('\u{fffd}')) {
+        return Ok(None);
+    }
+    let off =
+        |filter: &str| OFF.map(|(option, value)| (format!("filter.{filter}.{option}"), value));
+    Ok(Some(filters.into_iter().flat_map(off).collect()))
 }
 
 impl Seen {

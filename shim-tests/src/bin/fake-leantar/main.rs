@@ -8,11 +8,12 @@
 //!
 //! | variable | effect |
 //! |---|---|
-//! | `FAKE_LEANTAR_LOG` | append a line per call, see `shim_tests::call_log` |
+//! | `FAKE_LEANTAR_LOG` | append a line per call to this open descriptor, see `shim_tests::call_log` |
 //! | `FAKE_LEANTAR_KEEP` | `1`: report a truncated archive and exit 1, unless `-r` was given |
 //! | `FAKE_LEANTAR_DIE` | `kill` or `abort`: die so, in the middle of a module, … |
 //! | `FAKE_LEANTAR_DIE_AFTER` | … when this many files are published (0 if unset) |
 //! | `FAKE_LEANTAR_SLEEP_MS` | sleep before every archive |
+//! | `FAKE_LEANTAR_ATTACK` | do harm before it unpacks, see `attack.rs` |
 
 #![expect(
     clippy::print_stdout,
@@ -20,6 +21,7 @@
     reason = "a tool of the command line talks there"
 )]
 
+mod attack;
 mod options;
 mod pack;
 mod unpack;
@@ -52,7 +54,11 @@ fn run() -> Result<ExitCode> {
         Mode::Unpack { archives } => unpack::expand_stdin(archives)?,
         _ => Value::Null,
     };
-    call_log::append(call_log::LEANTAR_LOG, &LeantarCall::describe(&list))?;
+    let attack = match &options.mode {
+        Mode::Unpack { archives } => attack::attack(archives)?,
+        _ => None,
+    };
+    call_log::append(call_log::LEANTAR_LOG, &LeantarCall::describe(&list, attack))?;
     match &options.mode {
         Mode::Version => println!("{VERSION}"),
         Mode::Comments { archive } => return comments(archive),

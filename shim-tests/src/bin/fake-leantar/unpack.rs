@@ -35,6 +35,14 @@ impl Archive {
         Archive { file, base: None }
     }
 
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    pub(crate) fn base(&self) -> Option<&Path> {
+        self.base.as_deref()
+    }
+
     fn listed(entry: &Value) -> Result<Archive> {
         if let Some(file) = entry.as_str() {
             return Ok(Archive::named(file.to_owned()));

@@ -1,0 +1,127 @@
+//! leantar: found, runnable, and held to its files as far as the kernel can.
+
+use super::probe::{ask, version};
+use super::{Area, Finding, Severity, quoted, shown};
+use crate::confine::State;
+use crate::mathlib::leantar::{self, Leantar};
+use crate::settings::{Confine, Environment, Network, Settings, var};
+use serde_json::json;
+use std::path::Path;
+use std::process::Command;
+
+/// A leantar, and what it says of its version.
+struct Found<'a> {
+    path: &'a Path,
+    state: State,
+    answer: Result<String, String>,
+    /// Whether it answers only when it is not held.
+    is_hindered: bool,
+}
+
+/// Looks for the leantar of a toolchain whose programs lie in `bin`.
+pub fn look(env: &Environment, settings: &Settings, bin: Option<&Path>) -> Area {
+    let named = settings.leantar.as_deref();
+    let path = leantar::find(named, bin, &settings.stores, env);
+    let found = path.as_deref().map(|path| Found::ask(path, settings));
+    let (summary, finding) = match &found {
+        Some(found) => (found.summary(), found.judge(named.is_some(), settings.confine)),
+        None => ("not found".to_owned(), Some(missing(settings.network))),
+    };
+    let facts = json!({
+        "path": path.as_deref().map(shown),
+        "version": found.as_ref().and_then(Found::version),
+        "landlock_abi": found.as_ref().and_then(|found| found.state.abi()),
+    });
+    Area::new("leantar", vec![summary], facts).with(finding.into_iter().collect())
+}
+
+impl<'a> Found<'a> {
+    fn ask(path: &'a Path, settings: &Settings) -> Self {
+        let leantar = Leantar::new(path.to_owned(), settings);
+        let (mut command, state) = leantar.command_however_held(vec![], &[]);
+        let answer = ask(command.arg("--version"));
+        let is_hindered = answer.is_err()
+            && state.abi().is_some()
+            && ask(Command::new(path).arg("--version")).is_ok();
+        Self { path, state, answer, is_hindered }
+    }
+
+    fn version(&self) -> Option<String> {
+        version(self.answer.as_deref().ok()?)
+    }
+
+    fn summary(&self) -> String {
+        let version = self.version().unwrap_or_else(|| "unknown version".to_owned());
+        let state = if self.state.abi().is_some() { "confined" } else { "not confined" };
+        format!("{version} {}, {state}", self.path.display())
+    }
+
+    fn judge(&self, is_named: bool, confine: Confine) -> Option<Finding> {
+        match &self.answer {
+            Err(reason) if self.is_hindered => Some(hindered(self.path, reason)),
+            Err(reason) => Some(broken(self.path, is_named, reason)),
+            Ok(text) if self.version().is_none() => {
+                let said = format!("says no version, but `{}`", text.escape_debug());
+                Some(broken(self.path, is_named, &said))
+            }
+            Ok(_) => unconfined(&self.state, confine),
+        }
+    }
+}
+
+/// What leantar could do that it should not.
+fn unconfined(state: &State, confine: Confine) -> Option<Finding> {
+    let kernel = "use a kernel from Linux 6.12 on with `landlock` in its `lsm=` list; in a \
+                  container, a seccomp profile that allows the `landlock_*` system calls";
+    let (severity, message, hint) = match (state, confine) {
+        (State::Confined { .. }, _) if state.lacks().is_empty() => return None,
+        (State::Confined { .. }, _) => (Severity::Note, "leantar is not fully confined", kernel),
+        (State::Free(_), Confine::Always) => {
+            (Severity::Error, "leantar cannot be confined, and is not run without", kernel)
+        }
+        (State::Free(_), Confine::Auto) => (Severity::Note, "leantar is not confined", kernel),
+        (State::Free(_), Confine::Never) => {
+            (Severity::Note, "leantar is not confined", "`unset LAKE_SHIM_CONFINE`")
+        }
+    };
+    let finding = Finding::new(severity, "leantar-unconfined", message, hint);
+    Some(match state {
+        State::Confined { abi } => finding.seen(format!(
+            "this kernel's Landlock (ABI {abi}) does not cover {}",
+            state.lacks().join(", ")
+        )),
+        State::Free(reason) => {
+            finding.seen(reason).seen("a crafted `.ltar` can make leantar write wherever you may")
+        }
+    })
+}
+
+/// Its libraries may lie in a place that nobody thought of.
+fn hindered(path: &Path, reason: &str) -> Finding {
+    let hint =
+        format!("use a leantar that is linked statically, or `export {}=never`", var::CONFINE);
+    let message = "leantar does not run confined";
+    let finding = Finding::error("leantar-fails-confined", message, hint);
+    finding.seen(format!("{} {reason}", quoted(path))).seen("it runs when it is not confined")
+}
+
+fn missing(network: Network) -> Finding {
+    let (severity, seen) = match network {
+        Network::Auto => (Severity::Warning, "the real `lake exe cache get` downloads its own"),
+        Network::Never => (Severity::Error, "nothing can be unpacked from `.ltar` files"),
+    };
+    let hint = format!("put `leantar-<version>` into the store, or name it by `{}`", var::LEANTAR);
+    Finding::new(severity, "no-leantar", "there is no leantar", hint)
+        .seen("it is not in the toolchain, the stores, PATH or the user's cache")
+        .seen(seen)
+}
+
+fn broken(path: &Path, is_named: bool, reason: &str) -> Finding {
+    let hint = if is_named {
+        format!("name leantar by `{0}`, or `unset {0}` to have it searched for", var::LEANTAR)
+    } else {
+        format!("replace {}, or name another by `{}`", quoted(path), var::LEANTAR)
+    };
+    let seen = format!("{} {reason}", quoted(path));
+    Finding::error("leantar-fails", "leantar does not run", hint).seen(seen)
+}
