@@ -36,7 +36,7 @@ use tempfile::NamedTempFile;
 pub enum Format {
     /// Covered modules as cache files, the rest as packs
     Ltar,
-    /// Every package's build as a pack
+    /// The build of every package as a pack
     Pack,
     /// Both of these
     Both,
