@@ -246,6 +246,10 @@ report_path() {
   real=$(physical "$bin")
   first=$(command -v lake) || first=
   [ -z "$first" ] || [ "$(physical "${first%/*}")" != "$real" ] || return 0
+  if [ -n "${GITHUB_PATH:-}" ]; then # the steps to come have it first
+    path_line "$shell"
+    return
+  fi
   set -f
   IFS=:
   for entry in $PATH; do

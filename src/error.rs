@@ -10,11 +10,12 @@
 //!
 //! Every other code is the real lake's own, which we have become by then.
 
+use nix::errno::Errno;
+use std::error::Error;
 use std::fmt;
-use thiserror::Error;
 
 /// What the shim expects to go wrong, each with its exit code.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error("{0}")]
     NoLake(String),
@@ -51,6 +52,38 @@ impl Failure {
     pub fn is_reported(error: &anyhow::Error) -> bool {
         matches!(error.downcast_ref(), Some(Self::Reported(_) | Self::Interrupted(_)))
     }
+}
+
+/// What can be done about a system that refuses, where nothing nearer to it has a hint to give.
+pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
+    Some(match error.chain().find_map(errno)? {
+        Errno::ENOSPC | Errno::EDQUOT => {
+            "make room there, for bytes (`df -h`) or for files (`df -i`), and run it again"
+        }
+        Errno::EACCES | Errno::EPERM => {
+            "run it as somebody who may (`ls -ld` tells who), or give the right"
+        }
+        Errno::EROFS => "it is mounted read-only: mount it for writing, or use another place",
+        Errno::EIO | Errno::ESTALE => {
+            "the disk has failed, or what is mounted there; `dmesg` may say more. \
+             Once it works, run it again"
+        }
+        Errno::EMFILE | Errno::ENFILE => "allow more open files (`ulimit -n`)",
+        Errno::EAGAIN | Errno::ENOMEM => {
+            "allow more threads, processes and memory (`ulimit -a`, the container's limits)"
+        }
+        Errno::ENAMETOOLONG => "put it at a shorter path",
+        _ => return None,
+    })
+}
+
+/// The error number in a cause. `fs-err` keeps no more of one than what the standard library prints.
+fn errno(cause: &(dyn Error + 'static)) -> Option<Errno> {
+    cause.downcast_ref::<Errno>().copied().or_else(|| {
+        let text = cause.to_string();
+        let (_, number) = text.rsplit_once("(os error ")?;
+        Some(Errno::from_raw(number.split_once(')')?.0.parse().ok()?))
+    })
 }
 
 /// A message with a hint on a line of its own, saying what to do next.

@@ -3,13 +3,14 @@
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::fchown;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -22,15 +23,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Makes `link` a symlink to `target` in one step, replacing a symlink that is there.
 pub fn replace_symlink(target: &Path, link: &Path) -> Result<()> {
-    let parent = link.parent().context("a link has a parent")?;
-    let temporary = tempfile::Builder::new()
-        .prefix(".lake-shim-link-")
-        .make_in(parent, |path| symlink(target, path))
-        .with_context(|| format!("cannot create a symlink in `{}`", parent.display()))?;
-    // The temporary must not be removed after the rename: by then it is the link.
-    let (_, temporary) = temporary.keep()?;
-    fs::rename(&temporary, link).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
-    Ok(())
+    let work = WorkDir::new_in(link.parent().context("a link has a parent")?)?;
+    let temporary = work.path().join("link");
+    symlink(target, &temporary)?;
+    Ok(fs::rename(&temporary, link)?)
 }
 
 /// Replaces the symlink `link` by the directory `dir`, in one step where the file system can. The
@@ -50,7 +46,7 @@ pub fn replace_by_dir(link: &Path, dir: &Path) -> Result<()> {
 
 /// Creates a symlink. `Ok(false)` when something else is there by now.
 pub fn create_symlink(target: &Path, link: &Path) -> Result<bool> {
-    match fs_err::os::unix::fs::symlink(target, link) {
+    match symlink(target, link) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(e) => Err(e.into()),
@@ -162,7 +158,7 @@ fn target_of(path: &Path) -> Result<PathBuf> {
 pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     let meta = fs::symlink_metadata(from)?;
     if meta.is_symlink() {
-        fs_err::os::unix::fs::symlink(fs::read_link(from)?, to)?;
+        symlink(fs::read_link(from)?, to)?;
         return Ok(());
     }
     if meta.is_dir() {
@@ -260,7 +256,8 @@ impl WorkDir {
 /// written.
 #[derive(Debug)]
 pub struct DirLock {
-    _lock: Option<Flock<File>>,
+    /// Nothing where there can be no lock.
+    lock: Option<Flock<File>>,
 }
 
 impl DirLock {
@@ -278,9 +275,9 @@ impl DirLock {
         let mut file = open_dir(dir)?;
         loop {
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => return Ok(Self { _lock: Some(lock) }),
+                Ok(lock) => return Ok(Self { lock: Some(lock) }),
                 Err((held, Errno::EWOULDBLOCK)) => file = held,
-                Err(_) => return Ok(Self { _lock: None }),
+                Err(_) => return Ok(Self { lock: None }),
             }
             if let Some(waiting) = waiting.take() {
                 waiting(holder(&file));
@@ -293,7 +290,16 @@ impl DirLock {
     /// Locks `dir` unless somebody has it.
     pub fn try_acquire(dir: &Path) -> Option<Self> {
         let lock = Flock::lock(open_dir(dir).ok()?, FlockArg::LockExclusiveNonblock).ok()?;
-        Some(Self { _lock: Some(lock) })
+        Some(Self { lock: Some(lock) })
+    }
+}
+
+impl Drop for DirLock {
+    /// A file server that is gone refuses to unlock too. nix would panic over it.
+    fn drop(&mut self) {
+        if let Some(Err((lock, _))) = self.lock.take().map(Flock::unlock) {
+            std::mem::forget(lock);
+        }
     }
 }
 

@@ -29,6 +29,7 @@
 
 pub mod call;
 pub mod call_log;
+pub mod extra;
 mod files;
 mod findings;
 mod internet;
@@ -36,6 +37,8 @@ pub mod lean_hash;
 pub mod ltar;
 pub mod mini_mathlib;
 mod or_panic;
+pub mod oracle;
+pub mod preload;
 pub mod run;
 mod sandbox;
 mod tmpfs;

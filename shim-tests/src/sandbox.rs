@@ -122,6 +122,18 @@ impl Sandbox {
         self
     }
 
+    /// Unsets a variable for every run from now on.
+    pub fn env_remove(&mut self, name: impl AsRef<OsStr>) -> &mut Sandbox {
+        self.env.retain(|(other, _)| other != name.as_ref());
+        self
+    }
+
+    /// A variable that every run gets, lossily.
+    pub fn env_var(&self, name: &str) -> Option<String> {
+        let found = self.env.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.to_string_lossy().into_owned())
+    }
+
     // Places
 
     /// `relative` below the sandbox's root; an absolute path stays itself.

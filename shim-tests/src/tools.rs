@@ -60,10 +60,12 @@ pub fn is_usable(tool: &str) -> bool {
     }
 }
 
-/// The first file of that name on the PATH of the test process.
+/// The first file of that name on the PATH of the test process, else a linter that `.ci/lint-tools` has installed.
 pub fn find_on_path(tool: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| file.is_file())
+    let linters = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/lint/bin").into();
+    let folders = env::split_paths(&path).chain([linters]);
+    folders.map(|folder: PathBuf| folder.join(tool)).find(|file| file.is_file())
 }
 
 /// Behind [`crate::need_tool!`]: whether to go on, or to skip; panics where skipping is not allowed.
@@ -136,12 +138,16 @@ fn fakes() -> &'static Path {
     FAKES.get_or_init(|| build("shim-tests"))
 }
 
+/// The directory that cargo builds this test's profile into.
+pub(crate) fn profile_dir() -> PathBuf {
+    let test = env::current_exe().ok();
+    test.and_then(|test| Some(test.parent()?.parent()?.to_owned()))
+        .unwrap_or_else(|| panic!("the test's own path is not <target>/<profile>/deps/<name>"))
+}
+
 /// Builds a package's binaries into the directory that this test came from, and returns where they lie.
 fn build(package: &str) -> PathBuf {
-    let profile_dir = env::current_exe()
-        .ok()
-        .and_then(|test| Some(test.parent()?.parent()?.to_owned()))
-        .unwrap_or_else(|| panic!("the test's own path is not <target>/<profile>/deps/<name>"));
+    let profile_dir = profile_dir();
     let (target, profile) = match (profile_dir.parent(), profile_dir.file_name()) {
         (Some(target), Some(name)) if name == "debug" => (target, "dev".as_ref()),
         (Some(target), Some(name)) => (target, name),

@@ -50,6 +50,16 @@ impl Tree {
         &self.entries
     }
 
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Only the entries whose paths count.
+    pub fn filtered(mut self, counts: impl Fn(&Path) -> bool) -> Tree {
+        self.entries.retain(|path, _| counts(path));
+        self
+    }
+
     /// Relative path → sha256 of every file.
     pub fn files(&self) -> BTreeMap<PathBuf, String> {
         let files = self.entries.iter().filter_map(|(path, entry)| match &entry.kind {
@@ -74,13 +84,9 @@ impl Tree {
     /// Asserts that names and contents are still the same; times, modes and owners may differ.
     #[track_caller]
     pub fn assert_same_content(&self) {
-        let now = Tree::of(&self.root);
-        let kinds = |tree: &Tree| -> BTreeMap<_, _> {
-            tree.entries.iter().map(|(path, entry)| (path.clone(), entry.kind.clone())).collect()
-        };
-        let changes = self.changes_to(&now);
+        let changes = self.content_changes_to(&Tree::of(&self.root));
         assert!(
-            kinds(self) == kinds(&now),
+            changes.is_empty(),
             "changed below {}:\n{}",
             self.root.display(),
             changes.join("\n")
@@ -89,11 +95,21 @@ impl Tree {
 
     /// A line per entry that differs.
     pub fn changes_to(&self, now: &Tree) -> Vec<String> {
+        self.differences(now, |before, now| before == now)
+    }
+
+    /// A line per entry that differs in more than times, modes and owners.
+    pub fn content_changes_to(&self, now: &Tree) -> Vec<String> {
+        self.differences(now, |before, now| before.kind == now.kind)
+    }
+
+    /// A line per entry that is gone, new, or not the same.
+    pub fn differences(&self, now: &Tree, is_same: impl Fn(&Entry, &Entry) -> bool) -> Vec<String> {
         let gone = self.entries.keys().filter(|path| !now.entries.contains_key(*path));
         let gone = gone.map(|path| format!("- {}", path.display()));
         let rest = now.entries.iter().filter_map(|(path, entry)| match self.entries.get(path) {
             None => Some(format!("+ {} {entry:?}", path.display())),
-            Some(before) if before != entry => {
+            Some(before) if !is_same(before, entry) => {
                 Some(format!("~ {} {before:?} -> {entry:?}", path.display()))
             }
             Some(_) => None,

@@ -70,6 +70,21 @@ pub enum Severity {
     Note,
 }
 
+/// The names of the areas, in their order.
+pub const AREAS: [&str; 11] = [
+    "shim",
+    "lake",
+    "lean",
+    "leantar",
+    "git",
+    "settings",
+    "stores",
+    "workspace",
+    "packages",
+    "restore",
+    "leftovers",
+];
+
 /// Looks at everything there is around `location`.
 pub fn examine(env: &Environment, location: &Location) -> Diagnosis {
     let (settings, variables) = variables::look(env);
@@ -103,6 +118,12 @@ pub fn examine(env: &Environment, location: &Location) -> Diagnosis {
 }
 
 impl Diagnosis {
+    /// What was found in areas of these names; in all, when there are none.
+    pub fn only(mut self, names: &[String]) -> Self {
+        self.areas.retain(|area| names.is_empty() || names.iter().any(|name| name == area.name));
+        self
+    }
+
     /// All findings, the most severe first.
     pub fn findings(&self) -> Vec<&Finding> {
         let mut findings: Vec<_> = self.areas.iter().flat_map(|area| &area.findings).collect();
@@ -265,6 +286,16 @@ mod tests {
         assert_eq!(words, ["error", "warning", "note"]);
         assert!(diagnosis.has_errors());
         assert_eq!(diagnosis.json()["findings"][0]["severity"], "error");
+    }
+
+    #[test]
+    fn areas_have_the_names_that_can_be_asked_for() {
+        let diagnosis = examine(&Environment::default(), &Location::default());
+        let names: Vec<_> = diagnosis.areas.iter().map(|area| area.name).collect();
+        assert_eq!(names, AREAS);
+        let some = diagnosis.only(&["git".to_owned(), "shim".to_owned()]);
+        let names: Vec<_> = some.areas.iter().map(|area| area.name).collect();
+        assert_eq!(names, ["shim", "git"]);
     }
 
     #[test]

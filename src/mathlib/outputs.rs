@@ -34,6 +34,9 @@ pub enum Fault {
     Missing(String),
     #[error("`{0}` is not what its trace recorded")]
     Damaged(String),
+    /// The error names the file.
+    #[error("{0}")]
+    Unreadable(String),
 }
 
 /// How closely to look.
@@ -80,8 +83,8 @@ impl Files {
     }
 
     fn read_trace(&self) -> Result<Trace, Fault> {
-        let trace = fs::read(self.trace()).ok().and_then(|text| Trace::parse(&text));
-        trace.ok_or(Fault::NoTrace)
+        let text = fs::read(self.trace()).map_err(|e| Fault::of(&e, || Fault::NoTrace))?;
+        Trace::parse(&text).ok_or(Fault::NoTrace)
     }
 
     /// Checks the files against `dep_hash`.
@@ -100,14 +103,28 @@ impl Files {
             let name = path.file_name().unwrap_or_default();
             name.to_string_lossy().into_owned()
         };
-        let meta = fs::metadata(&path).ok().filter(|meta| meta.is_file() && meta.len() > 0);
-        let meta = meta.ok_or_else(|| Fault::Missing(name()))?;
-        match (look, output.hash) {
-            (Look::Contents, Some(expected)) if !has_hash(&path, meta.len(), expected) => {
-                Err(Fault::Damaged(name()))
-            }
-            (Look::Contents, Some(expected)) => output.check_hash_file(&path, expected),
-            _ => Ok(()),
+        let missing = || Fault::Missing(name());
+        let meta = fs::metadata(&path).map_err(|e| Fault::of(&e, missing))?;
+        if !meta.is_file() || meta.len() == 0 {
+            return Err(missing());
+        }
+        let (Look::Contents, Some(expected)) = (look, output.hash) else {
+            return Ok(());
+        };
+        let is_expected = has_hash(&path, meta.len(), expected);
+        if !is_expected.map_err(|e| Fault::of(&e, missing))? {
+            return Err(Fault::Damaged(name()));
+        }
+        output.check_hash_file(&path, expected)
+    }
+}
+
+impl Fault {
+    /// What it means that a file cannot be read; `absent` if it is not there.
+    fn of(error: &std::io::Error, absent: impl FnOnce() -> Self) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => absent(),
+            _ => Self::Unreadable(error.to_string()),
         }
     }
 }
@@ -121,6 +138,9 @@ impl Output {
         match fs::read_to_string(&path) {
             Ok(text) if hex(&text) == Some(expected) || text.parse() == Ok(expected) => Ok(()),
             Ok(_) => Err(Fault::Damaged(name())),
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(Fault::Unreadable(e.to_string()))
+            }
             Err(_) if ALWAYS_HASHED.contains(&self.suffix.as_str()) => Err(Fault::Missing(name())),
             Err(_) => Ok(()),
         }
@@ -128,10 +148,13 @@ impl Output {
 }
 
 /// Whether Lake would hash the file so. It has hashed `.c` and `.ilean` as text at times.
-fn has_hash(path: &Path, len: u64, expected: u64) -> bool {
+fn has_hash(path: &Path, len: u64, expected: u64) -> std::io::Result<bool> {
     let as_bytes = || hash::file(&mut fs::File::open(path)?, len);
     let as_text = || fs::read(path).map(|data| hash::mix(NIL, hash::text(&data)));
-    as_bytes().is_ok_and(|hash| hash == expected) || as_text().is_ok_and(|hash| hash == expected)
+    match as_bytes() {
+        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false), // it shrinks
+        hash => Ok(hash? == expected || as_text()? == expected),
+    }
 }
 
 /// Appends `.suffix`; the stem may have dots of its own.

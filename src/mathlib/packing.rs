@@ -11,7 +11,6 @@ use fs_err as fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use tempfile::TempDir;
 
 /// The files of a module in the order in which the cache tool packs them (`mkBuildPaths` in
 /// `Cache/IO.lean`): the trace is first, and the three parts of an olean are neighbours. Those that
@@ -41,8 +40,9 @@ pub struct Packer {
     mathlib: PathBuf,
     /// Written into every file, as the stock tool does: mathlib's revision.
     comment: Option<String>,
-    /// A directory whose `.lake/packages/<name>` are the packages, wherever they lie.
-    base: TempDir,
+    /// A directory in the store whose `.lake/packages/<name>` are the packages, wherever they lie, and
+    /// where files get ready.
+    base: WorkDir,
     /// What a new file has by the umask.
     mode: u32,
     /// Their names, by index.
@@ -50,9 +50,10 @@ pub struct Packer {
 }
 
 impl Packer {
-    pub fn new(workspace: &Workspace, leantar: Leantar) -> Result<Self> {
+    /// One that fills `store`.
+    pub fn new(workspace: &Workspace, leantar: Leantar, store: &Path) -> Result<Self> {
         let packages = workspace.source_path();
-        let base = TempDir::with_prefix("lake-shim-pack-")?;
+        let base = WorkDir::new_in(store)?;
         let links = base.path().join(".lake/packages");
         fs::create_dir_all(&links)?;
         let name_of = |dir: &PathBuf| {
@@ -101,10 +102,11 @@ impl Packer {
         let relative =
             |path: &PathBuf| -> Result<PathBuf> { Ok(prefix.join(path.strip_prefix(package)?)) };
         let present = files.present(&LIB, &IR);
-        let work = WorkDir::new_in(store)?;
-        let made = work.path().join("ltar");
+        let work = self.base.path().join(named.file.to_string());
+        fs::create_dir(&work)?;
+        let made = work.join("ltar");
         let read = present.iter().map(PathBuf::as_path).collect();
-        let (mut command, _) = self.leantar.command(read, &[work.path()])?;
+        let (mut command, _) = self.leantar.command(read, &[&work])?;
         let present: Vec<_> = present.iter().map(relative).collect::<Result<_>>()?;
         command.arg("-C").arg(base).arg(&made);
         let (trace, rest) = present.split_first().context("no trace")?;

@@ -118,11 +118,16 @@ impl Question<'_> {
         }
         let request = Request { skip_proofwidgets: true, ..Request::default() };
         let mode = Mode { force: false, only_fetch: false, run_lake: None, resolve: None };
-        match self.with_session(|session| session.restore(&request, mode))? {
+        let (ended, is_clean) = self.with_session(|session| {
+            let ended = session.restore(&request, mode);
+            (ended, !session.has_leftovers())
+        });
+        match ended? {
             Ended::NotOurs(reason) => self.proxy.report.warn(&reason),
             Ended::Done(outcome) => {
                 self.proxy.report.outcome(&outcome);
-                if let Some(stamp) = stamp.filter(|_| outcome.is_whole()) {
+                // Behind a stamp nobody would look for leftovers.
+                if let Some(stamp) = stamp.filter(|_| outcome.is_whole() && is_clean) {
                     stamp.write(self.workspace);
                 }
             }

@@ -59,6 +59,7 @@ pub fn unlink(root: &Path, packages_dir: &Path, packages: &[&str]) -> Result<Unl
                 "give `packagesDir` a directory in the workspace, such as `.lake/packages`",
             ));
         }
+        WorkDir::sweep(parent); // what a killed one has left after its last step
         fs::create_dir_all(packages_dir)?;
         let links = links_of_packages(packages_dir)?;
         for link in &links {

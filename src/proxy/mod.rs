@@ -11,6 +11,7 @@ mod handover;
 pub mod invocation;
 pub mod link;
 
+use crate::child::die_with_us;
 use crate::error::Failure;
 use crate::fs::{is_same_file, replace_file};
 use crate::report::Report;
@@ -28,7 +29,7 @@ use link::Linked;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
-use std::process::{ExitCode, ExitStatus};
+use std::process::{Child, ExitCode};
 
 /// Does what `lake args…` asks for, and becomes the real lake unless that is done.
 pub fn run(args: &[OsString]) -> Result<ExitCode> {
@@ -49,15 +50,16 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
     match RealLake::find(&env)?.exec(args, &child_env)? {}
 }
 
-/// Runs `lake resolve-deps`, with what it prints on stderr: it was not asked for.
+/// Starts `lake resolve-deps`, with what it prints on stderr: it was not asked for.
 pub fn resolve_deps(
     lake: &RealLake,
     workspace: &Workspace,
     env: &ChildEnvironment,
-) -> Result<ExitStatus> {
+) -> Result<Child> {
     let mut command = lake.command(&["resolve-deps".into()], env);
     command.current_dir(&workspace.root).env(var::DISABLE, "1").stdout(io::stderr());
-    command.status().with_context(|| format!("cannot run `{}`", lake.path.display()))
+    die_with_us(&mut command);
+    command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))
 }
 
 struct Proxy<'a> {
@@ -167,7 +169,7 @@ impl Proxy<'_> {
     }
 
     /// Has the real lake clone what is missing.
-    fn resolve_deps(&self, workspace: &Workspace, env: &ChildEnvironment) -> Result<ExitStatus> {
+    fn resolve_deps(&self, workspace: &Workspace, env: &ChildEnvironment) -> Result<Child> {
         resolve_deps(&RealLake::find(self.env)?, workspace, env)
     }
 

@@ -8,6 +8,7 @@ mod outcome;
 pub use outcome::outcome_json;
 
 use crate::doctor::render::Page;
+use crate::error::advice;
 use crate::proxy::link::{Linked, Unlinked};
 use crate::restore::Event;
 use crate::settings::{Environment, Log};
@@ -187,10 +188,7 @@ impl Report {
     /// Shows one event of a restore.
     pub fn event(&self, event: Event) {
         match event {
-            Event::Warning { reason } => {
-                self.end_bar();
-                print(&format!("warning: {reason}"));
-            }
+            Event::Warning(error) => self.warn(&error),
             Event::Waiting { holder } => {
                 self.say(format_args!("waiting for {holder}, which restores these packages"));
             }
@@ -295,6 +293,9 @@ pub fn message(error: &anyhow::Error) -> String {
         hints.extend(hint.map(|hint| format!("\nhint: {hint}")));
     }
     causes.dedup();
+    if hints.is_empty() {
+        hints.extend(advice(error).map(|advice| format!("\nhint: {advice}")));
+    }
     causes.join(": ") + &hints
 }
 

@@ -76,6 +76,8 @@ fn hint_for(outcome: &Outcome) -> &'static str {
         "hint: the store is damaged: `lake-shim verify` tells where, `lake-shim bake` mends it"
     } else if outcome.lake_status.is_some() {
         "hint: the real lake could not get them either; what it said is above"
+    } else if outcome.failed.values().any(|reason| reason.contains("(os error ")) {
+        "hint: the disk refused, as said above: see to that, and run it again"
     } else if outcome.missing.is_empty() && !outcome.failed.is_empty() {
         "hint: these files of the store are damaged: replace them, or allow the network \
          (`LAKE_SHIM_NETWORK=auto`)"

@@ -1,6 +1,7 @@
 //! Carrying out a plan: unpack into the staging directories, compare with what Lake recorded,
 //! publish what is whole.
 
+use super::packs::unmark;
 use super::plan::{Plan, Step};
 use super::publish::publish;
 use super::staging::Staging;
@@ -13,7 +14,7 @@ use crate::mathlib::outputs::Look;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A leantar that dies on this many files, alone with each, dies on everything.
 const MAX_CULPRITS: usize = 32;
@@ -25,7 +26,8 @@ pub struct Tools<'a> {
     pub jobs: usize,
 }
 
-/// Carries out the steps of `plan`. What could not be restored is in the outcome, by name.
+/// Carries out the steps of `plan`. What could not be restored is in the outcome, by name. `marks` are
+/// those of the packs that these packages have.
 ///
 /// # Errors
 /// When nothing can be restored at all (leantar cannot be run, the packages cannot be written), and
@@ -33,6 +35,7 @@ pub struct Tools<'a> {
 pub fn apply(
     plan: &Plan,
     tools: Tools,
+    marks: &BTreeMap<PathBuf, String>,
     interrupts: &Interrupts,
     observer: Observer,
 ) -> Result<Outcome> {
@@ -70,7 +73,7 @@ pub fn apply(
         }
     }
     interrupts.check()?;
-    publish_all(&staging, &whole)?;
+    publish_all(&staging, &whole, marks)?;
     outcome.packages = whole.iter().map(|step| step.package.clone()).collect();
     outcome.store = whole.first().and_then(|step| Some(step.source.parent()?.to_owned()));
     outcome.restored = whole.iter().map(|step| step.module.clone()).collect();
@@ -81,11 +84,17 @@ pub fn apply(
     Ok(outcome)
 }
 
-fn publish_all(staging: &Staging, whole: &[&Step]) -> Result<()> {
+fn publish_all(
+    staging: &Staging,
+    whole: &[&Step],
+    marks: &BTreeMap<PathBuf, String>,
+) -> Result<()> {
     let mode = new_file_mode();
     for (package, staged) in staging.packages() {
         let steps: Vec<_> = whole.iter().copied().filter(|step| step.package == package).collect();
         if let Some(first) = steps.first() {
+            // Some other pack's build is no longer what it was.
+            unmark(&first.build_dir(), marks.get(package))?;
             publish(&staged, &first.build_dir(), &steps, mode)?;
         }
     }

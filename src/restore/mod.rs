@@ -11,6 +11,7 @@ mod run;
 pub mod session;
 mod staging;
 pub mod stamp;
+mod turn;
 
 use crate::confine::State;
 use crate::error::Failure;
@@ -26,7 +27,7 @@ pub enum Event {
     /// Somebody else works on these packages.
     Waiting { holder: String },
     /// Something that does not stop the restore.
-    Warning { reason: String },
+    Warning(anyhow::Error),
     /// A package's sources or build are unpacked.
     Package { name: String, what: &'static str, bytes: u64 },
     /// The real lake clones what is missing.

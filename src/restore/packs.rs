@@ -4,15 +4,15 @@
 //! package's sources appear whole or not at all; a build's traces come last, as those of cache
 //! files do, and a mark says which build it was.
 
-use super::publish::merge;
+use super::publish::{forget, merge, remove_if_there};
 use super::staging::stage;
 use crate::store::Stores;
 use crate::store::index::{Index, Pack};
-use crate::store::pack::{Shard, unpack};
+use crate::store::pack::{Progress, Shard, unpack};
 use crate::workspace::{Package, Workspace, toolchain};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use fs_err as fs;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The name of the mark in a build directory.
@@ -25,6 +25,8 @@ pub struct PackStep {
     /// The package it belongs to.
     pub package_dir: PathBuf,
     pub store: PathBuf,
+    /// The package's clone.
+    clone: PathBuf,
     /// Where it goes.
     into: PathBuf,
     /// Its shards, in every store that has them.
@@ -42,6 +44,8 @@ pub struct PackPlan {
     pub has_any: bool,
     /// Packages whose whole build is packed, so that their modules need no cache files.
     pub built: BTreeSet<PathBuf>,
+    /// What the marks of builds say once they are unpacked, by package directory.
+    pub marks: BTreeMap<PathBuf, String>,
 }
 
 /// Plans to unpack what the workspace lacks.
@@ -63,6 +67,7 @@ pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
         let found = find(&indices, fits);
         if let Some((_, pack)) = found.first() {
             let (build, mark) = (build_dir(package), pack.mark());
+            plan.marks.insert(package.dir.clone(), mark.clone());
             if fs::read_to_string(build.join(MARK)).ok().as_ref() != Some(&mark) {
                 plan.steps.push(PackStep::new(&found, package, build, Some(mark)));
             }
@@ -72,6 +77,15 @@ pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
         }
     }
     Ok(plan)
+}
+
+/// Removes the mark of the build in `build`, which is becoming another one, unless it says `mark`.
+pub(super) fn unmark(build: &Path, mark: Option<&String>) -> Result<()> {
+    let path = build.join(MARK);
+    match fs::read_to_string(&path) {
+        Ok(found) if Some(&found) == mark => Ok(()),
+        _ => remove_if_there(&path),
+    }
 }
 
 fn build_dir(package: &Package) -> PathBuf {
@@ -103,6 +117,7 @@ impl PackStep {
         Self {
             package: package.name.clone(),
             package_dir: package.dir.clone(),
+            clone: package.lock.as_ref().map_or(&package.dir, |lock| &lock.clone).clone(),
             store: found.first().map(|(store, _)| (*store).to_owned()).unwrap_or_default(),
             into,
             copies: copies.collect(),
@@ -125,11 +140,17 @@ impl PackStep {
         shards.map(|(_, shard)| shard.unpacked).sum()
     }
 
-    /// Unpacks it, telling `bytes` how many more are done.
+    /// Unpacks it, telling `progress` how many bytes more are done.
     ///
     /// # Errors
     /// When a shard is missing or not what it should be; nothing of the pack is then published.
-    pub fn apply(&self, jobs: usize, bytes: &(dyn Fn(u64) + Sync)) -> Result<()> {
+    pub fn apply(&self, jobs: usize, progress: Progress) -> Result<()> {
+        // A build without its sources would be a package that is no clone, which Lake deletes.
+        ensure!(
+            self.is_source() || self.clone.exists(),
+            "the build of `{}` is not unpacked, for its sources are not there",
+            self.package
+        );
         let parent = if self.is_source() { self.into.parent() } else { Some(self.into.as_path()) };
         let parent = parent.context("a package has a parent directory")?;
         let stage = stage(parent)?;
@@ -137,10 +158,7 @@ impl PackStep {
         let mut unpacked = Err(anyhow!("no store has them"));
         for shards in &self.copies {
             fs::create_dir(&tree)?;
-            unpacked = unpack(shards, &tree, jobs, &|n| {
-                bytes(n);
-                Ok(())
-            });
+            unpacked = unpack(shards, &tree, jobs, progress);
             if unpacked.is_ok() {
                 break;
             }
@@ -152,6 +170,9 @@ impl PackStep {
             crate::fs::move_aside(&tree, &self.into)?;
             return Ok(());
         };
+        // From here on it is neither the old build nor the new one.
+        unmark(&self.into, None)?;
+        forget(&tree, &self.into)?;
         for entry in fs::read_dir(&tree)? {
             let entry = entry?;
             merge(&entry.path(), &self.into.join(entry.file_name()))?;

@@ -6,7 +6,6 @@
 
 use super::plan::Step;
 use crate::fs::{Renamed, rename_to_new};
-use crate::mathlib::outputs::Files;
 use anyhow::{Context, Result};
 use fs_err as fs;
 use rayon::prelude::*;
@@ -21,8 +20,7 @@ use std::path::{Path, PathBuf};
 pub fn publish(staged: &Path, build: &Path, steps: &[&Step], mode: u32) -> Result<()> {
     let accepted: HashSet<PathBuf> = steps.iter().flat_map(|step| stems(step)).collect();
     tidy(staged, Path::new(""), &accepted, mode)?;
-    let old = |step: &&Step| Files::new(build, &step.head.place, &step.module);
-    steps.par_iter().try_for_each(|step| old(step).forget())?;
+    forget(staged, build)?;
     // The C files first: the traces are among the Lean files.
     for part in ["ir", "lib"] {
         let from = staged.join(part);
@@ -71,6 +69,37 @@ fn is_accepted(dir: &Path, name: &OsStr, accepted: &HashSet<PathBuf>) -> bool {
     dots.any(|dot| accepted.contains(&dir.join(&name[..dot])))
 }
 
+/// Removes from `build` the traces that those in `staged` will replace: until they come, nobody is to
+/// take the modules for whole.
+pub(super) fn forget(staged: &Path, build: &Path) -> Result<()> {
+    if !build.is_dir() {
+        return Ok(()); // nothing to replace
+    }
+    let entries: Vec<_> = fs::read_dir(staged)?.collect::<Result<_, _>>()?;
+    entries.par_iter().try_for_each(|entry| {
+        let old = build.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            forget(&entry.path(), &old)
+        } else if is_trace(&entry.file_name()) {
+            remove_if_there(&old)
+        } else {
+            Ok(())
+        }
+    })
+}
+
+fn is_trace(name: &OsStr) -> bool {
+    Path::new(name).extension() == Some(OsStr::new("trace"))
+}
+
+/// Removes a file, unless there is none.
+pub(super) fn remove_if_there(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Moves everything in `from` into `to`, replacing files; the traces of a directory last.
 pub(super) fn merge(from: &Path, to: &Path) -> Result<()> {
     if let Some(parent) = to.parent() {
@@ -82,7 +111,6 @@ pub(super) fn merge(from: &Path, to: &Path) -> Result<()> {
         Renamed::Elsewhere => fs::create_dir_all(to)?,
     }
     let entries: Vec<_> = fs::read_dir(from)?.collect::<Result<_, _>>()?;
-    let is_trace = |name: &OsStr| Path::new(name).extension() == Some(OsStr::new("trace"));
     let (mut traces, mut files) = (Vec::new(), Vec::new());
     for entry in entries {
         let destination = to.join(entry.file_name());

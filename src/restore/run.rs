@@ -5,8 +5,8 @@ use super::fallback::{self, Lacking};
 use super::packs::PackPlan;
 use super::plan::{Plan, plan};
 use super::session::{Mode, Session};
+use super::turn::Turn;
 use super::{Event, Outcome};
-use crate::fs::DirLock;
 use crate::interrupt::Interrupts;
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::request::Wanted;
@@ -25,26 +25,29 @@ pub(super) struct Unpacked {
     pub packages: BTreeSet<PathBuf>,
     /// Packages that did not, with the reason.
     pub failed: BTreeMap<String, String>,
+    /// Their directories.
+    pub failed_dirs: BTreeSet<PathBuf>,
 }
 
 /// One restore under way.
 pub(super) struct Run<'a> {
     pub session: &'a Session<'a>,
     pub wanted: Wanted,
-    /// Packages whose whole build is packed.
+    /// Packages whose whole build came from a pack.
     pub built: BTreeSet<PathBuf>,
+    pub packs: &'a PackPlan,
     pub mode: Mode<'a>,
-    pub interrupts: Interrupts,
+    pub turn: Turn<'a>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     fn plan(&self, stores: &Stores) -> Plan {
         plan(self.session.workspace, &self.wanted, stores, &self.built, self.mode.force)
     }
 
     /// Restores what the stores have. A file that turns out to be damaged may be whole in another
     /// store.
-    pub fn unpack(&self, stores: &Stores) -> Result<Outcome> {
+    pub fn unpack(&mut self, stores: &Stores) -> Result<Outcome> {
         // Also where there is nothing more to do: it may have been killed just after its work.
         self.session.sweep();
         let plan = self.plan(stores);
@@ -58,26 +61,17 @@ impl Run<'_> {
             Ok(leantar) => leantar,
             // The stock tool fetches its own, and then unpacks what the stores have.
             Err(e) if self.may_ask_lake() => {
-                self.tell(Event::Warning { reason: format!("{e:#}") });
+                self.tell(Event::Warning(e));
                 let mut outcome = Outcome::of(&plan);
                 outcome.missing.extend(plan.steps.into_iter().map(|step| step.module));
                 return Ok(outcome);
             }
             Err(e) => return Err(e),
         };
-        let mut has_waited = false;
-        let _lock = DirLock::acquire(
-            self.session.lock_dir(),
-            |holder| {
-                has_waited = true;
-                self.tell(Event::Waiting { holder });
-            },
-            || self.interrupts.check(),
-        )?;
-        // Whoever we waited for may have done the same work.
-        let plan = if has_waited { self.plan(stores) } else { plan };
+        let plan = if self.turn.take()? { self.plan(stores) } else { plan };
         let tools = Tools { leantar: &leantar, jobs: self.session.settings.jobs() };
-        let mut outcome = apply(&plan, tools, &self.interrupts, self.session.observer)?;
+        let (marks, observer) = (&self.packs.marks, self.session.observer);
+        let mut outcome = apply(&plan, tools, marks, self.interrupts(), observer)?;
         let mut stores = stores.clone();
         let mut steps = plan.steps;
         while !outcome.failed.is_empty() {
@@ -88,7 +82,7 @@ impl Run<'_> {
             if again.steps.is_empty() {
                 break;
             }
-            let second = apply(&again, tools, &self.interrupts, self.session.observer)?;
+            let second = apply(&again, tools, marks, self.interrupts(), observer)?;
             outcome.failed.retain(|module, _| !second.restored.contains(module));
             outcome.restored.extend(second.restored);
             outcome.packages.extend(second.packages);
@@ -112,7 +106,7 @@ impl Run<'_> {
             &lacking,
             self.session.env,
             run_lake,
-            &self.interrupts,
+            self.interrupts(),
             self.session.observer,
         )?;
         outcome.offline = false;
@@ -139,14 +133,14 @@ impl Run<'_> {
     }
 
     /// What came from packs counts as restored, and not as found up to date.
-    pub fn count_packs(&self, outcome: &mut Outcome, packs: &PackPlan, unpacked: Unpacked) {
+    pub fn count_packs(&self, outcome: &mut Outcome, unpacked: Unpacked) {
         let sources = self.session.workspace.source_path();
         let is_fresh = |named: &&NamedModule| {
             let package = &sources[named.package];
             unpacked.packages.contains(package) && self.built.contains(package)
         };
         let fresh: Vec<_> = self.wanted.modules.iter().filter(is_fresh).collect();
-        if let Some(step) = packs.steps.first() {
+        if let Some(step) = self.packs.steps.first() {
             outcome.store.get_or_insert(step.store.clone());
         }
         // Neither what is counted already nor what did not come.
@@ -161,7 +155,7 @@ impl Run<'_> {
         let is_missed = |package: &String| {
             let dir = &self.session.workspace.package(package).map(|package| &package.dir);
             let has_modules = self.wanted.modules.iter().any(|n| Some(&sources[n.package]) == *dir);
-            let is_built = dir.is_some_and(|dir| self.built.contains(dir));
+            let is_built = dir.is_some_and(|dir| self.packs.built.contains(dir));
             !(has_modules && is_built && outcome.failed.is_empty() && outcome.missing.is_empty())
         };
         outcome.failed_packs = unpacked.failed.into_iter().filter(|(p, _)| is_missed(p)).collect();
@@ -169,6 +163,10 @@ impl Run<'_> {
 
     pub fn may_ask_lake(&self) -> bool {
         self.mode.run_lake.is_some() && self.session.settings.network == Network::Auto
+    }
+
+    fn interrupts(&self) -> &'a Interrupts {
+        self.turn.interrupts
     }
 
     fn tell(&self, event: Event) {

@@ -3,9 +3,10 @@
 //! The proxy and `lake-shim restore` both come through here, so they cannot drift apart.
 
 use super::fallback;
-use super::packs::{self, PackPlan, PackStep};
+use super::packs::{self, PackStep};
 use super::plan::{Plan, plan};
 use super::run::{Run, Unpacked};
+use super::turn::Turn;
 use super::{Event, Observer, Outcome};
 use crate::error::{Failure, hint};
 use crate::fs::WorkDir;
@@ -17,7 +18,7 @@ use crate::store::Stores;
 use crate::workspace::{Workspace, toolchain};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::Child;
 use std::time::Instant;
 
 /// What a restore works with.
@@ -44,7 +45,7 @@ pub struct Mode<'a> {
     /// Whom to ask for what the stores do not have; nobody before a build.
     pub run_lake: Option<fallback::RunLake<'a>>,
     /// How to have sources cloned that neither the workspace nor a store has.
-    pub resolve: Option<&'a dyn Fn() -> Result<ExitStatus>>,
+    pub resolve: Option<&'a dyn Fn() -> Result<Child>>,
 }
 
 /// How a session ended.
@@ -64,15 +65,33 @@ impl Session<'_> {
     pub fn restore(&self, request: &Request, mode: Mode) -> Result<Ended> {
         let start = Instant::now();
         let stores = Stores::open(self.settings)?;
-        let packs = packs::plan(self.workspace, &stores)?;
-        let unpacked =
-            if mode.only_fetch { Unpacked::default() } else { self.unpack_packs(&packs) };
+        let interrupts = Interrupts::catch()?;
+        let mut turn = Turn::new(self, &interrupts);
+        let mut packs = packs::plan(self.workspace, &stores)?;
+        if mode.only_fetch {
+            packs.steps.clear();
+        }
+        if !packs.steps.is_empty() && turn.take()? {
+            packs = packs::plan(self.workspace, &stores)?;
+        }
+        let mut unpacked = Unpacked::default();
+        self.unpack(
+            packs.steps.iter().filter(|step| step.is_source()),
+            &interrupts,
+            &mut unpacked,
+        )?;
         if let Some(resolve) = mode.resolve.filter(|_| self.settings.network == Network::Auto)
             && self.workspace.missing_packages().next().is_some()
         {
             (self.observer)(Event::Cloning);
-            resolve()?; // what it could not clone is found missing below
+            // What it could not clone is found missing below.
+            interrupts.while_waiting(&mut resolve()?, |lake| Ok(lake.wait()?))?;
         }
+        self.unpack(
+            packs.steps.iter().filter(|step| !step.is_source()),
+            &interrupts,
+            &mut unpacked,
+        )?;
         if !self.workspace.missing_packages().any(|package| package.name == "mathlib") {
             check_toolchain(self.workspace)?;
         }
@@ -82,16 +101,18 @@ impl Session<'_> {
             Err(_) if self.workspace.mathlib().is_none() && packs.has_any => Wanted::default(),
             Err(reason) => return Ok(Ended::NotOurs(reason)),
         };
-        let built = packs.built.clone();
-        let run = Run { session: self, wanted, built, mode, interrupts: Interrupts::catch()? };
+        // What could not be unpacked is an older build, or none.
+        let is_there = |dir: &&PathBuf| !unpacked.failed_dirs.contains(*dir);
+        let built = packs.built.iter().filter(is_there).cloned().collect();
+        let mut run = Run { session: self, wanted, built, packs: &packs, mode, turn };
         let mut outcome = run.unpack(&stores)?;
-        run.count_packs(&mut outcome, &packs, unpacked);
+        run.count_packs(&mut outcome, unpacked);
         if let Some(run_lake) = mode.run_lake.filter(|_| run.may_ask_lake() && !outcome.is_whole())
         {
             match run.ask_lake(&stores, &mut outcome, run_lake) {
                 Err(e) if !matches!(e.downcast_ref(), Some(Failure::Interrupted(_))) => {
-                    (self.observer)(Event::Warning { reason: format!("{e:#}") });
                     outcome.lake_status = Some(Failure::code(&e));
+                    (self.observer)(Event::Warning(e));
                 }
                 asked => asked?,
             }
@@ -103,37 +124,62 @@ impl Session<'_> {
     /// Restores packages' builds from packs alone. Nothing when the stores do not have all of them.
     pub fn restore_packs(&self) -> Result<Option<Outcome>> {
         let start = Instant::now();
-        let packs = packs::plan(self.workspace, &Stores::open(self.settings)?)?;
+        let stores = Stores::open(self.settings)?;
+        let mut packs = packs::plan(self.workspace, &stores)?;
         let mut packages = self.workspace.packages.iter().filter(|p| p.lock.is_some()).peekable();
         let has_any = packages.peek().is_some();
         if !has_any || !packages.all(|package| packs.built.contains(&package.dir)) {
             return Ok(None);
         }
-        let Unpacked { packages, failed } = self.unpack_packs(&packs);
+        let interrupts = Interrupts::catch()?;
+        let mut turn = Turn::new(self, &interrupts);
+        if !packs.steps.is_empty() && turn.take()? {
+            packs = packs::plan(self.workspace, &stores)?;
+        }
+        let mut unpacked = Unpacked::default();
+        self.unpack(packs.steps.iter(), &interrupts, &mut unpacked)?;
         self.sweep();
+        let Unpacked { packages, failed, .. } = unpacked;
         let (took, offline) = (start.elapsed(), true);
         let outcome = Outcome { packages, took, offline, ..Outcome::default() };
         Ok(failed.is_empty().then_some(outcome))
     }
 
-    /// Unpacks what the stores have of sources and builds.
-    fn unpack_packs(&self, packs: &PackPlan) -> Unpacked {
-        let mut unpacked = Unpacked::default();
-        for step in &packs.steps {
+    /// Unpacks packs of sources or builds. One that cannot be unpacked keeps no other from it.
+    ///
+    /// # Errors
+    /// When we are told to stop.
+    fn unpack<'s>(
+        &self,
+        steps: impl Iterator<Item = &'s PackStep>,
+        interrupts: &Interrupts,
+        unpacked: &mut Unpacked,
+    ) -> Result<()> {
+        for step in steps {
+            if unpacked.failed.contains_key(&step.package) {
+                continue; // a build without its sources, of which was told already
+            }
             (self.observer)(Event::Package {
                 name: step.package.clone(),
                 what: step.what(),
                 bytes: step.bytes(),
             });
-            match step.apply(self.settings.jobs(), self.bytes) {
+            let progress = |n| {
+                (self.bytes)(n);
+                interrupts.check()
+            };
+            let done = step.apply(self.settings.jobs(), &progress);
+            interrupts.check()?;
+            match done {
                 Ok(()) => drop(unpacked.packages.insert(step.package_dir.clone())),
                 Err(e) => {
-                    (self.observer)(Event::Warning { reason: format!("{e:#}") });
                     unpacked.failed.insert(step.package.clone(), format!("{e:#}"));
+                    unpacked.failed_dirs.insert(step.package_dir.clone());
+                    (self.observer)(Event::Warning(e));
                 }
             }
         }
-        unpacked
+        Ok(())
     }
 
     /// What a restore would do.
@@ -186,18 +232,21 @@ impl Session<'_> {
         toolchain::bin(self.lake, named.as_deref(), self.env)
     }
 
-    /// Removes what a restore that was killed has left behind.
+    /// Removes what runs that were killed have left behind.
     pub(super) fn sweep(&self) {
-        WorkDir::sweep(&self.workspace.packages_dir);
-        for package in self.workspace.source_path() {
-            WorkDir::sweep(&package.join(".lake/build"));
-        }
+        self.work_places().iter().for_each(|place| WorkDir::sweep(place));
     }
 
-    /// Restores into one packages directory take turns.
-    pub(super) fn lock_dir(&self) -> &Path {
-        let packages = &self.workspace.packages_dir;
-        if packages.is_dir() { packages } else { &self.workspace.root }
+    /// Whether something was left behind, by whomever.
+    pub fn has_leftovers(&self) -> bool {
+        self.work_places().iter().any(|place| WorkDir::abandoned(place).next().is_some())
+    }
+
+    /// Where we, and whoever writes manifests, have directories of our own for a while.
+    fn work_places(&self) -> Vec<PathBuf> {
+        let Workspace { root, packages_dir, .. } = self.workspace;
+        let builds = self.workspace.source_path().into_iter().map(|dir| dir.join(".lake/build"));
+        [root.clone(), packages_dir.clone()].into_iter().chain(builds).collect()
     }
 }
 

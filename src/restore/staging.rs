@@ -6,7 +6,7 @@
 //! `.lake/packages/<name>` lead to the stages.
 
 use super::plan::Step;
-use crate::error::hint;
+use super::turn::cannot_restore_into;
 use crate::fs::WorkDir;
 use crate::mathlib::leantar::Item;
 use crate::mathlib::outputs::Files;
@@ -30,13 +30,7 @@ pub struct Staging {
 /// Makes a stage in `build`.
 pub(super) fn stage(build: &Path) -> Result<WorkDir> {
     let made = fs::create_dir_all(build).map_err(Into::into).and_then(|()| WorkDir::new_in(build));
-    made.with_context(|| {
-        hint(
-            format!("cannot restore into `{}`", build.display()),
-            "restoring needs to write there: run it as the owner of the packages, or bake them \
-             into the image",
-        )
-    })
+    made.with_context(|| cannot_restore_into(build))
 }
 
 impl Staging {

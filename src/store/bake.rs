@@ -196,7 +196,7 @@ impl Bake<'_> {
         if missing.is_empty() || !self.build()? {
             return Ok(());
         }
-        let packer = Packer::new(self.workspace, (self.leantar)()?)?;
+        let packer = Packer::new(self.workspace, (self.leantar)()?, self.store)?;
         (self.observer)(Event::Packing(missing.len()));
         let store = self.store;
         missing

@@ -95,3 +95,19 @@ fn first_from_the_next_step_on() {
     says(&finding, &["from the next step on"]);
     doctor(&sandbox, "").run().expect_code(0).stdout_contains("nothing wrong found, 1 note\n");
 }
+
+/// A script that sets up PATH asks for what it has set up, whatever else there is to find.
+#[test]
+fn areas_that_are_asked_for() {
+    let mut sandbox = sound();
+    sandbox.set_env("LAKE_SHIM_JOBS", "many");
+    doctor(&sandbox, "").run().expect_code(1).stdout_contains("[bad-variable]");
+    let run = doctor(&sandbox, "shim lake").run();
+    run.expect_code(0).stdout_contains("first on PATH\nok       lake ").stdout_lacks("leantar");
+    run.stdout_contains("\n\nnothing wrong found\n");
+    set_path(&mut sandbox, &["lean/bin", "shim/bin", "tools"]);
+    let run = doctor(&sandbox, "shim lake").run();
+    run.expect_code(1).stdout_contains("[lake-before-shim]").stdout_contains("\n1 error\n");
+    let run = doctor(&sandbox, "shims").run();
+    run.expect_code(2).stderr_contains("possible values: shim, lake, lean, leantar, git, settings");
+}

@@ -96,12 +96,12 @@ fn baking_again_changes_nothing() {
 #[test]
 fn another_place_and_another_day_give_the_same_bytes() {
     let first = built();
-    crate::add_extra(&first);
+    first.add_extra();
     bake(&first, "--format both").run().expect_code(0);
     thread::sleep(Duration::from_millis(1100));
     let second = built();
     second.rename("app", "somewhere/else/app").symlink("somewhere/else/app", "app");
-    crate::add_extra(&second);
+    second.add_extra();
     let yesterday = SystemTime::now() - Duration::from_secs(100_000);
     for path in files(second.path("somewhere/else/app")).into_keys() {
         let file = fs::File::open(second.path("somewhere/else/app").join(path)).expect("a file");

@@ -6,8 +6,7 @@ use std::time::Duration;
 use shim_tests::{Sandbox, Tree, need_fake_leantar, tools};
 
 use crate::{
-    add_extra, bake, baked_and_fresh, baked_and_fresh_from, built, clear, expect_clones, lake,
-    move_batteries,
+    bake, baked_and_fresh, baked_and_fresh_from, built, clear, expect_clones, lake, move_batteries,
 };
 
 const STAMP: &str = "app/.lake/lake-shim-stamp";
@@ -91,7 +90,7 @@ fn a_package_that_was_removed_is_restored() {
 fn what_a_pack_alone_held_is_restored_too() {
     // `lake clean` of a package that the cache does not cover.
     let sandbox = built();
-    add_extra(&sandbox);
+    sandbox.add_extra();
     let sandbox = baked_and_fresh_from(sandbox, "");
     let olean = sandbox.package("extra").join(".lake/build/lib/lean/Extra.olean");
     lake(&sandbox, "env true").run().expect_code(0);
@@ -191,7 +190,7 @@ fn a_store_that_was_baked_again_is_looked_at_again() {
     lake(&sandbox, "env true").run().expect_code(0);
     let stamp = sandbox.read(STAMP);
     sandbox.rename("app", "done").rename("kept", "app");
-    add_extra(&sandbox);
+    sandbox.add_extra();
     bake(&sandbox, "").run().expect_code(0);
     sandbox.remove("app").rename("done", "app");
     lake(&sandbox, "env true").run().expect_code(0).stderr_lacks("warning");

@@ -2,18 +2,19 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use shim_tests::{Sandbox, need_fake_lake, need_fake_leantar};
 
 use crate::{
-    EXTRA_BUILD, add_extra, bake, baked_and_fresh_from, built, clear, edit_index, edit_manifest,
-    expect_clones, expect_no_leftovers, files_ending, index, lake, restore, shard, verify,
+    bake, baked_and_fresh_from, built, clear, edit_index, edit_manifest, expect_clones,
+    expect_no_leftovers, files, files_ending, index, lake, restore, shard, verify,
 };
 
 fn with_extra(words: &str) -> Sandbox {
     let sandbox = built();
-    add_extra(&sandbox);
+    sandbox.add_extra();
     baked_and_fresh_from(sandbox, words)
 }
 
@@ -30,7 +31,11 @@ fn has_extra(sandbox: &Sandbox) -> bool {
 
 #[test]
 fn a_package_that_the_cache_does_not_cover_gets_a_build_pack() {
-    let sandbox = with_extra("");
+    let sandbox = built();
+    sandbox.add_extra();
+    let build = sandbox.package("extra").join(".lake/build");
+    let before = files(&build);
+    let sandbox = baked_and_fresh_from(sandbox, "");
     let builds: Vec<_> =
         packs(&sandbox).into_iter().filter(|(_, content)| content == "build").collect();
     assert_eq!(builds, [("extra".to_owned(), "build".to_owned())]);
@@ -38,10 +43,9 @@ fn a_package_that_the_cache_does_not_cover_gets_a_build_pack() {
     restore(&sandbox, "").run().expect_code(0);
     sandbox.expect_all_restored();
     expect_clones(&sandbox, &["mathlib", "batteries", "extra"]);
-    let build = sandbox.package("extra").join(".lake/build");
-    for file in EXTRA_BUILD {
-        assert_eq!(sandbox.read(build.join(file)), format!("{file}\n").repeat(50), "{file}");
-    }
+    let mut after = files(&build);
+    assert!(after.remove(Path::new(".lake-shim.pack")).is_some());
+    assert_eq!(after, before);
     let mode = fs::metadata(build.join("bin/tool")).expect("restored").permissions().mode();
     assert_eq!(mode & 0o111, 0o111, "a program can be run");
     let alias = fs::read_link(build.join("lib/lean/Alias.olean")).expect("a symlink");
@@ -53,7 +57,7 @@ fn a_package_that_the_cache_does_not_cover_gets_a_build_pack() {
 #[test]
 fn setup_files_and_logs_are_left_out() {
     let sandbox = built();
-    add_extra(&sandbox);
+    sandbox.add_extra();
     let build = sandbox.package("extra").join(".lake/build");
     let path = sandbox.path("").display().to_string();
     sandbox
@@ -161,11 +165,11 @@ fn a_build_that_does_not_fit_is_not_used() {
 #[test]
 fn a_build_of_another_revision_is_not_used() {
     let sandbox = built();
-    add_extra(&sandbox);
+    sandbox.add_extra();
     bake(&sandbox, "").run().expect_code(0);
     let extra = sandbox.package("extra");
     sandbox.write(extra.join("Extra.lean"), "prelude\n-- other\n").remove(extra.join(".lake"));
-    let rev = crate::commit(&sandbox, &extra);
+    let rev = sandbox.commit(&extra);
     edit_manifest(&sandbox, |manifest| crate::packages(manifest)[2]["rev"] = json!(rev));
     restore(&sandbox, "").run();
     assert!(!has_extra(&sandbox));
@@ -176,10 +180,10 @@ fn a_build_that_is_there_is_replaced_by_the_packed_one_of_this_lock() {
     let sandbox = with_extra("");
     restore(&sandbox, "").run().expect_code(0);
     let build = sandbox.package("extra").join(".lake/build");
+    let packed = files(&build);
     sandbox.remove(&build).write(build.join("lib/lean/Extra.olean"), "of another revision");
     restore(&sandbox, "").run().expect_code(0);
-    let olean = sandbox.read(build.join("lib/lean/Extra.olean"));
-    assert_eq!(olean, "lib/lean/Extra.olean\n".repeat(50));
+    assert_eq!(files(&build), packed);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use serde_json::json;
 use shim_tests::{Sandbox, modules};
 
 use crate::{
-    add_extra, baked_and_fresh, baked_and_fresh_from, built, edit_index, expect_clones,
-    expect_no_leftovers, ltar, object, restore, shard,
+    baked_and_fresh, baked_and_fresh_from, built, edit_index, expect_clones, expect_no_leftovers,
+    ltar, object, restore, shard,
 };
 
 const LATTICE: &str = "Mathlib.Order.Lattice";
@@ -91,7 +91,7 @@ fn sources_from_a_damaged_shard_are_not_published() {
 #[test]
 fn a_build_from_a_damaged_shard_is_not_published_nor_taken_for_done() {
     let sandbox = built();
-    add_extra(&sandbox);
+    sandbox.add_extra();
     let sandbox = baked_and_fresh_from(sandbox, "");
     sandbox.copy("baked", "whole").flip_bit(shard(&sandbox, "extra", "build"));
     let run = restore(&sandbox, "").run();

@@ -8,8 +8,8 @@ use nix::unistd::Pid;
 use shim_tests::{Call, Sandbox, Tree};
 
 use crate::{
-    add_extra, bake, baked, baked_and_fresh_from, built, clear, expect_clones, expect_no_leftovers,
-    files, restore, verify,
+    bake, baked, baked_and_fresh_from, built, clear, expect_clones, expect_no_leftovers, files,
+    restore, verify,
 };
 
 const KILLS: u32 = 30;
@@ -28,7 +28,7 @@ fn kill_at(round: u32, took: Duration, call: Call<'_>) -> bool {
 #[test]
 fn a_bake_killed_at_any_moment_is_whole_when_run_again() {
     let sandbox = built();
-    add_extra(&sandbox);
+    sandbox.add_extra();
     let took = bake(&sandbox, "--format both").run().expect_code(0).took;
     let whole = files(baked(&sandbox));
     let mut killed = 0;
@@ -59,7 +59,7 @@ fn a_bake_killed_at_any_moment_is_whole_when_run_again() {
 #[test]
 fn a_restore_killed_at_any_moment_leaves_no_half_package() {
     let sandbox = built();
-    add_extra(&sandbox);
+    sandbox.add_extra();
     let sandbox = baked_and_fresh_from(sandbox, "");
     kill_restores(&sandbox);
 }

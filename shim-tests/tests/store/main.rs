@@ -19,9 +19,6 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use shim_tests::{Call, Run, Sandbox, Tree, modules};
 
-/// Of the package that mathlib's cache does not cover.
-const EXTRA_URL: &str = "https://example.org/me/extra";
-
 /// Where tests bake to.
 fn baked(sandbox: &Sandbox) -> PathBuf {
     sandbox.path("baked")
@@ -70,62 +67,6 @@ fn clear(sandbox: &Sandbox) {
     sandbox.remove("app/.lake");
 }
 
-/// Adds a package that mathlib's cache does not cover, with a build.
-fn add_extra(sandbox: &Sandbox) {
-    let extra = sandbox.package("extra");
-    sandbox
-        .write(extra.join("lakefile.toml"), "name = \"extra\"\n\n[[lean_lib]]\nname = \"Extra\"\n")
-        .write(extra.join("Extra.lean"), "prelude\n")
-        .write(extra.join(".gitignore"), "/.lake\n");
-    sandbox.git(&extra, &["init", "--quiet"]);
-    commit(sandbox, &extra);
-    sandbox.git(&extra, &["checkout", "--quiet", "--detach"]);
-    sandbox.git(&extra, &["remote", "add", "origin", EXTRA_URL]);
-    let rev = sandbox.git(&extra, &["rev-parse", "HEAD"]);
-    edit_manifest(sandbox, |manifest| {
-        let entry = json!({
-            "url": EXTRA_URL, "type": "git", "subDir": null, "scope": "", "rev": rev, "name": "extra",
-            "manifestFile": "lake-manifest.json", "inputRev": "main", "inherited": false,
-            "configFile": "lakefile.toml",
-        });
-        packages(manifest).push(entry);
-    });
-    let require =
-        format!("\n[[require]]\nname = \"extra\"\ngit = \"{EXTRA_URL}\"\nrev = \"main\"\n");
-    let lakefile =
-        sandbox.read("app/lakefile.toml").replace("\n[[lean_lib]]", &(require + "\n[[lean_lib]]"));
-    sandbox.write("app/lakefile.toml", lakefile);
-    for file in EXTRA_BUILD {
-        let content = format!("{file}\n").repeat(50);
-        sandbox.write(extra.join(".lake/build").join(file), content);
-    }
-    sandbox
-        .chmod(extra.join(".lake/build/bin/tool"), 0o755)
-        .symlink("Extra.olean", extra.join(".lake/build/lib/lean/Alias.olean"));
-}
-
-/// What a build of that package left, but for a symlink.
-const EXTRA_BUILD: [&str; 5] = [
-    "lib/lean/Extra.olean",
-    "lib/lean/Extra.olean.hash",
-    "lib/lean/Extra.trace",
-    "ir/Extra.c",
-    "bin/tool",
-];
-
-/// Commits all there is, by the same hand at the same time wherever it is done.
-fn commit(sandbox: &Sandbox, clone: &Path) -> String {
-    sandbox.git(clone, &["add", "--all"]);
-    let run = sandbox
-        .command("git", "commit --quiet --message change")
-        .env("GIT_AUTHOR_DATE", "1700000000 +0000")
-        .env("GIT_COMMITTER_DATE", "1700000000 +0000")
-        .cwd(clone)
-        .run();
-    run.expect_code(0);
-    sandbox.git(clone, &["rev-parse", "HEAD"])
-}
-
 /// Moves the workspace to another revision of batteries, of which a cache has all that changed. Returns the cache
 /// files that both revisions need not share: those before, those after.
 fn move_batteries(sandbox: &Sandbox) -> [Vec<String>; 2] {
@@ -134,7 +75,7 @@ fn move_batteries(sandbox: &Sandbox) -> [Vec<String>; 2] {
     let root = batteries.join("Batteries.lean");
     let source = sandbox.read(&root);
     sandbox.write(&root, format!("{source}\n-- another day\n"));
-    let rev = commit(sandbox, &batteries);
+    let rev = sandbox.commit(&batteries);
     edit_manifest(sandbox, |manifest| {
         let entries = packages(manifest).iter_mut();
         for entry in entries.filter(|entry| entry["name"] == "batteries") {
@@ -236,17 +177,11 @@ fn expect_no_leftovers(sandbox: &Sandbox) {
 
 /// Changes the manifest of the workspace.
 fn edit_manifest(sandbox: &Sandbox, edit: impl FnOnce(&mut Value)) {
-    edit_json(sandbox, "app/lake-manifest.json", edit);
+    sandbox.edit_json("app/lake-manifest.json", edit);
 }
 
 fn edit_index(sandbox: &Sandbox, edit: impl FnOnce(&mut Value)) {
-    edit_json(sandbox, "baked/lake-shim/index.json", edit);
-}
-
-fn edit_json(sandbox: &Sandbox, path: &str, edit: impl FnOnce(&mut Value)) {
-    let mut value = serde_json::from_str(&sandbox.read(path)).expect("json");
-    edit(&mut value);
-    sandbox.write(path, value.to_string());
+    sandbox.edit_json("baked/lake-shim/index.json", edit);
 }
 
 fn packages(manifest: &mut Value) -> &mut Vec<Value> {

@@ -108,7 +108,7 @@ fn executables_symlinks_and_odd_names_survive() {
         .write(clone.join("crlf"), "a\r\nb\r\n")
         .write(clone.join("x".repeat(200)), "long");
     sandbox.remove(clone.join("Batteries/tricky"));
-    let rev = crate::commit(&sandbox, &clone);
+    let rev = sandbox.commit(&clone);
     crate::edit_manifest(&sandbox, |manifest| crate::packages(manifest)[1]["rev"] = rev.into());
     let ignored = |path: &Path| path.starts_with(".git") || path.starts_with(".lake");
     let kinds = || {

@@ -16,6 +16,7 @@ use fs_err as fs;
 use serde_json::{Value, json};
 use shim_tests::ltar::Header;
 
+use crate::mirror;
 use crate::switches::number;
 use crate::workspace::Workspace;
 
@@ -95,6 +96,9 @@ impl Cache<'_> {
             &config,
             wanted.iter().map(|name| format!("url = {name}\n")).collect::<String>(),
         )?;
+        if let Ok(url) = env::var("MATHLIB_CACHE_GET_URL") {
+            return mirror::download(&url, &self.dir, &wanted);
+        }
         let (mut failed, mut absent) = (0, false);
         for name in wanted {
             let Some(cloud) = env::var_os("FAKE_CLOUD") else {

@@ -14,8 +14,10 @@
 //! | `FAKE_LAKE_SLEEP` | seconds to sleep before the end |
 //! | `FAKE_LAKE_READ_STDIN` | `1`: read stdin to its end and print how many bytes came |
 //! | `FAKE_LAKE_MODULES` | JSON, module → olean relative to the workspace: what `build --no-build` looks for |
+//! | `FAKE_LAKE_PROGRAM` | the executable that `build` writes to `.lake/build/bin`; it prints its name |
 //! | `FAKE_LAKE_LEANTAR` | leantar; else `leantar-*` in the cache directory, else PATH |
 //! | `FAKE_CLOUD` | a directory of `.ltar` files to download from; unset: no network |
+//! | `MATHLIB_CACHE_GET_URL` | download from there instead, with curl, as the real tool does |
 //! | `FAKE_CLOUD_NAMES` | a file of JSON, module → `<hex>.ltar` |
 //! | `FAKE_CLOUD_FAILURES` | fail so many `cache get` first (needs `FAKE_LAKE_STATE`) |
 
@@ -30,6 +32,7 @@ mod config;
 mod git;
 mod manifest;
 mod materialize;
+mod mirror;
 mod options;
 mod resolve;
 mod switches;

@@ -2,12 +2,15 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use fs_err as fs;
 use serde_json::Value;
 
 use crate::cache;
@@ -39,6 +42,7 @@ pub(crate) fn run(options: &Options, verb: &str, args: &[OsString]) -> Result<u8
 fn build(options: &Options) -> Result<u8> {
     let workspace = Workspace::load(options)?;
     if !options.no_build {
+        write_program(&workspace)?;
         println!("Build completed successfully.");
         return Ok(0);
     }
@@ -51,6 +55,18 @@ fn build(options: &Options) -> Result<u8> {
         eprintln!("error: target is out-of-date and needs to be rebuilt: {module}");
     }
     Ok(WOULD_BUILD)
+}
+
+/// The executable that `FAKE_LAKE_PROGRAM` names, which says its name.
+fn write_program(workspace: &Workspace) -> Result<()> {
+    let Ok(name) = env::var("FAKE_LAKE_PROGRAM") else {
+        return Ok(());
+    };
+    let program = workspace.root.join(".lake/build/bin").join(&name);
+    fs::create_dir_all(program.parent().context("it has a parent")?)?;
+    fs::write(&program, format!("#!/bin/sh\necho {name}\n"))?;
+    fs::set_permissions(&program, Permissions::from_mode(0o755))?;
+    Ok(())
 }
 
 /// The modules of `FAKE_LAKE_MODULES` without an olean.

@@ -1,0 +1,226 @@
+//! What is broken on purpose: everything the shim does to a disk, each from a start that takes it through all its
+//! steps.
+
+use shim_tests::{Call, Sandbox, modules};
+
+/// How a run that met a fault may end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// As it likes, but success means that everything is done.
+    Command,
+    /// The real lake runs, whatever happened before.
+    Build,
+}
+
+/// One thing that the shim does.
+pub struct Operation {
+    pub name: &'static str,
+    pub ends: Ends,
+    /// Makes a sandbox in which it has not been done.
+    pub prepare: fn() -> Sandbox,
+    pub call: for<'a> fn(&'a Sandbox) -> Call<'a>,
+    /// The directories that it may change.
+    pub changes: &'static [&'static str],
+    /// The store it reads.
+    pub store: &'static str,
+    /// The store it makes.
+    pub bakes: Option<&'static str>,
+    /// Where packages may be. Those that are there before must be in one of them after.
+    pub packages: &'static [&'static str],
+    /// Files that it replaces.
+    pub texts: &'static [&'static str],
+    /// That what is done is what it should be, in the test's own words.
+    pub check: fn(&Sandbox),
+}
+
+/// What most of them have in common.
+const RESTORE: Operation = Operation {
+    name: "restore from ltars",
+    ends: Ends::Command,
+    prepare: Sandbox::mini_mathlib,
+    call: get,
+    changes: &["app", "tmp"],
+    store: "store",
+    bakes: None,
+    packages: &["app/.lake/packages"],
+    texts: &["app/lake-manifest.json", "app/lakefile.toml"],
+    check: Sandbox::expect_all_restored,
+};
+
+pub static ALL: &[Operation] = &[
+    RESTORE,
+    Operation {
+        name: "restore from ltars over an older build",
+        prepare: || {
+            let sandbox = Sandbox::mini_mathlib();
+            build_older(&sandbox);
+            sandbox
+        },
+        ..RESTORE
+    },
+    Operation {
+        name: "restore from packs",
+        prepare: || fresh(baked("--format pack")),
+        call: restore,
+        store: "baked",
+        ..RESTORE
+    },
+    Operation {
+        name: "restore from packs over an older build",
+        prepare: || {
+            let sandbox = baked("--format pack");
+            for package in ["mathlib", "batteries", "extra"] {
+                sandbox.remove(sandbox.package(package).join(".lake"));
+            }
+            build_older(&sandbox);
+            sandbox
+        },
+        call: restore,
+        store: "baked",
+        ..RESTORE
+    },
+    Operation {
+        name: "bake",
+        prepare: built,
+        call: |sandbox| bake(sandbox, "--format both"),
+        changes: &["app", "baked", "home", "tmp"],
+        bakes: Some("baked"),
+        check: |sandbox| {
+            sandbox.lake_shim("verify --store").arg(sandbox.path("baked")).run().expect_code(0);
+        },
+        ..RESTORE
+    },
+    Operation {
+        name: "link",
+        prepare: built,
+        call: |sandbox| sandbox.lake_shim("link").env("LAKE_PKG_DIR", sandbox.path(SHARED)),
+        changes: &["app", "shared", "tmp"],
+        packages: &["app/.lake/packages", SHARED],
+        check: |sandbox| sandbox.expect_restored_below(SHARED, &all()),
+        ..RESTORE
+    },
+    Operation {
+        name: "unlink",
+        prepare: || {
+            let sandbox = built();
+            sandbox.rename("app/.lake/packages", SHARED);
+            sandbox.symlink(sandbox.path(SHARED), "app/.lake/packages");
+            sandbox
+        },
+        call: |sandbox| sandbox.lake_shim("unlink --copy"),
+        store: "shared",
+        packages: &["app/.lake/packages", SHARED],
+        check: |sandbox| {
+            assert!(!sandbox.packages().is_symlink());
+            sandbox.expect_all_restored();
+        },
+        ..RESTORE
+    },
+    Operation {
+        name: "resolve",
+        prepare: || {
+            let sandbox = fresh(baked(""));
+            let text =
+                sandbox.read("app/lake-manifest.json").replace("\"rev\": \"", "\"rev\": \"0");
+            sandbox.write("app/lake-manifest.json", text).chmod("app/lake-manifest.json", 0o640);
+            sandbox
+        },
+        call: |sandbox| sandbox.lake_shim("resolve").env("LAKE_SHIM_STORE", sandbox.path("baked")),
+        store: "baked",
+        check: |sandbox| assert!(!sandbox.read("app/lake-manifest.json").contains("\"rev\": \"0")),
+        ..RESTORE
+    },
+    Operation {
+        name: "normalize",
+        prepare: || {
+            let sandbox = fresh(baked(""));
+            for file in ["app/lake-manifest.json", "app/lakefile.toml"] {
+                let text = sandbox.read(file).replace("mathlib4\"", "mathlib4.git\"");
+                sandbox.write(file, text).chmod(file, 0o640);
+            }
+            sandbox
+        },
+        call: |sandbox| {
+            sandbox.lake_shim("normalize").env("LAKE_SHIM_STORE", sandbox.path("baked"))
+        },
+        store: "baked",
+        check: |sandbox| assert!(!sandbox.read("app/lakefile.toml").contains(".git\"")),
+        ..RESTORE
+    },
+    Operation {
+        name: "build through the proxy",
+        ends: Ends::Build,
+        prepare: || {
+            let sandbox = fresh(baked(""));
+            sandbox.script("mirror/lake", "echo lake \"$@\"");
+            sandbox.remove("app/lake-manifest.json");
+            sandbox
+        },
+        call: |sandbox| {
+            let call = sandbox.lake("build App").env("LAKE_SHIM_LAKE", sandbox.path("mirror/lake"));
+            call.env("LAKE_SHIM_STORE", sandbox.path("baked"))
+                .env("LAKE_SHIM_NETWORK", "never")
+                .env("LAKE_PKG_DIR", sandbox.path(SHARED))
+        },
+        changes: &["app", "shared", "tmp"],
+        store: "baked",
+        packages: &["app/.lake/packages", SHARED],
+        check: |sandbox| sandbox.expect_restored_below(SHARED, &all()),
+        ..RESTORE
+    },
+];
+
+const SHARED: &str = "shared/packages";
+
+/// What the build operation's lake prints.
+pub const LAKE_RAN: &str = "lake build App\n";
+
+fn all() -> Vec<&'static str> {
+    modules().iter().map(|module| module.name.as_str()).collect()
+}
+
+fn get(sandbox: &Sandbox) -> Call<'_> {
+    sandbox.lake("exe cache get").env("LAKE_SHIM_NETWORK", "never")
+}
+
+fn restore(sandbox: &Sandbox) -> Call<'_> {
+    sandbox.lake_shim("restore --network never --store").arg(sandbox.path("baked"))
+}
+
+fn bake<'a>(sandbox: &'a Sandbox, words: &str) -> Call<'a> {
+    let call = sandbox.lake_shim("bake --level 1 --store").arg(sandbox.path("baked"));
+    call.args(words.split_whitespace())
+}
+
+/// The fixture's workspace and one package more, cloned and built.
+fn built() -> Sandbox {
+    let sandbox = Sandbox::mini_mathlib();
+    get(&sandbox).run().expect_code(0);
+    sandbox.add_extra();
+    sandbox
+}
+
+/// The same, and a store baked from it.
+fn baked(words: &str) -> Sandbox {
+    let sandbox = built();
+    bake(&sandbox, words).run().expect_code(0);
+    sandbox
+}
+
+/// As it is right after a checkout.
+fn fresh(sandbox: Sandbox) -> Sandbox {
+    sandbox.remove("app/.lake");
+    sandbox
+}
+
+/// What an older toolchain had built of the same modules, marked as packs mark it.
+fn build_older(sandbox: &Sandbox) {
+    for module in modules() {
+        let build = sandbox.package(module.package()).join(".lake/build");
+        sandbox.write_build(&build, &module.name.replace('.', "/"), "older");
+    }
+    for package in ["mathlib", "batteries"] {
+        let mark = sandbox.package(package).join(".lake/build/.lake-shim.pack");
+        sandbox.write(mark, format!("{}\n", "0".repeat(64)));
+    }
+}
