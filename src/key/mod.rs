@@ -33,7 +33,7 @@ pub enum Name {
     ImageTag,
     /// For a cache of the packages: toolchain, revisions, platform
     Packages,
-    /// For a cache of the root's build: that, and its sources
+    /// For a cache of the own build: all that, and the sources
     Build,
     /// A digest of what --files matches
     Files,
