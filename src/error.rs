@@ -13,6 +13,7 @@
 use nix::errno::Errno;
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 /// What the shim expects to go wrong, each with its exit code.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +57,13 @@ impl Failure {
 
 /// What can be done about a system that refuses, where nothing nearer to it has a hint to give.
 pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
-    Some(match error.chain().find_map(errno)? {
+    let Some(errno) = error.chain().find_map(errno) else {
+        let kinds =
+            error.chain().filter_map(|cause| Some(cause.downcast_ref::<io::Error>()?.kind()));
+        let is_too_large = kinds.into_iter().any(|kind| kind == io::ErrorKind::FileTooLarge);
+        return is_too_large.then_some("look into it: it can hardly be what its name says");
+    };
+    Some(match errno {
         Errno::ENOSPC | Errno::EDQUOT => {
             "make room there, for bytes (`df -h`) or for files (`df -i`), and run it again"
         }

@@ -7,7 +7,7 @@
 mod docker;
 mod fields;
 mod files;
-mod glob;
+pub mod glob;
 #[cfg(test)]
 mod properties;
 mod sources;

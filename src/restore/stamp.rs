@@ -4,9 +4,11 @@
 //! they were. Anything else than that (another lock, a store baked anew, `lake clean`) makes it
 //! void; it can only ever save work.
 
+use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, lock_id};
 use crate::workspace::{Workspace, toolchain};
+use anyhow::Result;
 use fs_err as fs;
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
@@ -40,14 +42,17 @@ impl Stamp {
     }
 
     /// Whether a store is complete for the workspace's lock. Reads the index.
-    pub fn is_baked(&self) -> bool {
-        let indices = self.stores.indices().unwrap_or_default();
-        indices.iter().any(|(_, index)| index.locks.contains_key(&self.lock))
+    ///
+    /// # Errors
+    /// When an index cannot be understood.
+    pub fn is_baked(&self) -> Result<bool> {
+        let indices = self.stores.indices()?;
+        Ok(indices.iter().any(|(_, index)| index.locks.contains_key(&self.lock)))
     }
 
     /// Whether a restore with this outcome was stamped, and nothing was removed since.
     pub fn is_current(&self, workspace: &Workspace) -> bool {
-        fs::read_to_string(&self.file).is_ok_and(|text| text == self.text(workspace))
+        read::text(&self.file, read::TEXT).is_ok_and(|text| text == self.text(workspace))
     }
 
     /// Stamps the workspace. That it cannot be is no failure: the next build looks again.
