@@ -10,7 +10,7 @@ use super::probe::{ask, ask_for};
 use super::workspace::Located;
 use super::{Area, Finding, shown};
 use crate::error::Failure;
-use crate::fs::links::user;
+use crate::programs;
 use crate::proxy::exec::ChildEnvironment;
 use crate::proxy::guard::Guard;
 use crate::settings::{Environment, var};
@@ -19,7 +19,7 @@ use crate::workspace::url::same_repository;
 use crate::workspace::{GitLock, Package, Workspace};
 use fs_err as fs;
 use judge::judge;
-use nix::unistd::geteuid;
+use nix::unistd::{Uid, geteuid};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -230,7 +230,16 @@ fn refused(clone: &git::Clone, dir: &Path, env: &ChildEnvironment) -> Option<Str
     git(dir, &["rev-parse", "--git-dir"]).and_then(|mut git| ask(git.envs(env))).err()?;
     let owners = [dir.to_owned(), dir.join(".git")].map(|path| fs::metadata(path).map(|m| m.uid()));
     let owner = owners.into_iter().flatten().find(|owner| *owner != uid.as_raw())?;
-    Some(format!("it belongs to {}, and you are {}", user(owner), user(uid.as_raw())))
+    Some(format!("it belongs to {}, and you are {}", user(owner.into()), user(uid)))
+}
+
+/// Asks `id`, for libraries may know the name (NSS), and a static binary loads none.
+fn user(uid: Uid) -> String {
+    let id = programs::command("id").map_err(|e| e.to_string());
+    match id.and_then(|mut id| ask(id.args(["-nu", &uid.to_string()]))) {
+        Ok(name) if !name.is_empty() => format!("`{name}` ({uid})"),
+        _ => format!("user {uid}"),
+    }
 }
 
 /// Tracked files that differ from HEAD. Not asked of another user's clone, and without the filters
