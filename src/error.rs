@@ -3,7 +3,7 @@
 //! | code | when |
 //! |---|---|
 //! | 1 | something failed; Lake's own code for a failure |
-//! | 2 | `lake-shim` was called wrongly (clap's code) |
+//! | 2 | `lake-shim` was called wrongly |
 //! | 126 | the real lake was found and cannot be executed |
 //! | 127 | there is no real lake |
 //! | 128+n | signal n ended us while we were at work |
@@ -13,6 +13,7 @@
 use nix::errno::Errno;
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 /// What the shim expects to go wrong, each with its exit code.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum Failure {
     NoLake(String),
     #[error("{0}")]
     CannotExec(String),
+    /// `lake-shim` was called wrongly.
+    #[error("{0}")]
+    Misused(String),
     /// Going on would lose something.
     #[error("{0}")]
     Refused(String),
@@ -39,6 +43,7 @@ impl Failure {
             Some(Self::NoLake(_)) => 127,
             Some(Self::CannotExec(_)) => 126,
             Some(Self::Reported(code)) => *code,
+            Some(Self::Misused(_)) => 2,
             Some(Self::Interrupted(signal)) => u8::try_from(128 + signal).unwrap_or(1),
             Some(Self::Refused(_)) | None => 1,
         }
@@ -52,7 +57,13 @@ impl Failure {
 
 /// What can be done about a system that refuses, where nothing nearer to it has a hint to give.
 pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
-    Some(match error.chain().find_map(errno)? {
+    let Some(errno) = error.chain().find_map(errno) else {
+        let kinds =
+            error.chain().filter_map(|cause| Some(cause.downcast_ref::<io::Error>()?.kind()));
+        let is_too_large = kinds.into_iter().any(|kind| kind == io::ErrorKind::FileTooLarge);
+        return is_too_large.then_some("look into it: it can hardly be what its name says");
+    };
+    Some(match errno {
         Errno::ENOSPC | Errno::EDQUOT => {
             "make room there, for bytes (`df -h`) or for files (`df -i`), and run it again"
         }

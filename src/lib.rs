@@ -11,11 +11,14 @@ mod demo;
 mod doctor;
 mod error;
 mod fs;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod interrupt;
 mod key;
 mod mathlib;
 mod programs;
 mod proxy;
+mod read;
 mod report;
 mod restore;
 mod settings;

@@ -12,6 +12,9 @@ use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+/// More threads than any machine has cores. Each needs memory of its own.
+const MAX_JOBS: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not 0");
+
 /// Where images have their baked store.
 pub const IMAGE_STORE: &str = "/opt/mathlib-cache";
 
@@ -279,8 +282,8 @@ fn absolute_pkg_dir(value: &OsStr) -> Result<PathBuf> {
 
 fn jobs(value: &OsStr) -> Result<NonZeroUsize> {
     match value.to_str().and_then(|text| text.parse().ok()) {
-        Some(jobs) => Ok(jobs),
-        None => bail!(bad(var::JOBS, value, "a number of threads, 1 or more")),
+        Some(jobs) if jobs <= MAX_JOBS => Ok(jobs),
+        _ => bail!(bad(var::JOBS, value, &format!("a number of threads, 1 to {MAX_JOBS}"))),
     }
 }
 
@@ -366,8 +369,8 @@ mod tests {
             (var::RESTORE, "`always`, `baked`, `never`", |env, v| env.restore = Some(v)),
             (var::CONFINE, "`auto`, `always`, `never`", |env, v| env.confine = Some(v)),
             (var::LOG, "`quiet`, `info`, `debug`", |env, v| env.log = Some(v)),
-            (var::JOBS, "1 or more", |env, v| env.jobs = Some(v)),
-            (var::JOBS, "1 or more", |env, _| env.jobs = Some("0x".into())),
+            (var::JOBS, "1 to 1024", |env, v| env.jobs = Some(v)),
+            (var::JOBS, "1 to 1024", |env, _| env.jobs = Some("0x".into())),
             (var::PKG_DIR, "an absolute path", |env, v| env.pkg_dir = Some(v)),
         ];
         for (name, allowed, set) in cases {

@@ -1,12 +1,13 @@
 //! What the figures were taken on, and how quiet it was.
 
 use crate::lab::Lab;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use fs_err as fs;
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::unistd::{SysconfVar, sysconf};
 use std::path::Path;
 use std::time::Instant;
+
+/// What the kernel counts processor time in, a second (`USER_HZ`).
+const TICKS: f64 = 100.0;
 
 /// How busy the processors were up to a moment.
 pub struct Busy {
@@ -18,19 +19,18 @@ pub struct Busy {
 
 impl Busy {
     pub fn now() -> Result<Self> {
-        let ticks = sysconf(SysconfVar::CLK_TCK)?.context("there is a clock")? as f64;
-        // `cpu user nice system idle iowait irq softirq steal …`
-        let stat = fs::read_to_string("/proc/stat")?;
-        let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
-        let fields: Vec<f64> = fields.filter_map(|field| field.parse().ok()).collect();
-        let busy = [0, 1, 2, 5, 6, 7].into_iter().filter_map(|i| fields.get(i)).sum::<f64>();
-        let ours = [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN].map(|who| {
-            let usage = getrusage(who)?;
-            let times = [usage.user_time(), usage.system_time()];
-            Ok(times.iter().map(|t| t.tv_sec() as f64 + t.tv_usec() as f64 / 1e6).sum::<f64>())
-        });
-        let ours = ours.into_iter().sum::<Result<f64>>()?;
-        Ok(Self { when: Instant::now(), all: busy / ticks, ours })
+        let seconds = |text: &str, fields: &[usize]| {
+            let numbers: Vec<f64> =
+                text.split(' ').filter_map(|field| field.parse().ok()).collect();
+            fields.iter().filter_map(|&field| numbers.get(field)).sum::<f64>() / TICKS
+        };
+        // `cpu  user nice system idle iowait irq softirq steal …`
+        let all = fs::read_to_string("/proc/stat")?;
+        let all = seconds(all.lines().next().unwrap_or_default(), &[0, 1, 2, 5, 6, 7]);
+        // `<pid> (<name>) <state> …`: user, system, and those of children that were waited for.
+        let ours = fs::read_to_string("/proc/self/stat")?;
+        let ours = seconds(ours.rsplit_once(") ").unwrap_or_default().1, &[10, 11, 12, 13]);
+        Ok(Self { when: Instant::now(), all, ours })
     }
 
     /// What part of the processors' time went to processes that are not ours.

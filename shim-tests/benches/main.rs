@@ -14,7 +14,6 @@ mod timing;
 mod workload;
 
 use anyhow::{Context, Result, bail};
-use fs_err as fs;
 use lab::{Lab, Leantar};
 use report::Measured;
 use scale::{Scale, Size};
@@ -63,7 +62,7 @@ fn measure(
     figures.push(figures::names::measure(lab, &project, mathlib)?);
     tell("nothing to do");
     figures.push(figures::names::measure_nothing_to_do(lab, &project, &seeds)?);
-    fs::remove_dir_all(&dir)?;
+    lab.discard(&dir)?;
 
     tell("a tree to restore");
     let dir = lab.work.join("restored");
@@ -75,7 +74,7 @@ fn measure(
     figures.push(figures::ltars::measure(lab, &project)?);
     tell("restore from packs");
     figures.push(figures::packs::measure(lab, &project)?);
-    fs::remove_dir_all(&dir)?;
+    lab.discard(&dir)?;
 
     tell("growth");
     let (growth, growth_others) = figures::growth::measure(lab, &seeds)?;

@@ -30,7 +30,7 @@ pub struct KeyArgs {
     /// What the image is built from [default: `Dockerfile` or `ci/Dockerfile` of the workspace]
     #[arg(long, value_name = "FILE", help_heading = "Image")]
     dockerfile: Option<PathBuf>,
-    /// The build context [default: the directory of the Dockerfile]
+    /// The build context [default: the workspace; with `--dockerfile`, the directory of that file]
     #[arg(long, value_name = "DIR", help_heading = "Image")]
     context: Option<PathBuf>,
     /// A build argument, as given to `docker build`. May be repeated
@@ -132,6 +132,8 @@ impl Place {
         })?;
         let context = match &args.context {
             Some(dir) => self.cwd.join(dir).components().collect(),
+            // `ci/Dockerfile` is found because of where it lies, and takes files from all over.
+            None if args.dockerfile.is_none() => workspace.root.clone(),
             None => dockerfile.parent().unwrap_or(Path::new("/")).to_owned(),
         };
         if !context.is_dir() {

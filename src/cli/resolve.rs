@@ -4,6 +4,7 @@ use super::Place;
 use crate::error::{Failure, hint};
 use crate::fs::{replace_file, sweep_beside};
 use crate::proxy::link::{self, Unlinked};
+use crate::read;
 use crate::report::data;
 use crate::settings::var;
 use crate::store::Stores;
@@ -12,7 +13,6 @@ use crate::workspace::respell::Respelled;
 use crate::workspace::{Config, Workspace};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use fs_err as fs;
 use serde_json::json;
 use similar::TextDiff;
 use std::ffi::OsStr;
@@ -109,7 +109,7 @@ impl Place {
         // All of them are understood before one of them is written.
         let mut respelled = Vec::new();
         for file in &files {
-            let text = fs::read_to_string(file)?;
+            let text = read::text(file, read::TEXT)?;
             let new = match Kind::of(file)? {
                 Kind::Lakefile => spellings.lakefile(&text),
                 Kind::Manifest => spellings.manifest(&text),

@@ -6,6 +6,7 @@
 
 use super::{Area, Finding, Severity, quoted, shown, word};
 use crate::proxy::exec::{Identity, own_path};
+use crate::read;
 use crate::settings::{Environment, var};
 use crate::workspace::toolchain::is_elan;
 use fs_err as fs;
@@ -81,7 +82,7 @@ pub fn look(env: &Environment) -> Area {
 
 /// The lines of `$GITHUB_PATH`, the last first: each goes before what is there.
 fn added_lines(file: &Path) -> Vec<PathBuf> {
-    let text = fs::read_to_string(file).unwrap_or_default();
+    let text = read::text(file, read::TEXT).unwrap_or_default();
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.rev().map(PathBuf::from).collect()
 }
@@ -149,7 +150,10 @@ impl Seen {
         else {
             let message = "the shim is not on PATH under the name `lake`";
             let finding = Finding::error("shim-not-on-path", message, self.put_first());
-            return finding.seen(format!("this is {}", quoted(&self.own))).all_seen(self.order());
+            // Without /proc nobody knows.
+            let is_known = !self.own.as_os_str().is_empty();
+            let own = is_known.then(|| format!("this is {}", quoted(&self.own)));
+            return finding.all_seen(own).all_seen(self.order());
         };
         let same_dir = |lake: &PathBuf| lake.parent() == first.path.parent();
         if self.inside.as_ref().is_some_and(same_dir) {

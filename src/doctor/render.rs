@@ -118,7 +118,7 @@ impl Page {
 }
 
 /// What a tool or a file said is not to move the cursor.
-fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let escape = |c: char| match c.is_control() {
         true => c.escape_default().to_string(),
         false => c.to_string(),

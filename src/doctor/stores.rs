@@ -78,7 +78,7 @@ impl Stores {
         });
         baked.map_or(0, |(index, id)| {
             let files = index.locks.get(id).map(Lock::ltars).unwrap_or_default();
-            let sizes = files.iter().filter_map(|file| Some(index.ltars.get(*file)?.size));
+            let sizes = files.iter().filter_map(|file| Some(index.ltars.get(file)?.size));
             sizes.fold(0, u64::saturating_add)
         })
     }

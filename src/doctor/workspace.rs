@@ -3,6 +3,7 @@
 
 use super::{Area, Finding, Severity, quoted, shown};
 use crate::mathlib::request::check_toolchain;
+use crate::read;
 use crate::store::Stores;
 use crate::store::resolve::{Choice, Resolved, resolve};
 use crate::workspace::lakefile::{Lakefile, Wanted};
@@ -224,7 +225,7 @@ impl Files {
     }
 
     fn bad_manifest(&self, error: &Error) -> Finding {
-        let text = fs::read(&self.manifest_path).unwrap_or_default();
+        let text = read::bytes(&self.manifest_path, read::TEXT).unwrap_or_default();
         let hint = match serde_json::from_slice::<Value>(&text) {
             Ok(_) => "use the lake-shim, and the Lake, that know this version of the format",
             Err(_) => {

@@ -6,6 +6,7 @@
 //! Owners, times, and every other bit of the mode are the machine's business.
 
 use super::fields::Fields;
+use crate::read;
 use crate::store::pack::{Digest, Hashing};
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -96,7 +97,7 @@ impl<'a> Entry<'a> {
 
 /// The digest of what is in the file at `path`.
 pub fn contents(path: &Path) -> Result<Digest> {
-    let read = || digest(&mut fs::File::open(path)?);
+    let read = || digest(&mut read::open(path)?);
     read().with_context(|| format!("cannot read `{}`", path.display()))
 }
 

@@ -85,6 +85,12 @@ pub fn mix(a: u64, b: u64) -> u64 {
     (a ^ k).wrapping_mul(MULTIPLIER)
 }
 
+/// A hash in 16 hex digits, as Lake and the cache tool write them.
+pub fn digits(text: &str) -> Option<u64> {
+    let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex.then(|| u64::from_str_radix(text, 16).ok())?
+}
+
 /// `hash (l : List α)`, given the hashes of its elements.
 pub fn list(elements: impl IntoIterator<Item = u64>) -> u64 {
     elements.into_iter().fold(EMPTY_LIST, mix)

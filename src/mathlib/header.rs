@@ -11,7 +11,7 @@ use crate::workspace::name::{is_id_first, is_id_rest};
 use thiserror::Error;
 
 /// Why Lean refuses a header. The cache tool stops at such a file, and so do we.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{line}:{column}: {reason}")]
 pub struct HeaderError {
     /// Counted from 1.

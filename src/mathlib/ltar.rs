@@ -4,7 +4,7 @@
 //! as a little-endian 64-bit number, then the NUL-terminated path of the trace.
 
 use super::Module;
-use fs_err as fs;
+use crate::read;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -50,10 +50,10 @@ impl Head {
     /// Reads the head of the cache file at `path`, which is named after `module`.
     pub fn read(path: &Path, module: &Module) -> Result<Self, HeadError> {
         let mut bytes = Vec::with_capacity(256);
-        fs::File::open(path)?.take(256).read_to_end(&mut bytes)?;
+        read::open(path)?.take(256).read_to_end(&mut bytes)?;
         if bytes.len() == 256 && !bytes.contains(&0) {
             bytes.clear();
-            fs::File::open(path)?.take(MAX_HEAD).read_to_end(&mut bytes)?;
+            read::open(path)?.take(MAX_HEAD).read_to_end(&mut bytes)?;
         }
         Self::parse(&bytes, module)
     }

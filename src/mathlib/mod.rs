@@ -43,7 +43,17 @@ impl Module {
         &self.0[0]
     }
 
-    /// Where the module's files lie below a source or build directory, without an extension.
+    /// Whether its components are names of files: Lean takes `A.«../b»` for a module, which would
+    /// lie anywhere.
+    pub fn is_path(&self) -> bool {
+        let is_name = |part: &String| {
+            !matches!(part.as_str(), "" | "." | "..") && !part.contains(['/', '\0'])
+        };
+        self.0.iter().all(is_name)
+    }
+
+    /// Where the module's files lie below a source or build directory, without an extension. Of a
+    /// module that [is a path](Self::is_path).
     pub fn path(&self) -> PathBuf {
         self.0.iter().collect()
     }
@@ -90,6 +100,22 @@ mod tests {
         }
         for no_name in ["", "A B", "A.", ".A", "1", "A/B", "A.1", "--repo=x"] {
             assert_eq!(Module::parse(no_name), None, "{no_name:?}");
+        }
+    }
+
+    #[test]
+    fn modules_that_would_lie_elsewhere() {
+        for (name, expected) in [
+            ("Mathlib.Order", true),
+            ("A.«b c».«..d»", true),
+            ("A.«..»", false),
+            ("A.«.»", false),
+            ("A.«»", false),
+            ("«/etc»", false),
+            ("A.«../../b»", false),
+            ("A.«b\0»", false),
+        ] {
+            assert_eq!(Module::parse(name).expect(name).is_path(), expected, "{name}");
         }
     }
 

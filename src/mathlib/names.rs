@@ -8,20 +8,50 @@
 
 use super::recipe::{ROOT_FILES, Recipe, Scheme};
 use super::{Module, hash, header};
-use anyhow::{Context, Result, bail};
-use fs_err as fs;
+use crate::read;
+use anyhow::{Context, Error, Result, bail, ensure};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-/// The name of a cache file, printed as `<16 hex digits>.ltar`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The name of a cache file, written as `<16 hex digits>.ltar`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Cow<str>", into = "String")]
 pub struct LtarName(u64);
 
 impl fmt::Display for LtarName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}.ltar", self.0)
+    }
+}
+
+impl FromStr for LtarName {
+    type Err = Error;
+
+    /// Takes what [`Display`](fmt::Display) writes and nothing else, so that no name leads out of its
+    /// directory and no two lead to one file.
+    fn from_str(text: &str) -> Result<Self> {
+        let name = text.strip_suffix(".ltar").and_then(hash::digits).map(Self);
+        name.filter(|name| name.to_string() == text)
+            .with_context(|| format!("`{}` is no name of a cache file", text.escape_debug()))
+    }
+}
+
+impl TryFrom<Cow<'_, str>> for LtarName {
+    type Error = Error;
+
+    fn try_from(text: Cow<str>) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<LtarName> for String {
+    fn from(name: LtarName) -> Self {
+        name.to_string()
     }
 }
 
@@ -235,14 +265,14 @@ impl Names {
 
 /// `getRootHash` of the cache tool.
 fn root_hash(inputs: &Inputs) -> Result<u64> {
-    let githash = || Ok::<_, anyhow::Error>(hash::bytes((inputs.githash)()?.as_bytes()));
+    let githash = || Ok::<_, Error>(hash::bytes((inputs.githash)()?.as_bytes()));
     let mut parts = match inputs.recipe.scheme {
         Scheme::Generation(generation) => vec![generation],
         Scheme::GenerationAndGithash(generation) => vec![generation, githash()?],
         Scheme::Githash => vec![githash()?],
     };
     for file in ROOT_FILES {
-        parts.push(hash::text(&fs::read(inputs.mathlib.join(file))?));
+        parts.push(hash::text(&read::bytes(&inputs.mathlib.join(file), read::SOURCE)?));
     }
     Ok(hash::list(parts))
 }
@@ -256,6 +286,7 @@ struct PackageOf<'a> {
 
 impl PackageOf<'_> {
     fn find(&mut self, module: &Module) -> Result<usize> {
+        ensure!(module.is_path(), "`{module}` is imported, and names no file below a package");
         let root = module.root();
         if let Some(&package) = self.known.get(root) {
             return Ok(package);
@@ -281,7 +312,7 @@ struct Source {
 fn read_source(package: &Path, node: &Node, recipe: &Recipe) -> Result<Option<Source>> {
     let mut path = package.join(node.module.path()).into_os_string();
     path.push(".lean");
-    let text = match fs::read(&path) {
+    let text = match read::bytes(Path::new(&path), read::SOURCE) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e.into()),

@@ -7,8 +7,12 @@
 
 use super::ltar::Place;
 use super::{Module, hash};
+use crate::read;
 use fs_err as fs;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -83,7 +87,8 @@ impl Files {
     }
 
     fn read_trace(&self) -> Result<Trace, Fault> {
-        let text = fs::read(self.trace()).map_err(|e| Fault::of(&e, || Fault::NoTrace))?;
+        let text = read::bytes(&self.trace(), read::TRACE);
+        let text = text.map_err(|e| Fault::of(&e, || Fault::NoTrace))?;
         Trace::parse(&text).ok_or(Fault::NoTrace)
     }
 
@@ -111,7 +116,7 @@ impl Files {
         let (Look::Contents, Some(expected)) = (look, output.hash) else {
             return Ok(());
         };
-        let is_expected = has_hash(&path, meta.len(), expected);
+        let is_expected = output.has_hash(&path, meta.len(), expected);
         if !is_expected.map_err(|e| Fault::of(&e, missing))? {
             return Err(Fault::Damaged(name()));
         }
@@ -130,13 +135,30 @@ impl Fault {
 }
 
 impl Output {
+    /// Whether Lake would hash the file so. It has hashed `.c` and `.ilean` as text at times.
+    fn has_hash(&self, path: &Path, len: u64, expected: u64) -> std::io::Result<bool> {
+        match hash::file(&mut read::open(path)?, len) {
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(false), // it shrinks
+            Err(e) => return Err(e),
+            Ok(hash) if hash == expected => return Ok(true),
+            Ok(_) if !["c", "ilean"].contains(&self.suffix.as_str()) => return Ok(false),
+            Ok(_) => {}
+        }
+        match read::bytes(path, read::SOURCE) {
+            Err(e) if e.kind() == std::io::ErrorKind::FileTooLarge => Ok(false),
+            text => Ok(hash::mix(NIL, hash::text(&text?)) == expected),
+        }
+    }
+
     /// Lake believes the `.hash` file beside an output, so that has to be right too: 16 hex digits,
     /// in 2024 a decimal number.
     fn check_hash_file(&self, output: &Path, expected: u64) -> Result<(), Fault> {
         let path = with_suffix(output, "hash");
         let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match fs::read_to_string(&path) {
-            Ok(text) if hex(&text) == Some(expected) || text.parse() == Ok(expected) => Ok(()),
+        match read::text(&path, read::TEXT) {
+            Ok(text) if hash::digits(&text) == Some(expected) || text.parse() == Ok(expected) => {
+                Ok(())
+            }
             Ok(_) => Err(Fault::Damaged(name())),
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 Err(Fault::Unreadable(e.to_string()))
@@ -144,16 +166,6 @@ impl Output {
             Err(_) if ALWAYS_HASHED.contains(&self.suffix.as_str()) => Err(Fault::Missing(name())),
             Err(_) => Ok(()),
         }
-    }
-}
-
-/// Whether Lake would hash the file so. It has hashed `.c` and `.ilean` as text at times.
-fn has_hash(path: &Path, len: u64, expected: u64) -> std::io::Result<bool> {
-    let as_bytes = || hash::file(&mut fs::File::open(path)?, len);
-    let as_text = || fs::read(path).map(|data| hash::mix(NIL, hash::text(&data)));
-    match as_bytes() {
-        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false), // it shrinks
-        hash => Ok(hash? == expected || as_text()? == expected),
     }
 }
 
@@ -188,21 +200,34 @@ impl Trace {
     /// Reads every form that leantar writes: a bare number, an object with a decimal `depHash`,
     /// and since 2025-09 an object with a `schemaVersion`, 16 hex digits and the outputs.
     fn parse(text: &[u8]) -> Option<Self> {
-        let json: Value = serde_json::from_slice(text).ok()?;
-        let dep_hash = match &json {
-            Value::Number(number) => number.as_u64()?,
-            Value::Object(_) => {
-                let dep_hash = json.get("depHash")?.as_str()?;
-                match json.get("schemaVersion") {
-                    Some(_) => hex(dep_hash)?,
-                    None => dep_hash.parse().ok()?,
-                }
-            }
-            _ => return None,
+        let text = text.trim_ascii_start();
+        // A list would be read as the fields in their order.
+        if !text.starts_with(b"{") {
+            let dep_hash = serde_json::from_slice(text).ok()?;
+            return Some(Self { dep_hash, outputs: required() });
+        }
+        let RawTrace { dep_hash, schema_version, outputs } = serde_json::from_slice(text).ok()?;
+        let dep_hash = match schema_version {
+            Some(_) => hash::digits(&dep_hash)?,
+            None => dep_hash.parse().ok()?,
         };
-        let outputs = json.get("outputs").and_then(outputs).unwrap_or_else(required);
-        Some(Self { dep_hash, outputs })
+        let outputs = outputs.and_then(|json| self::outputs(json.get())).unwrap_or_else(required);
+        // Suffixes, and no ways to somewhere else.
+        let are_beside = outputs.iter().all(|output| !output.suffix.contains('/'));
+        are_beside.then_some(Self { dep_hash, outputs })
     }
+}
+
+/// A trace as it is written. The rest of it (inputs, messages) may be long, and is passed over.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawTrace<'a> {
+    #[serde(borrow)]
+    dep_hash: Cow<'a, str>,
+    #[serde(borrow)]
+    schema_version: Option<&'a RawValue>,
+    #[serde(borrow)]
+    outputs: Option<&'a RawValue>,
 }
 
 /// What every module has, when the trace does not say: `mkBuildPaths` in mathlib's `Cache/IO.lean`.
@@ -213,10 +238,10 @@ fn required() -> Vec<Output> {
 
 /// `{"o": ["<hash>.olean", …], "i": "<hash>.ilean", "c": "<hash>.c", "r": "<hash>.ir"}`. Nothing
 /// when it looks otherwise.
-fn outputs(json: &Value) -> Option<Vec<Output>> {
-    let object = json.as_object()?;
+fn outputs(json: &str) -> Option<Vec<Output>> {
+    let object: Map<String, Value> = serde_json::from_str(json).ok()?;
     let mut outputs = Vec::new();
-    for (kind, value) in object {
+    for (kind, value) in &object {
         let is_ir = match kind.as_str() {
             "o" | "i" | "r" => false,
             "c" | "b" => true,
@@ -229,15 +254,15 @@ fn outputs(json: &Value) -> Option<Vec<Output>> {
             _ => return None,
         };
         for description in descriptions {
-            let (hash, suffix) = description.split_once('.')?;
-            outputs.push(Output { suffix: suffix.to_owned(), is_ir, hash: Some(hex(hash)?) });
+            let (digits, suffix) = description.split_once('.')?;
+            outputs.push(Output {
+                suffix: suffix.to_owned(),
+                is_ir,
+                hash: Some(hash::digits(digits)?),
+            });
         }
     }
     object.contains_key("o").then_some(outputs)
-}
-
-fn hex(digits: &str) -> Option<u64> {
-    (digits.len() == 16).then(|| u64::from_str_radix(digits, 16).ok())?
 }
 
 #[cfg(test)]

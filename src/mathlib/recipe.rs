@@ -6,6 +6,7 @@
 //! would name 8,000 files that exist nowhere, and the real tool knows better.
 
 use super::Module;
+use crate::read;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,7 @@ impl Recipe {
     pub fn read(mathlib: &Path) -> Result<Self> {
         let mut text = String::new();
         for file in lean_files(&mathlib.join("Cache"))? {
-            text.push_str(&fs::read_to_string(file)?);
+            text.push_str(&read::text(&file, read::TEXT)?);
             text.push('\n');
         }
         ensure!(!text.is_empty(), "`{}` has no cache tool", mathlib.display());

@@ -110,10 +110,10 @@ impl Question<'_> {
         let stamp = Stamp::of(self.workspace, &Stores::open(self.settings)?);
         let is_stamped = stamp.as_ref().is_some_and(|stamp| stamp.is_current(self.workspace));
         let wants = || match self.settings.restore {
-            Restore::Always => self.workspace.mathlib().is_some(),
-            _ => stamp.as_ref().is_some_and(|stamp| stamp.is_baked()),
+            Restore::Always => Ok(self.workspace.mathlib().is_some()),
+            _ => stamp.as_ref().map_or(Ok(false), Stamp::is_baked),
         };
-        if is_stamped || !wants() {
+        if is_stamped || !wants()? {
             return Ok(Answer::LakesToGive);
         }
         let request = Request { skip_proofwidgets: true, ..Request::default() };

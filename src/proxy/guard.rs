@@ -6,18 +6,16 @@
 //! one case, [`Guard::align`].
 
 use super::exec::ChildEnvironment;
+use super::url_map::UrlMap;
 use crate::error::{Failure, hint};
 use crate::settings::{Environment, var};
 use crate::workspace::Workspace;
 use crate::workspace::git::Clone;
-use crate::workspace::name::Name;
 use crate::workspace::url::same_repository;
 use crate::workspace::wanted;
 use anyhow::{Result, bail};
 use fs_err as fs;
 use nix::unistd::geteuid;
-use serde_json::{Map, Value};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// What keeps the clones of a workspace.
@@ -69,7 +67,7 @@ impl Guard {
     }
 
     fn against(candidates: Vec<Candidate>, resolves: bool, env: &Environment) -> Result<Self> {
-        let user_map = UrlMap::parse(env);
+        let user_map = UrlMap::parse(env.url_map.as_deref());
         let env = safe_directories(&candidates, env);
         let mut guard = Self { env, align: Vec::new() };
         let mut map = user_map.clone();
@@ -129,7 +127,7 @@ fn candidates(
     always: bool,
     env: &Environment,
 ) -> Result<Vec<Candidate>> {
-    let map = UrlMap::parse(env);
+    let map = UrlMap::parse(env.url_map.as_deref());
     let packages_dir = &workspace.packages_now();
     let is_shared = workspace.shares_packages();
     let candidate = |name: &str, dir: &Path, wanted: Option<Want>| {
@@ -177,7 +175,9 @@ fn safe_directories(candidates: &[Candidate], env: &Environment) -> ChildEnviron
         clone.is_some_and(|clone| !clone.is_owned_by(uid))
     });
     let count = env.git_config_count.as_deref().and_then(|count| count.to_str());
-    let mut count: usize = count.and_then(|count| count.trim().parse().ok()).unwrap_or(0);
+    // A count that git refuses would make every clone unreadable, so it does not stay.
+    let count: Option<i32> = count.and_then(|count| count.trim().parse().ok());
+    let mut count = count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
     let mut added = ChildEnvironment::new();
     for candidate in foreign {
         let Ok(real) = fs::canonicalize(&candidate.dir) else {
@@ -217,32 +217,4 @@ fn refusal(candidate: &Candidate, want: &Want, origin: Result<String, String>) -
             }
         },
     )
-}
-
-/// `LAKE_PKG_URL_MAP`, in the order the user wrote it; nothing when that is no JSON object, which
-/// stays as it is for Lake to complain about.
-#[derive(Clone, Debug, PartialEq)]
-struct UrlMap(Option<Map<String, Value>>);
-
-impl UrlMap {
-    fn parse(env: &Environment) -> Self {
-        let parse = |text: &OsString| serde_json::from_str(text.to_str()?).ok();
-        Self(env.url_map.as_ref().map_or_else(|| Some(Map::new()), parse))
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        let map = self.0.as_ref()?;
-        map.get(Name::new(name).as_str()).or_else(|| map.get(name))?.as_str()
-    }
-
-    fn insert(&mut self, name: &str, url: String) {
-        if let Some(map) = &mut self.0 {
-            // Lake reads keys as names: what is no identifier has to have its `«»`.
-            map.insert(Name::new(name).to_string(), Value::String(url));
-        }
-    }
-
-    fn print(&self) -> OsString {
-        self.0.clone().map(Value::Object).unwrap_or_default().to_string().into()
-    }
 }

@@ -10,6 +10,7 @@ pub mod guard;
 mod handover;
 pub mod invocation;
 pub mod link;
+pub mod url_map;
 
 use crate::child::die_with_us;
 use crate::error::Failure;

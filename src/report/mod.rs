@@ -7,7 +7,7 @@ mod outcome;
 
 pub use outcome::outcome_json;
 
-use crate::doctor::render::Page;
+use crate::doctor::render::{Page, clean};
 use crate::error::advice;
 use crate::proxy::link::{Linked, Unlinked};
 use crate::restore::Event;
@@ -310,9 +310,10 @@ pub fn failure(error: &anyhow::Error) {
 fn print(text: &str) {
     let mut stderr = io::stderr().lock();
     for line in text.lines() {
+        let shown = clean(line);
         let _ = match line.strip_prefix("hint: ") {
-            Some(_) => writeln!(stderr, "{line}"),
-            None => writeln!(stderr, "lake-shim: {line}"),
+            Some(_) => writeln!(stderr, "{shown}"),
+            None => writeln!(stderr, "lake-shim: {shown}"),
         };
     }
 }

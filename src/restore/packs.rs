@@ -6,6 +6,7 @@
 
 use super::publish::{forget, merge, remove_if_there};
 use super::staging::stage;
+use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, Pack};
 use crate::store::pack::{Progress, Shard, unpack};
@@ -68,7 +69,7 @@ pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
         if let Some((_, pack)) = found.first() {
             let (build, mark) = (build_dir(package), pack.mark());
             plan.marks.insert(package.dir.clone(), mark.clone());
-            if fs::read_to_string(build.join(MARK)).ok().as_ref() != Some(&mark) {
+            if read::text(&build.join(MARK), read::TEXT).ok().as_ref() != Some(&mark) {
                 plan.steps.push(PackStep::new(&found, package, build, Some(mark)));
             }
             if pack.is_whole_build() {
@@ -137,7 +138,7 @@ impl PackStep {
     /// Bytes of its files.
     pub fn bytes(&self) -> u64 {
         let shards = self.copies.first().into_iter().flatten();
-        shards.map(|(_, shard)| shard.unpacked).sum()
+        shards.map(|(_, shard)| shard.unpacked).fold(0, u64::saturating_add)
     }
 
     /// Unpacks it, telling `progress` how many bytes more are done.

@@ -4,9 +4,12 @@
 //! they were. Anything else than that (another lock, a store baked anew, `lake clean`) makes it
 //! void; it can only ever save work.
 
+use crate::fs::replace_name;
+use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, lock_id};
 use crate::workspace::{Workspace, toolchain};
+use anyhow::Result;
 use fs_err as fs;
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
@@ -40,19 +43,22 @@ impl Stamp {
     }
 
     /// Whether a store is complete for the workspace's lock. Reads the index.
-    pub fn is_baked(&self) -> bool {
-        let indices = self.stores.indices().unwrap_or_default();
-        indices.iter().any(|(_, index)| index.locks.contains_key(&self.lock))
+    ///
+    /// # Errors
+    /// When an index cannot be understood.
+    pub fn is_baked(&self) -> Result<bool> {
+        let indices = self.stores.indices()?;
+        Ok(indices.iter().any(|(_, index)| index.locks.contains_key(&self.lock)))
     }
 
     /// Whether a restore with this outcome was stamped, and nothing was removed since.
     pub fn is_current(&self, workspace: &Workspace) -> bool {
-        fs::read_to_string(&self.file).is_ok_and(|text| text == self.text(workspace))
+        read::text(&self.file, read::TEXT).is_ok_and(|text| text == self.text(workspace))
     }
 
     /// Stamps the workspace. That it cannot be is no failure: the next build looks again.
     pub fn write(&self, workspace: &Workspace) {
-        let _ = fs::write(&self.file, self.text(workspace));
+        let _ = replace_name(&self.file, self.text(workspace).as_bytes());
     }
 
     fn text(&self, workspace: &Workspace) -> String {

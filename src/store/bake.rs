@@ -16,6 +16,7 @@ use crate::mathlib::ltar::Head;
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::packing::Packer;
 use crate::mathlib::request::Wanted;
+use crate::read;
 use crate::settings::var;
 use crate::workspace::git::Clone;
 use crate::workspace::manifest::{Manifest, Source};
@@ -34,11 +35,11 @@ use tempfile::NamedTempFile;
 /// Which form builds are kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Covered modules as cache files, the rest as packs.
+    /// Covered modules as cache files, the rest as packs
     Ltar,
-    /// Every package's build as a pack.
+    /// The build of every package as a pack
     Pack,
-    /// Both.
+    /// Both of these
     Both,
 }
 
@@ -116,7 +117,7 @@ impl Bake<'_> {
         let covered = self.covered()?;
         if self.format != Format::Pack {
             self.fill(&covered, &mut index)?;
-            let names = covered.iter().map(|n| (n.module.to_string(), n.file.to_string()));
+            let names = covered.iter().map(|n| (n.module.to_string(), n.file));
             lock.modules.extend(names);
         }
         if self.format != Format::Ltar && !covered.is_empty() {
@@ -225,9 +226,8 @@ impl Bake<'_> {
         let store = self.store;
         let (mut missing, mut unknown) = (Vec::new(), Vec::new());
         for named in covered {
-            let name = named.file.to_string();
-            let path = store.join(&name);
-            match (Head::read(&path, &named.module), index.ltars.get(&name)) {
+            let path = store.join(named.file.to_string());
+            match (Head::read(&path, &named.module), index.ltars.get(&named.file)) {
                 (Ok(_), Some(known)) if record(&path)? == *known => {}
                 (Ok(head), None) => unknown.push((named, head)),
                 _ => missing.push(named),
@@ -248,9 +248,8 @@ impl Bake<'_> {
             let whole = trial::unpack(leantar, self.jobs, &items, store, &held)?;
             for ((named, _), is_whole) in some.iter().zip(whole) {
                 if is_whole {
-                    let name = named.file.to_string();
-                    let record = record(&store.join(&name))?;
-                    index.ltars.insert(name, record);
+                    let record = record(&store.join(named.file.to_string()))?;
+                    index.ltars.insert(named.file, record);
                 } else {
                     missing.push(*named);
                 }
@@ -261,7 +260,7 @@ impl Bake<'_> {
             if path.exists() {
                 fs::remove_file(path)?;
             }
-            index.ltars.remove(&named.file.to_string());
+            index.ltars.remove(&named.file);
         }
         Ok(missing)
     }
@@ -276,7 +275,7 @@ impl Bake<'_> {
                 return Ok(0);
             };
             let mut copy = new_file(store)?;
-            std::io::copy(&mut fs::File::open(file)?, &mut copy)?;
+            std::io::copy(&mut read::open(&file)?, &mut copy)?;
             copy.persist(store.join(name))?;
             Ok(1)
         });
@@ -371,7 +370,7 @@ impl Bake<'_> {
 }
 
 fn record(path: &Path) -> Result<Record> {
-    let mut file = fs::File::open(path)?;
+    let mut file = read::open(path)?;
     let size = file.metadata()?.len();
     Ok(Record { sha256: Digest::of_reader(&mut file)?, size })
 }

@@ -3,6 +3,7 @@
 use super::index::Index;
 use crate::error::hint;
 use crate::fs::DirLock;
+use crate::mathlib::names::LtarName;
 use anyhow::{Result, bail};
 use fs_err as fs;
 use std::collections::BTreeSet;
@@ -39,12 +40,13 @@ pub fn find(store: &Path, keep: &[String]) -> Result<Garbage> {
     if !keep.is_empty() {
         index.locks.retain(|id, _| keep.contains(id));
     }
-    let ltars: BTreeSet<String> = index.locks.values().flat_map(|l| l.ltars()).cloned().collect();
+    let ltars: BTreeSet<LtarName> = index.locks.values().flat_map(|l| l.ltars()).collect();
     let packs = index.locks.values().flat_map(|lock| index.packs_of(lock)).cloned();
     index.packs = packs.collect::<BTreeSet<_>>().into_iter().collect();
     index.ltars.retain(|name, _| ltars.contains(name));
     let shards: BTreeSet<String> =
         index.packs.iter().flat_map(|pack| &pack.shards).map(|shard| shard.file_name()).collect();
+    let ltars = ltars.iter().map(LtarName::to_string).collect();
     let mut files = unneeded(store, ".ltar", &ltars)?;
     files.extend(unneeded(&Index::packs_dir(store), ".tar.zst", &shards)?);
     let bytes = files.iter().filter_map(|file| Some(fs::metadata(file).ok()?.len())).sum();

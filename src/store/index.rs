@@ -6,22 +6,30 @@
 
 use super::pack::{Digest, Shard};
 use crate::error::hint;
+use crate::mathlib::names::LtarName;
+use crate::read;
 use crate::workspace::manifest::Manifest;
 use crate::workspace::name;
 use crate::workspace::url::same_repository;
 use crate::workspace::{GitLock, Workspace};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use thiserror::Error;
 
 /// The schema this shim writes, and the only one it reads.
 const SCHEMA: u64 = 1;
+
+/// Bytes of the manifests' entries of all locks. A lock on a Mathlib has 4 KB of them.
+const MAX_KEPT: usize = 4 << 20;
 
 /// Our directory in a store.
 const DIR: &str = "lake-shim";
@@ -33,7 +41,7 @@ pub struct Index {
     /// By [`Lock::id`].
     pub locks: BTreeMap<String, Lock>,
     /// Cache files, by name.
-    pub ltars: BTreeMap<String, Record>,
+    pub ltars: BTreeMap<LtarName, Record>,
     pub packs: Vec<Pack>,
 }
 
@@ -47,7 +55,7 @@ pub struct Lock {
     /// The manifest's git entries, and those of packages that come in their repositories, in its order.
     pub packages: Vec<Value>,
     /// Covered modules and their cache files.
-    pub modules: BTreeMap<String, String>,
+    pub modules: BTreeMap<String, LtarName>,
     /// Packages whose builds a restore takes from packs.
     #[serde(default)]
     pub builds: BTreeSet<String>,
@@ -88,6 +96,40 @@ pub enum Content {
     },
 }
 
+/// What is the same in every schema.
+#[derive(Deserialize)]
+struct Outline<'a> {
+    #[serde(borrow)]
+    schema: &'a RawValue,
+}
+
+/// What of an index is kept as JSON.
+#[derive(Deserialize)]
+struct Kept<'a> {
+    #[serde(borrow)]
+    locks: BTreeMap<Cow<'a, str>, KeptOfLock<'a>>,
+}
+
+#[derive(Deserialize)]
+struct KeptOfLock<'a> {
+    #[serde(borrow)]
+    version: Option<&'a RawValue>,
+    #[serde(borrow)]
+    packages: &'a RawValue,
+}
+
+impl KeptOfLock<'_> {
+    fn len(&self) -> usize {
+        let Self { version, packages } = self;
+        packages.get().len() + version.map_or(0, |version| version.get().len())
+    }
+}
+
+/// Why an index that may be a good one is not read.
+#[derive(Debug, Error)]
+#[error("it has schema {0}, and this shim reads {SCHEMA}")]
+struct OtherSchema(u64);
+
 impl Default for Index {
     fn default() -> Self {
         Self { schema: SCHEMA, locks: BTreeMap::new(), ltars: BTreeMap::new(), packs: Vec::new() }
@@ -110,36 +152,44 @@ impl Index {
     /// When it cannot be understood, or another version of the shim wrote it.
     pub fn read(store: &Path) -> Result<Option<Self>> {
         let path = Self::path(store);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(e.into()),
-        };
         let broken = || {
             hint(
                 format!("cannot understand `{}`", path.display()),
                 "bake the store again, or delete the file: the `.ltar` files work without it",
             )
         };
-        let value: Value = serde_json::from_slice(&text).with_context(broken)?;
-        match value.get("schema").and_then(Value::as_u64) {
-            Some(SCHEMA) => {}
-            Some(schema) => bail!(hint(
-                format!("`{}` has schema {schema}, and this shim reads {SCHEMA}", path.display()),
-                format!(
-                    "use the lake-shim that baked it, or one of its age; this is {}",
-                    env!("CARGO_PKG_VERSION")
-                ),
-            )),
-            None => bail!(broken()),
+        let text = match read::bytes(&path, read::INDEX) {
+            Ok(text) => text,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) if e.kind() == ErrorKind::FileTooLarge => return Err(e).with_context(broken),
+            Err(e) => return Err(e.into()),
+        };
+        match Self::parse(&text) {
+            Err(e) if e.is::<OtherSchema>() => Err(e).with_context(|| {
+                let age = "use the lake-shim that baked it, or one of its age; this is";
+                hint(
+                    format!("`{}`", path.display()),
+                    format!("{age} {}", env!("CARGO_PKG_VERSION")),
+                )
+            }),
+            parsed => parsed.with_context(broken).map(Some),
         }
-        let index: Self = serde_json::from_value(value).with_context(broken)?;
-        let files = index.locks.values().flat_map(Lock::ltars).chain(index.ltars.keys());
-        if let Some(name) = files.into_iter().find(|name| !is_ltar_name(name)) {
-            return Err(anyhow!("`{}` is no name of a cache file", name.escape_debug()))
-                .with_context(broken);
-        }
-        Ok(Some(index))
+    }
+
+    /// Takes the text of an index apart.
+    ///
+    /// # Errors
+    /// As [`Index::read`].
+    pub fn parse(text: &[u8]) -> Result<Self> {
+        let Outline { schema } = serde_json::from_slice(text)?;
+        let schema = serde_json::from_str(schema.get()).context("its schema is no number")?;
+        ensure!(schema == SCHEMA, OtherSchema(schema));
+        // JSON that is kept as it is takes many times its size.
+        let Kept { locks } = serde_json::from_slice(text)?;
+        let kept: usize = locks.values().map(KeptOfLock::len).sum();
+        let limit = MAX_KEPT >> 20;
+        ensure!(kept <= MAX_KEPT, "its locks have more than {limit} MiB of packages");
+        Ok(serde_json::from_slice(text)?)
     }
 
     /// Writes the index of `store`, atomically. The same index gives the same bytes.
@@ -254,8 +304,8 @@ impl Lock {
     }
 
     /// The cache files it needs.
-    pub fn ltars(&self) -> BTreeSet<&String> {
-        self.modules.values().collect()
+    pub fn ltars(&self) -> BTreeSet<LtarName> {
+        self.modules.values().copied().collect()
     }
 }
 
@@ -267,10 +317,4 @@ pub fn lock_id(toolchain: &str, revisions: &BTreeMap<String, String>) -> String 
     }
     let digest = Digest::of(text.as_bytes()).to_string();
     digest[..16].to_owned()
-}
-
-/// `<16 hex digits>.ltar` and nothing else: an index is not to lead out of its store.
-fn is_ltar_name(name: &str) -> bool {
-    let is_hex = |digits: &str| digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    name.strip_suffix(".ltar").is_some_and(is_hex)
 }

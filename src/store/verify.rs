@@ -3,7 +3,8 @@
 use super::index::{Index, Pack, Record};
 use super::pack::{Digest, check};
 use crate::mathlib::ltar::Head;
-use crate::mathlib::names::NamedModule;
+use crate::mathlib::names::{LtarName, NamedModule};
+use crate::read;
 use fs_err as fs;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -71,8 +72,8 @@ pub fn lock(store: &Path, index: &Index, id: &str, depth: Depth) -> Found {
     found.toolchain = Some(lock.toolchain.clone());
     found.covered = lock.modules.len();
     let modules: Vec<_> = lock.modules.iter().collect();
-    let look = |(_, file): &(&String, &String)| match index.ltars.get(*file) {
-        Some(record) => look_at(&store.join(file), record, depth),
+    let look = |(_, file): &(&String, &LtarName)| match index.ltars.get(file) {
+        Some(record) => look_at(&store.join(file.to_string()), record, depth),
         None => Looked::Missing,
     };
     let looked: Vec<_> = modules.par_iter().map(look).collect();
@@ -125,7 +126,7 @@ fn look_at(path: &Path, record: &Record, depth: Depth) -> Looked {
     if depth == Depth::Presence {
         return Looked::Whole;
     }
-    let digest = fs::File::open(path).and_then(|mut file| Digest::of_reader(&mut file));
+    let digest = read::open(path).and_then(|mut file| Digest::of_reader(&mut file));
     match digest {
         Ok(digest) if digest == record.sha256 => Looked::Whole,
         Ok(_) => Looked::Corrupt(format!("`{}` has another sha256", path.display())),

@@ -6,10 +6,11 @@
 //! there) counts as unknown, and whoever needs to know asks git.
 
 use crate::programs;
+use crate::read;
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -32,7 +33,7 @@ impl Clone {
         let git_dir = if dot_git.is_dir() {
             dot_git
         } else {
-            let text = fs::read_to_string(&dot_git).ok()?;
+            let text = read::text(&dot_git, read::TEXT).ok()?;
             work_tree.join(text.strip_prefix("gitdir:")?.trim())
         };
         Some(Self { work_tree: work_tree.to_owned(), git_dir })
@@ -45,7 +46,7 @@ impl Clone {
         for _ in 0..MAX_SYMREFS {
             // A worktree has its own HEAD; branches are the common directory's.
             let dir = if name == "HEAD" { &self.git_dir } else { &common };
-            let Ok(text) = fs::read_to_string(dir.join(&name)) else {
+            let Ok(text) = read::text(&dir.join(&name), read::TEXT) else {
                 return packed_ref(&common, &name);
             };
             match text.strip_prefix("ref:") {
@@ -57,7 +58,7 @@ impl Clone {
     }
 
     fn common_dir(&self) -> PathBuf {
-        match fs::read_to_string(self.git_dir.join("commondir")) {
+        match read::text(&self.git_dir.join("commondir"), read::TEXT) {
             Ok(text) => self.git_dir.join(text.trim()),
             Err(_) => self.git_dir.clone(),
         }
@@ -121,9 +122,22 @@ impl Clone {
     pub fn file_at(&self, rev: &str, path: &str) -> Result<Option<String>> {
         let object = format!("{rev}:{path}");
         let git = self.git(&["cat-file", "--end-of-options", "blob", &object]);
-        let output = git.and_then(|mut git| git.output()).context("cannot run `git`")?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ok(output.status.success().then_some(text))
+        let child =
+            git.and_then(|mut git| git.stdout(Stdio::piped()).stderr(Stdio::null()).spawn());
+        let mut child = child.context("cannot run `git`")?;
+        let mut text = Vec::new();
+        let output = child.stdout.take().context("git has an output")?;
+        let read = output.take(read::TEXT + 1).read_to_end(&mut text);
+        // Its output is closed by now, so that it ends even if there were more to say.
+        let status = child.wait().context("cannot run `git`")?;
+        read?;
+        ensure!(
+            text.len() as u64 <= read::TEXT,
+            "`{object}` in `{}` has more than {} MiB",
+            self.work_tree.display(),
+            read::TEXT >> 20
+        );
+        Ok(status.success().then(|| String::from_utf8_lossy(&text).into_owned()))
     }
 
     /// Points `origin` at `url`.
@@ -161,7 +175,7 @@ pub fn command(dir: &Path, args: &[&str]) -> io::Result<Command> {
 
 /// Looks `name` up in `packed-refs`: lines of `<object> <name>`, comments, and `^` for peeled tags.
 fn packed_ref(common: &Path, name: &str) -> Option<String> {
-    let text = fs::read_to_string(common.join("packed-refs")).ok()?;
+    let text = read::text(&common.join("packed-refs"), read::REFS).ok()?;
     let entry = |line: &str| {
         let (object, found) = line.split_once(' ')?;
         (found == name).then(|| object_name(object))?
@@ -169,10 +183,18 @@ fn packed_ref(common: &Path, name: &str) -> Option<String> {
     text.lines().find_map(entry)
 }
 
-/// A ref that is a path below the git directory, and nothing else.
+/// A ref that is a path below the git directory, and nothing else: `git check-ref-format`.
 fn ref_name(name: &str) -> Option<&str> {
-    let is_plain = name.starts_with("refs/") && !name.split('/').any(|part| part == "..");
-    is_plain.then_some(name)
+    let is_part =
+        |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    let is_odd = |c: char| c.is_ascii_control() || " ~^:?*[\\".contains(c);
+    let is_name = name.starts_with("refs/")
+        && name.split('/').all(is_part)
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.contains(is_odd)
+        && !name.ends_with('.');
+    is_name.then_some(name)
 }
 
 fn object_name(text: &str) -> Option<String> {

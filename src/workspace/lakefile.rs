@@ -6,8 +6,9 @@
 
 use super::name::Name;
 use crate::error::hint;
+use crate::read;
 use anyhow::{Context, Result};
-use fs_err as fs;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 use toml_edit::{Document, Item, TableLike};
@@ -80,13 +81,15 @@ impl Lakefile {
     /// # Errors
     /// When it cannot be read, or is no TOML (the message shows line and column).
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path)?;
-        Self::parse(&text).with_context(|| {
-            hint(
-                format!("cannot understand `{}`", path.display()),
-                "mend it there: Lake cannot read it either",
-            )
-        })
+        let not_understood =
+            |advice: &str| hint(format!("cannot understand `{}`", path.display()), advice);
+        match read::text(path, read::TEXT) {
+            Ok(text) => Self::parse(&text)
+                .with_context(|| not_understood("mend it there: Lake cannot read it either")),
+            Err(e) if e.kind() == ErrorKind::FileTooLarge => Err(e)
+                .with_context(|| not_understood("a configuration has kilobytes; look into it")),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// Takes the text of a `lakefile.toml` apart.
@@ -104,11 +107,15 @@ impl Lakefile {
             let unknown = |reason| Wanted::Unknown(format!("line {}: {reason}", line(span)));
             let name = table.and_then(|table| table.get("name")?.as_str()).unwrap_or_default();
             let scope = table.and_then(|table| table.get("scope")?.as_str()).unwrap_or_default();
-            Require {
-                name: Name::new(name),
-                scope: scope.to_owned(),
-                source: wanted(table).unwrap_or_else(unknown),
+            let (name, scope) = (Name::new(name), scope.to_owned());
+            let wanted = wanted(table);
+            if name.is_file_name() {
+                return Require { name, scope, source: wanted.unwrap_or_else(unknown) };
             }
+            // A way out of the packages directory, or something that moves the cursor.
+            let shown = name.as_str().escape_debug().to_string();
+            let reason = wanted.err().unwrap_or_else(|| format!("`{shown}` is no package name"));
+            Require { name: Name::new(&shown), scope, source: unknown(reason) }
         });
         Ok(Self {
             name: string("name").as_deref().map(Name::new),
@@ -332,6 +339,9 @@ version = ">= 1.0"
             ("name = 'a'\nsource = {dir = 'a'}", "line 2: `source` without `type`"),
             ("name = 'a'\nsource = {type = 'git'}", "line 2: `source` without `url`"),
             ("name = 'a'\nsource = {type = 'hg', url = 'u'}", "line 2: a source of type `hg`"),
+            ("name = '../a'\ngit = 'u'", "line 2: `«../a»` is no package name"),
+            ("name = '..'\npath = 'a'", "line 2: `«..»` is no package name"),
+            ("name = \"\\u001b[2J\"\ngit = 'u'", "line 2: `«\\u{1b}[2J»` is no package name"),
         ] {
             let lakefile = Lakefile::parse(&format!("\n[[require]]\n{require}")).expect("TOML");
             let [Require { source: Wanted::Unknown(found), .. }] = &lakefile.requires[..] else {

@@ -11,6 +11,7 @@ pub mod toolchain;
 pub mod url;
 pub mod wanted;
 
+use crate::read;
 use anyhow::{Context, Result};
 use fs_err as fs;
 use lakefile::Lakefile;
@@ -228,7 +229,8 @@ impl Config {
     fn manifest_file(&self) -> Result<String> {
         let Self::Toml(path) = self else { return Ok(MANIFEST_FILE.to_owned()) };
         // Next to nobody says so, and every build comes by here.
-        let is_named = fs::read(path)?.windows(12).any(|text| text == b"manifestFile");
+        let is_named =
+            read::bytes(path, read::TEXT)?.windows(12).any(|text| text == b"manifestFile");
         let named = if is_named { Lakefile::read(path)?.manifest_file } else { None };
         Ok(named.unwrap_or_else(|| MANIFEST_FILE.to_owned()))
     }

@@ -17,6 +17,13 @@ impl Name {
         Self(legal(text).unwrap_or_else(|| escape(text)))
     }
 
+    /// Whether [its plain form](Self::plain) can be the name of a directory that people see.
+    pub fn is_file_name(&self) -> bool {
+        let plain = self.plain();
+        let is_one = !matches!(plain.as_str(), "" | "." | "..") && !plain.contains('/');
+        is_one && !plain.contains(char::is_control)
+    }
+
     /// As the name of a directory: without `«»`.
     pub fn plain(&self) -> String {
         plain(&self.0)

@@ -13,8 +13,8 @@
 use super::lakefile::{Lakefile, Require, Wanted};
 use super::manifest::{Entry, MANIFEST_FILE, Manifest, Source};
 use super::name::Name;
-use fs_err as fs;
-use std::collections::{BTreeMap, VecDeque};
+use crate::read::{TEXT, text};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
@@ -94,8 +94,14 @@ pub struct Root<'a> {
 
 /// Resolves what `root` requires.
 pub fn resolve(root: Root, materials: &dyn Materials) -> Resolution {
-    let mut walk =
-        Walk { root, materials, locked: BTreeMap::new(), loaded: Vec::new(), gaps: Vec::new() };
+    let mut walk = Walk {
+        root,
+        materials,
+        locked: BTreeMap::new(),
+        loaded: Vec::new(),
+        met: BTreeSet::new(),
+        gaps: Vec::new(),
+    };
     let requires = root.requires.iter().rev();
     let direct: Vec<_> = requires.filter_map(|require| walk.require(require)).collect();
     for entry in direct {
@@ -131,6 +137,8 @@ struct Walk<'a> {
     /// What names are locked to so far.
     locked: BTreeMap<Name, Entry>,
     loaded: Vec<Loaded>,
+    /// The names of what is loaded.
+    met: BTreeSet<Name>,
     gaps: Vec<Gap>,
 }
 
@@ -152,7 +160,7 @@ struct Config {
 impl Walk<'_> {
     /// Whether a package of that name needs nothing more. Cycles end here, in Lake as well.
     fn is_met(&self, name: &Name) -> bool {
-        name == self.root.name || self.loaded.iter().any(|loaded| loaded.entry.name == *name)
+        name == self.root.name || self.met.contains(name)
     }
 
     /// The entry of what the root requires. Only there does Lake mind a cycle.
@@ -220,6 +228,7 @@ impl Walk<'_> {
             }
             Err((kind, reason)) => self.gap(&entry.name, kind, reason),
         }
+        self.met.insert(entry.name.clone());
         self.loaded.push(Loaded { entry, requires });
     }
 
@@ -359,7 +368,7 @@ pub fn read(dir: &Path, file: &str) -> Result<Option<String>, String> {
     if !dir.is_dir() {
         return Err(format!("there is no directory `{}`", dir.display()));
     }
-    match fs::read_to_string(dir.join(file)) {
+    match text(&dir.join(file), TEXT) {
         Ok(text) => Ok(Some(text)),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e.to_string()),

@@ -1,6 +1,7 @@
 //! `lean-toolchain`, and where elan keeps what it names.
 
 use crate::programs::on_path;
+use crate::read;
 use crate::settings::Environment;
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
@@ -10,7 +11,7 @@ use std::process::{Command, Stdio};
 /// The toolchain that `dir/lean-toolchain` asks for, without surrounding white space; nothing when
 /// there is no such file.
 pub fn read(dir: &Path) -> std::io::Result<Option<String>> {
-    match fs::read_to_string(dir.join("lean-toolchain")) {
+    match read::text(&dir.join("lean-toolchain"), read::TEXT) {
         Ok(text) => Ok(Some(text.trim().to_owned())),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),

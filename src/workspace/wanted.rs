@@ -9,8 +9,8 @@ use super::manifest::{Entry, Source};
 use super::name::Name;
 use super::resolve::{Materials, Root, read, resolve};
 use super::{Config, Workspace};
+use crate::read::{self as files, TEXT};
 use anyhow::Result;
-use fs_err as fs;
 use std::collections::BTreeMap;
 
 /// A URL, and how sure we are.
@@ -58,7 +58,7 @@ pub fn urls(workspace: &Workspace) -> Result<BTreeMap<String, WantedUrl>> {
 /// when the manifest was written.
 fn requires_of_program(workspace: &Workspace) -> Vec<Require> {
     let Config::Lean(path) = &workspace.config else { return Vec::new() };
-    let written = written_requires(&fs::read_to_string(path).unwrap_or_default());
+    let written = written_requires(&files::text(path, TEXT).unwrap_or_default());
     let locked = workspace.manifest.iter().flat_map(|manifest| &manifest.packages);
     let direct = locked.filter(|entry| !entry.inherited).map(Entry::as_require);
     let others = direct.filter(|require| written.iter().all(|own| own.name != require.name));

@@ -7,7 +7,6 @@ use crate::timing::{Contender, in_turns, is_program, is_shim, peak_memory};
 use crate::workload::module::Seeds;
 use crate::workload::project::Project;
 use anyhow::Result;
-use fs_err as fs;
 
 /// One task at several sizes.
 pub struct Growth {
@@ -39,7 +38,7 @@ pub fn measure(lab: &Lab, seeds: &Seeds) -> Result<(Vec<Growth>, f64)> {
         let project = Project::new(lab, &dir, modules)?;
         let measured = at(lab, seeds, &project, modules)?;
         all.iter_mut().zip(measured).for_each(|(growth, point)| growth.points.push(point));
-        fs::remove_dir_all(&dir)?;
+        lab.discard(&dir)?;
     }
     Ok((all, busy.others_since()?))
 }

@@ -15,8 +15,7 @@ pub fn contenders(lab: &Lab, project: &Project) -> Result<[Contender; 2]> {
     fs::write(&list, project.list()?)?;
     let (leantar, list) = (lab.leantar.0.display(), list.display());
     let bare = lab.script("leantar", &format!("{leantar} -x -j - <{list}"))?;
-    let build = project.build();
-    let clear = lab.script("clear", &format!("rm -rf {}\nsync", build.display()))?;
+    let clear = lab.clear("clear", &[&project.build()])?;
     Ok([
         Contender::new("shim", cache_get(lab, &project.app, &project.ltars)).prepared_by(&clear),
         Contender::new("bare leantar", bare).prepared_by(&clear),

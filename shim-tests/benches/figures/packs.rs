@@ -21,14 +21,13 @@ pub fn contenders(lab: &Lab, project: &Project) -> Result<[Contender; 3]> {
     lab.run(&project.app, shim, &bake)?;
     let dir = project.packs.with_file_name("references");
     let (tree, archive, copy) = (dir.join("tree"), dir.join("tree.tar.zst"), dir.join("copy"));
-    fs::create_dir_all(&copy)?;
+    fs::create_dir_all(&dir)?;
     fs::rename(&build, &tree)?;
+    let clear = lab.clear("clear-packs", &[&build, &copy])?;
     let (tree, archive, copy) = (tree.display(), archive.display(), copy.display());
     let make = format!("tar -C {tree} -cf - . | zstd -q -{LEVEL} --long=27 -T0 -o {archive}");
     lab.run(&dir, lab.script("archive", &make)?, &[])?;
-    let clear = format!("rm -rf {} {copy}\nmkdir {copy}\nsync", build.display());
-    let clear = lab.script("clear-packs", &clear)?;
-    let untar = format!("zstd -dcq --long=27 {archive} | tar -C {copy} -xf -");
+    let untar = format!("mkdir {copy}\nzstd -dcq --long=27 {archive} | tar -C {copy} -xf -");
     Ok([
         Contender::new("shim", cache_get(lab, &project.app, &project.packs)).prepared_by(&clear),
         Contender::new("`zstd -dc \\| tar -x`", lab.script("untar", &untar)?).prepared_by(&clear),

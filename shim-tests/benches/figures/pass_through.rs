@@ -32,7 +32,7 @@ pub fn measure(lab: &Lab) -> Result<Figure> {
     ];
     let (runs, others) = compete(lab, &contenders, lab.scale.short)?;
     let added = (runs[0].median() - runs[1].median()) * 1000.0;
-    fs::remove_dir_all(&dir)?;
+    lab.discard(&dir)?;
     Ok(Figure {
         title: "Pass-through",
         about: "`lake build` in a linked workspace with nine packages. The real lake is \

@@ -188,4 +188,5 @@ fn the_tag_follows_what_is_copied() {
         sandbox.write(&path, text);
     }
     assert_eq!(tag(), before);
+    sandbox.lake_shim("key image-tag --value").run().expect_stdout(&before);
 }

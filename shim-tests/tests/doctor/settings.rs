@@ -7,7 +7,7 @@ fn bad_values() {
     for (name, value, allowed) in [
         ("LAKE_SHIM_NETWORK", "sometimes", "`auto`, `never`"),
         ("LAKE_SHIM_RESTORE", "yes", "`always`, `baked`, `never`"),
-        ("LAKE_SHIM_JOBS", "0", "1 or more"),
+        ("LAKE_SHIM_JOBS", "0", "1 to 1024"),
         ("LAKE_SHIM_LOG", "loud", "`quiet`, `info`, `debug`"),
         ("LAKE_SHIM_DISABLE", "true", "`1`, `0`"),
         ("LAKE_SHIM_PRIVATE", "yes", "`1`, `0`"),

@@ -77,7 +77,7 @@ fn sources_that_are_not_there_name_file_and_line() {
         let sandbox = project();
         sandbox.write("app/ci/Dockerfile", dockerfile);
         sandbox.write("app/ci/.dockerignore", "*.log").write("app/ci/noise.log", "");
-        expect_error(&sandbox, "key", parts);
+        expect_error(&sandbox, "key --dockerfile ci/Dockerfile", parts);
         // Who does not ask for the tag is not bothered.
         sandbox.lake_shim("key packages build").run().expect_code(0);
     }
@@ -98,7 +98,7 @@ fn files_that_docker_would_not_take_either() {
     ] {
         let sandbox = project();
         sandbox.write("app/ci/Dockerfile", "FROM a\n").write(format!("app/{file}"), text);
-        let run = sandbox.lake_shim("key image-tag").run();
+        let run = sandbox.lake_shim("key image-tag --dockerfile ci/Dockerfile").run();
         run.expect_code(1).expect_stdout("").stderr_contains(part);
     }
 }
@@ -146,5 +146,5 @@ fn arguments_that_contradict() {
         run.expect_code(2).expect_stdout("").stderr_contains("it has to be `NAME=VALUE`");
     }
     let run = sandbox.lake_shim("key pakages").run();
-    run.expect_code(2).expect_stdout("").stderr_contains("'packages'");
+    run.expect_code(2).expect_stdout("").stderr_contains("did you mean `packages`?");
 }

@@ -33,9 +33,13 @@ fn names_choose() {
     run.expect_stdout(&format!("packages={}\nbuild={}\n", all["packages"], all["build"]));
     let run = sandbox.lake_shim("key build").run();
     run.expect_stdout(&format!("build={}\n", all["build"]));
-    // The Dockerfile of `ci/` has its own directory for a context unless told otherwise.
-    let run = sandbox.lake_shim("key image-tag --context .").run();
-    run.expect_stdout(&format!("image-tag={}\n", all["image-tag"]));
+    // One that is found in `ci/` takes files from the whole workspace; one that is named, as Docker
+    // has it in the simplest call, from its own directory.
+    for line in ["key image-tag", "key image-tag --context ."] {
+        sandbox.lake_shim(line).run().expect_stdout(&format!("image-tag={}\n", all["image-tag"]));
+    }
+    let run = sandbox.lake_shim("key image-tag --dockerfile ci/Dockerfile").run();
+    run.expect_code(1).stderr_contains("not in the build context `").stderr_contains("/app/ci`");
     let run = sandbox.lake_shim("key build --files ci/*.sh docs README.md").run();
     run.expect_stdout(&format!("build={}\nfiles={}\n", all["build"], all["files"]));
 }
@@ -149,7 +153,7 @@ fn help_has_examples_and_names() {
     let run = sandbox.lake_shim("key --help").run();
     run.expect_code(0).expect_stderr("");
     for part in [
-        "Examples:\n  lake-shim key\n",
+        "Examples:\n  lake-shim key  ",
         "image-tag",
         "--build-arg <NAME=VALUE>",
         "[default: `Dockerfile` or",

@@ -102,9 +102,12 @@ impl Instruction {
         self.json().unwrap_or_else(words)
     }
 
-    /// What an `ONBUILD` does.
+    /// What an `ONBUILD` does. Docker takes neither another `ONBUILD` there nor a `FROM`, each of
+    /// which could go on for ever.
     pub fn trigger(&self, escape: char) -> Option<Self> {
-        (self.name == "ONBUILD").then(|| Self::parse(self.line, &self.arguments, escape))?
+        let trigger =
+            (self.name == "ONBUILD").then(|| Self::parse(self.line, &self.arguments, escape))?;
+        trigger.filter(|trigger| !matches!(trigger.name.as_str(), "ONBUILD" | "FROM"))
     }
 
     fn may_have_heredocs(&self, escape: char) -> bool {

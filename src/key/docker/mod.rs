@@ -17,10 +17,10 @@ mod words;
 use super::fields::Fields;
 use super::files::{self, Files};
 use crate::error::hint;
+use crate::read;
 use crate::store::pack::Digest;
 use anyhow::{Context as _, Result, anyhow};
 use context::{Context, Missing};
-use fs_err as fs;
 use ignore::Patterns;
 use lines::Dockerfile;
 use recipe::Taken;
@@ -84,7 +84,7 @@ impl Build {
     /// What the Dockerfile takes from the context.
     fn files(&self) -> Result<Files> {
         let Self { dockerfile, context: root, args } = self;
-        let text = fs::read(dockerfile)?;
+        let text = read::bytes(dockerfile, read::TEXT)?;
         let parsed = Dockerfile::parse(&String::from_utf8_lossy(&text));
         let all = parsed.and_then(|parsed| recipe::taken(&parsed, args));
         let all = all.map_err(|fault| self.error(fault))?;
@@ -106,7 +106,7 @@ impl Build {
         let mut own = OsString::from(&self.dockerfile);
         own.push(".dockerignore");
         for file in [PathBuf::from(own), self.context.join(".dockerignore")] {
-            let text = match fs::read(&file) {
+            let text = match read::bytes(&file, read::TEXT) {
                 Ok(text) => text,
                 Err(e) if e.kind() == ErrorKind::NotFound => continue,
                 Err(e) => return Err(e.into()),

@@ -37,10 +37,15 @@ pub struct Source {
 /// One stage, as far as its instructions were read.
 #[derive(Default)]
 struct Stage {
-    name: Option<String>,
     variables: Variables,
     triggers: Vec<Instruction>,
 }
+
+/// Bytes of variables, instructions and sources that a Dockerfile may have us keep. Triggers and
+/// stages on stages copy them, so that a few kilobytes could ask for any amount.
+const ROOM: usize = 64 << 20;
+/// Bytes that each takes besides its text.
+const ITEM: usize = 64;
 
 struct Reader<'a> {
     escape: char,
@@ -48,7 +53,11 @@ struct Reader<'a> {
     /// `ARG` before the first `FROM`.
     global: Variables,
     stages: Vec<Stage>,
+    /// Which stage was last called so, in lower case.
+    names: BTreeMap<String, usize>,
     taken: Vec<Taken>,
+    /// What is left of [`ROOM`].
+    room: usize,
 }
 
 /// Reads what `dockerfile` takes from the context when it is built with `build_args`.
@@ -60,8 +69,15 @@ pub fn taken(
     build_args: &BTreeMap<String, String>,
 ) -> Result<Vec<Taken>, Fault> {
     let Dockerfile { escape, instructions } = dockerfile;
-    let (global, stages, taken) = (Variables::new(), Vec::new(), Vec::new());
-    let mut reader = Reader { escape: *escape, build_args, global, stages, taken };
+    let mut reader = Reader {
+        escape: *escape,
+        build_args,
+        global: Variables::new(),
+        stages: Vec::new(),
+        names: BTreeMap::new(),
+        taken: Vec::new(),
+        room: ROOM,
+    };
     for instruction in instructions {
         reader.read(instruction)?;
     }
@@ -73,16 +89,21 @@ pub fn taken(
 
 impl Reader<'_> {
     fn read(&mut self, instruction: &Instruction) -> Result<(), Fault> {
+        self.keep(instruction.line, [instruction.arguments.len()])?;
         match instruction.name.as_str() {
             "FROM" => self.from(instruction)?,
-            "ARG" => self.arg(instruction),
-            "ENV" => self.env(instruction),
+            "ARG" => self.arg(instruction)?,
+            "ENV" => self.env(instruction)?,
             "COPY" => self.copy(instruction, "COPY")?,
             "ADD" => self.copy(instruction, "ADD")?,
             "RUN" => self.run(instruction)?,
             "ONBUILD" => {
+                let trigger = instruction.trigger(self.escape).ok_or_else(|| {
+                    let what = format!("`ONBUILD {}` is no trigger", instruction.arguments);
+                    Fault::new(instruction.line, what)
+                })?;
                 if let Some(stage) = self.stages.last_mut() {
-                    stage.triggers.extend(instruction.trigger(self.escape));
+                    stage.triggers.push(trigger);
                 }
             }
             _ => {}
@@ -94,24 +115,22 @@ impl Reader<'_> {
     fn from(&mut self, instruction: &Instruction) -> Result<(), Fault> {
         let words: Vec<_> = instruction.arguments.split_whitespace().collect();
         let base = words.first().and_then(|base| expand(base, self.escape, &self.global).ok());
-        let base = base.and_then(|base| {
-            let is_it = |stage: &&Stage| {
-                stage.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(&base))
-            };
-            self.stages.iter().rev().find(is_it)
-        });
-        let name = match words.as_slice() {
-            [_, keyword, name] if keyword.eq_ignore_ascii_case("as") => Some((*name).to_owned()),
-            _ => None,
-        };
+        let base = base.and_then(|base| self.names.get(&base.to_ascii_lowercase()));
+        let base = base.map(|&base| &self.stages[base]);
         let variables = base.map(|base| base.variables.clone()).unwrap_or_default();
         let triggers = base.map(|base| base.triggers.clone()).unwrap_or_default();
-        self.stages.push(Stage { name, variables, triggers: Vec::new() });
+        self.keep(instruction.line, variables.iter().map(|(name, value)| size(name, value)))?;
+        if let [_, keyword, name] = words.as_slice()
+            && keyword.eq_ignore_ascii_case("as")
+        {
+            self.names.insert(name.to_ascii_lowercase(), self.stages.len());
+        }
+        self.stages.push(Stage { variables, triggers: Vec::new() });
         triggers.iter().try_for_each(|trigger| self.read(trigger))
     }
 
     /// `ARG name[=default] …`
-    fn arg(&mut self, instruction: &Instruction) {
+    fn arg(&mut self, instruction: &Instruction) -> Result<(), Fault> {
         for word in split(&instruction.arguments, self.escape) {
             let (name, default) = match word.split_once('=') {
                 Some((name, default)) => (name, Some(default)),
@@ -121,14 +140,16 @@ impl Reader<'_> {
             let default = || default.map(|default| expand(default, self.escape, self.variables()));
             let inherited = || self.global.get(name).cloned();
             if let Some(value) = given.or_else(default).or_else(inherited) {
+                self.keep(instruction.line, [size(name, &value)])?;
                 let name = name.to_owned();
                 self.variables_mut().insert(name, value);
             }
         }
+        Ok(())
     }
 
     /// `ENV name=value …` or `ENV name value`. All of one instruction see what was before it.
-    fn env(&mut self, instruction: &Instruction) {
+    fn env(&mut self, instruction: &Instruction) -> Result<(), Fault> {
         let words = split(&instruction.arguments, self.escape);
         let pairs: Vec<(&str, &str)> = if words.first().is_some_and(|word| !word.contains('=')) {
             instruction.arguments.split_once(char::is_whitespace).into_iter().collect()
@@ -136,14 +157,19 @@ impl Reader<'_> {
             words.iter().filter_map(|word| word.split_once('=')).collect()
         };
         let before = self.variables();
-        let set: Vec<(String, Value)> = pairs
-            .into_iter()
-            .filter_map(|(name, value)| {
-                let name = expand(name, self.escape, before).ok()?;
-                Some((name, expand(value.trim_start(), self.escape, before)))
-            })
-            .collect();
+        let mut room = self.room;
+        let mut set = Vec::new();
+        for (name, value) in pairs {
+            let Ok(name) = expand(name, self.escape, before) else { continue };
+            let value = expand(value.trim_start(), self.escape, before);
+            room = room
+                .checked_sub(ITEM + size(&name, &value))
+                .ok_or_else(|| full(instruction.line))?;
+            set.push((name, value));
+        }
+        self.room = room;
         self.variables_mut().extend(set);
+        Ok(())
     }
 
     fn copy(&mut self, instruction: &Instruction, by: &'static str) -> Result<(), Fault> {
@@ -208,13 +234,22 @@ impl Reader<'_> {
         }
     }
 
+    /// Takes room for as many items as there are `sizes`.
+    fn keep(&mut self, line: usize, sizes: impl IntoIterator<Item = usize>) -> Result<(), Fault> {
+        let size = sizes.into_iter().fold(0, |all: usize, size| all.saturating_add(ITEM + size));
+        self.room = self.room.checked_sub(size).ok_or_else(|| full(line))?;
+        Ok(())
+    }
+
     /// The value of a word that we have to know.
-    fn known(&self, instruction: &Instruction, word: &str) -> Result<String, Fault> {
+    fn known(&mut self, instruction: &Instruction, word: &str) -> Result<String, Fault> {
         let value = expand(word, self.escape, self.variables());
-        value.map_err(|Unknown { what, hint }| {
+        let value = value.map_err(|Unknown { what, hint }| {
             let what = format!("`{}` takes `{word}`, but {what}", instruction.name);
             Fault { line: instruction.line, what, hint }
-        })
+        })?;
+        self.keep(instruction.line, [value.len()])?;
+        Ok(value)
     }
 
     fn variables(&self) -> &Variables {
@@ -224,6 +259,16 @@ impl Reader<'_> {
     fn variables_mut(&mut self) -> &mut Variables {
         self.stages.last_mut().map_or(&mut self.global, |stage| &mut stage.variables)
     }
+}
+
+/// Bytes of a variable.
+fn size(name: &str, value: &Value) -> usize {
+    name.len() + value.as_ref().map_or_else(|unknown| unknown.what.len(), String::len)
+}
+
+fn full(line: usize) -> Fault {
+    let what = format!("with it the Dockerfile takes more than {} MiB of memory", ROOM >> 20);
+    Fault::new(line, what)
 }
 
 impl Source {

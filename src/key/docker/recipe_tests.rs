@@ -112,6 +112,29 @@ fn triggers_act_in_the_stage_built_on_theirs() {
     assert_eq!(shown(text, &[]), ["3 COPY v", "6 COPY y"]);
 }
 
+/// A few kilobytes that ask for any amount of memory, or of our stack.
+#[test]
+fn what_never_ends() {
+    let full = "more than 64 MiB of memory";
+    let long = "it becomes longer than 128 KiB";
+    let doubling = "ENV A=$A$A\n".repeat(64);
+    let triggers = "ONBUILD COPY b c\n".repeat(2000);
+    for (text, what) in [
+        (format!("FROM a\nENV A=aaaaaaaa\n{doubling}COPY $A /x"), long),
+        (format!("FROM a\n{}COPY b c", "ENV A=a$A\nARG A=$A\n".repeat(3)), "COPY"),
+        (format!("FROM a\nENV A={}\n{}", "a".repeat(1 << 16), "ENV B=$A\n".repeat(2000)), full),
+        (format!("FROM a AS a\n{triggers}{}", "FROM a AS b\n".repeat(2000)), full),
+        ("FROM a AS a\nONBUILD FROM a\nFROM a\n".to_owned(), "`ONBUILD FROM a` is no trigger"),
+        (format!("FROM a\n{}", "ONBUILD ".repeat(100_000)), "is no trigger"),
+        (format!("FROM a\nCOPY {} /x", "${A:-".repeat(100_000)), "more than 64 deep"),
+    ] {
+        match read(&text, &[]) {
+            Err(fault) => assert!(fault.what.contains(what), "{:?}: {fault:?}", &text[..60]),
+            Ok(taken) => assert_eq!(taken[0].by, what, "{:?}", &text[..60]),
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_told() {
     for (text, build_args, line, parts) in [

@@ -22,9 +22,15 @@ pub struct Unknown {
     pub hint: Option<String>,
 }
 
+/// Bytes of a value. No program can be started with a longer one in its environment
+/// (`MAX_ARG_STRLEN`), and a few lines that each double a variable would make one of any length.
+const MAX_VALUE: usize = 128 << 10;
+/// How deep `${A:-${B:-…}}` may be nested.
+const MAX_DEPTH: usize = 64;
+
 /// The word with its variables replaced and without its quotes.
 pub fn expand(word: &str, escape: char, variables: &Variables) -> Value {
-    Expander { chars: word.chars().peekable(), escape, variables }.until(None)
+    Expander { chars: word.chars().peekable(), escape, variables, depth: 0 }.until(None)
 }
 
 /// Splits at white space that is not in quotes. The quotes stay, for [`expand`].
@@ -54,6 +60,8 @@ struct Expander<'a> {
     chars: Peekable<Chars<'a>>,
     escape: char,
     variables: &'a Variables,
+    /// Of substitutions that are not read to their end.
+    depth: usize,
 }
 
 impl Expander<'_> {
@@ -61,6 +69,7 @@ impl Expander<'_> {
     fn until(&mut self, end: Option<char>) -> Value {
         let mut text = String::new();
         while let Some(c) = self.chars.next() {
+            check_length(&text)?;
             match c {
                 c if Some(c) == end => return Ok(text),
                 '\'' => self.single_quoted(&mut text)?,
@@ -72,7 +81,7 @@ impl Expander<'_> {
         }
         match end {
             Some(end) => Err(unknown(format!("a `{end}` is missing"))),
-            None => Ok(text),
+            None => check_length(&text).map(|()| text),
         }
     }
 
@@ -88,6 +97,7 @@ impl Expander<'_> {
 
     fn double_quoted(&mut self, text: &mut String) -> Result<(), Unknown> {
         while let Some(c) = self.chars.next() {
+            check_length(text)?;
             match c {
                 '"' => return Ok(()),
                 '$' => *text += &self.dollar()?,
@@ -115,7 +125,7 @@ impl Expander<'_> {
             return self.value(&name);
         }
         let word = match operator {
-            Some('-' | '+' | '?') if !name.is_empty() => self.until(Some('}')),
+            Some('-' | '+' | '?') if !name.is_empty() => self.nested(),
             _ => Err(unknown(format!("`${{{name}…}}` is a substitution that is not done here"))),
         }?;
         let value = self.variables.get(&name).cloned().transpose()?;
@@ -129,6 +139,17 @@ impl Expander<'_> {
         }
     }
 
+    /// The word of a substitution, up to its `}`.
+    fn nested(&mut self) -> Value {
+        if self.depth == MAX_DEPTH {
+            return Err(unknown(format!("substitutions are more than {MAX_DEPTH} deep")));
+        }
+        self.depth += 1;
+        let word = self.until(Some('}'));
+        self.depth -= 1;
+        word
+    }
+
     fn name(&mut self) -> String {
         let mut name = String::new();
         while let Some(c) = self.chars.next_if(|c| c.is_alphanumeric() || *c == '_') {
@@ -139,6 +160,13 @@ impl Expander<'_> {
 
     fn value(&self, name: &str) -> Value {
         self.variables.get(name).cloned().unwrap_or_else(|| Err(unset(name)))
+    }
+}
+
+fn check_length(text: &str) -> Result<(), Unknown> {
+    match text.len() {
+        ..=MAX_VALUE => Ok(()),
+        _ => Err(unknown(format!("it becomes longer than {} KiB", MAX_VALUE >> 10))),
     }
 }
 
@@ -226,6 +254,12 @@ mod tests {
             ("${NONE:-a", "a `}` is missing"),
             ("'a", "a `'` is missing"),
             ("\"a", "a `\"` is missing"),
+            (&"$A".repeat(MAX_VALUE + 1), "it becomes longer than 128 KiB"),
+            (
+                &("${NONE-".repeat(MAX_DEPTH + 1) + &"}".repeat(MAX_DEPTH + 1)),
+                "substitutions are more",
+            ),
+            (&"${NONE-".repeat(1 << 20), "substitutions are more than 64 deep"),
         ] {
             let error = expand(word, '\\', &variables()).expect_err(word);
             assert!(error.what.starts_with(what), "{word}: {error:?}");

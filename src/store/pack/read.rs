@@ -7,8 +7,8 @@ use super::digest::Hashing;
 use super::entry::{self, BLOCK, Entry, PATH_MAX, show};
 use super::{MAX_WINDOW_LOG, Shard};
 use crate::error::hint;
+use crate::read;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use fs_err as fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use tar::{EntryType, Header};
@@ -42,7 +42,7 @@ impl Reader {
     /// When it is not the file that `shard` says, or not a pack, naming it and the entry; and what
     /// `visit` returns. By then some entries may have been visited.
     pub fn read(&mut self, path: &Path, shard: &Shard, visit: Visit) -> Result<()> {
-        let file = fs::File::open(path)?;
+        let file = read::open(path)?;
         let size = file.metadata()?.len();
         if size != shard.size {
             bail!(damaged(path, format!("it has {size} bytes instead of {}", shard.size)));

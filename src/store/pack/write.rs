@@ -3,6 +3,7 @@
 use super::digest::{Digest, Hashing};
 use super::entry::{BLOCK, END, Entry, Kind, check_target, show};
 use super::{MAX_WINDOW_LOG, Progress, Shard, pool};
+use crate::read;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use rayon::prelude::*;
@@ -155,7 +156,7 @@ impl Packing<'_> {
         };
         let path = self.out.join(shard.file_name());
         // One that is there may have been damaged since.
-        let there = fs::File::open(&path).and_then(|mut file| Digest::of_reader(&mut file));
+        let there = read::open(&path).and_then(|mut file| Digest::of_reader(&mut file));
         if there.ok() != Some(sha256) {
             file.persist(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
         }

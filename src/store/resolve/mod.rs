@@ -13,6 +13,7 @@ pub use spelling::spellings;
 use super::Stores;
 use super::index::{Index, Lock};
 use crate::error::hint;
+use crate::read;
 use crate::workspace::lakefile::Require;
 use crate::workspace::lean_json;
 use crate::workspace::manifest::{Entry, Manifest, Source};
@@ -20,7 +21,6 @@ use crate::workspace::name::Name;
 use crate::workspace::resolve::{Gap, Materials, Resolution, Root, resolve as walk};
 use crate::workspace::{PACKAGES_DIR, Workspace, toolchain};
 use anyhow::{Context, Result, bail};
-use fs_err as fs;
 use locked::Locked;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -61,7 +61,7 @@ pub struct Rewrite {
 impl Resolved {
     /// What the workspace's manifest has to become; nothing when it says the same already.
     pub fn rewrite(&self, workspace: &Workspace) -> Result<Option<Rewrite>> {
-        let old = match fs::read_to_string(&workspace.manifest_path) {
+        let old = match read::text(&workspace.manifest_path, read::TEXT) {
             Ok(text) => Some(text),
             Err(e) if e.kind() == ErrorKind::NotFound => None,
             Err(e) => return Err(e.into()),

@@ -11,15 +11,22 @@ pub use write::check_writable;
 use super::lakefile::{Require, Wanted};
 use super::name::{self, Name};
 use crate::error::hint;
-use anyhow::{Context, Result, bail};
-use fs_err as fs;
+use crate::read;
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::io::ErrorKind;
 use std::path::Path;
 
 /// The manifest's file name, unless the configuration has another (`manifestFile`).
 pub const MANIFEST_FILE: &str = "lake-manifest.json";
+
+/// Bytes of a version, as it is written. Known ones have up to ten.
+const MAX_VERSION: usize = 64;
+
+/// What Lean prints, and reads, for no name.
+const ANONYMOUS: &str = "[anonymous]";
 
 /// A manifest's contents, as far as we use them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,19 +76,19 @@ impl Manifest {
     /// # Errors
     /// When it cannot be read or understood, among them versions newer than `1.x`.
     pub fn read(path: &Path) -> Result<Option<Self>> {
-        let text = match fs::read(path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(e.into()),
-        };
-        let manifest = Self::parse(&text).with_context(|| {
+        let not_understood = || {
             hint(
                 format!("cannot understand `{}`", path.display()),
                 "take it back from version control, or let `lake update` of the toolchain that \
                  wrote it make it anew",
             )
-        });
-        manifest.map(Some)
+        };
+        match read::bytes(path, read::TEXT) {
+            Ok(text) => Self::parse(&text).with_context(not_understood).map(Some),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) if e.kind() == ErrorKind::FileTooLarge => Err(e).with_context(not_understood),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// The manifest of a dependency, as Lake takes it when it resolves: one that it cannot load counts
@@ -90,10 +97,10 @@ impl Manifest {
     /// # Errors
     /// When it is of a version newer than any we know, so that Lake may be able to.
     pub fn parse_strictly(text: &[u8]) -> Result<Option<Self>> {
-        let Ok(raw) = serde_json::from_slice::<RawManifest>(text) else { return Ok(None) };
-        let version = raw.version.or(raw.schema_version).unwrap_or_default();
+        let version = version(text).unwrap_or_default();
         let is_sound = match Schema::parse(&version) {
-            Ok(Schema::Flat) => raw.packages.iter().all(is_sound),
+            Ok(Schema::Flat) => serde_json::from_slice(text)
+                .is_ok_and(|raw: RawManifest<RawEntry>| raw.packages.iter().all(is_sound)),
             Ok(Schema::Nested) => true,
             Err(e) if is_newer(&version) => return Err(e),
             Err(_) => false,
@@ -106,15 +113,17 @@ impl Manifest {
     /// # Errors
     /// As [`Manifest::read`].
     pub fn parse(text: &[u8]) -> Result<Self> {
-        let raw: RawManifest = serde_json::from_slice(text)?;
-        let version = raw.version.or(raw.schema_version).context("it has no version")?;
-        let schema = Schema::parse(&version)?;
+        let version = version(text)?;
+        let raw = match Schema::parse(&version)? {
+            Schema::Flat => serde_json::from_slice(text)?,
+            Schema::Nested => serde_json::from_slice::<RawManifest<NestedEntry>>(text)?.flat(),
+        };
         Ok(Self {
             version,
-            name: raw.name.as_deref().map(Name::new),
+            name: raw.name.as_deref().filter(|name| *name != ANONYMOUS).map(Name::new),
             packages_dir: raw.packages_dir,
             fixed_toolchain: raw.fixed_toolchain,
-            packages: raw.packages.into_iter().map(|p| entry(p, schema)).collect::<Result<_>>()?,
+            packages: raw.packages.into_iter().map(entry).collect::<Result<_>>()?,
         })
     }
 }
@@ -122,7 +131,7 @@ impl Manifest {
 impl Entry {
     /// Reads an entry as manifests have them since version 7.
     pub fn from_json(value: &Value) -> Result<Self> {
-        entry(value.clone(), Schema::Flat)
+        entry(RawEntry::deserialize(value)?)
     }
 
     pub fn is_git(&self) -> bool {
@@ -150,18 +159,37 @@ impl Source {
     }
 }
 
+/// What tells how to read the rest.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawManifest {
-    version: Option<Value>,
+struct Versions<'a> {
+    #[serde(borrow)]
+    version: Option<&'a RawValue>,
     /// What `.lake/package-overrides.json` calls it.
-    schema_version: Option<Value>,
+    #[serde(borrow)]
+    schema_version: Option<&'a RawValue>,
+}
+
+fn version(text: &[u8]) -> Result<Value> {
+    // What is passed over is not looked at otherwise, and Lake reads no such file.
+    let text = std::str::from_utf8(text).context("it is not UTF-8")?;
+    let Versions { version, schema_version } = serde_json::from_str(text)?;
+    // A list was read as the fields in their order.
+    ensure!(text.trim_start().starts_with('{'), "it is no JSON object");
+    let version = version.or(schema_version).context("it has no version")?;
+    ensure!(version.get().len() <= MAX_VERSION, "its version is longer than any we know");
+    Ok(serde_json::from_str(version.get())?)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawManifest<E> {
     name: Option<String>,
     packages_dir: Option<String>,
     #[serde(default)]
     fixed_toolchain: bool,
-    #[serde(default)]
-    packages: Vec<Value>,
+    #[serde(default = "Vec::new")]
+    packages: Vec<E>,
 }
 
 /// Up to version 6 optional fields had a `?` to their names.
@@ -172,8 +200,7 @@ struct RawEntry {
     r#type: Option<String>,
     #[serde(default)]
     scope: String,
-    #[serde(default)]
-    inherited: bool,
+    inherited: Option<bool>,
     config_file: Option<String>,
     manifest_file: Option<String>,
     dir: Option<String>,
@@ -183,6 +210,26 @@ struct RawEntry {
     input_rev: Option<String>,
     #[serde(alias = "subDir?")]
     sub_dir: Option<String>,
+}
+
+/// Before version 7.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum NestedEntry {
+    Git(RawEntry),
+    Path(RawEntry),
+}
+
+impl RawManifest<NestedEntry> {
+    fn flat(self) -> RawManifest<RawEntry> {
+        let flat = |nested| match nested {
+            NestedEntry::Git(entry) => RawEntry { r#type: Some("git".to_owned()), ..entry },
+            NestedEntry::Path(entry) => RawEntry { r#type: Some("path".to_owned()), ..entry },
+        };
+        let Self { name, packages_dir, fixed_toolchain, packages } = self;
+        let packages = packages.into_iter().map(flat).collect();
+        RawManifest { name, packages_dir, fixed_toolchain, packages }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -223,23 +270,18 @@ fn is_newer(version: &Value) -> bool {
 
 /// Whether an entry has what Lake insists on: it does without few fields, and names have to be
 /// written as Lean would.
-fn is_sound(entry: &Value) -> bool {
-    let name = entry.get("name").and_then(Value::as_str);
-    name.is_some_and(name::is_legal) && entry.get("inherited").is_some_and(Value::is_boolean)
+fn is_sound(entry: &RawEntry) -> bool {
+    name::is_legal(&entry.name) && entry.inherited.is_some()
 }
 
-fn entry(value: Value, schema: Schema) -> Result<Entry> {
-    let (kind, value) = match (schema, value) {
-        (Schema::Nested, Value::Object(object)) => {
-            let (kind, value) = object.into_iter().next().context("an empty package entry")?;
-            (Some(kind), value)
-        }
-        (_, value) => (None, value),
-    };
-    let raw: RawEntry = serde_json::from_value(value).context("a package entry")?;
+fn entry(raw: RawEntry) -> Result<Entry> {
     let name = Name::new(&raw.name);
+    // The name becomes a directory's, and a word of messages.
+    if !name.is_file_name() {
+        bail!("`{}` is no package name", raw.name.escape_debug());
+    }
     let missing = |field: &str| format!("package `{name}` has no `{field}`");
-    let source = match kind.or(raw.r#type).as_deref() {
+    let source = match raw.r#type.as_deref() {
         Some("path") => Source::Path { dir: raw.dir.with_context(|| missing("dir"))? },
         Some("git") => Source::Git {
             url: raw.url.with_context(|| missing("url"))?,
@@ -250,12 +292,8 @@ fn entry(value: Value, schema: Schema) -> Result<Entry> {
         Some(kind) => bail!("package `{name}` is of type `{kind}`, which we do not know"),
         None => bail!(missing("type")),
     };
-    // The name becomes a directory's.
-    let plain = name.plain();
-    if plain.is_empty() || plain.contains('/') || matches!(plain.as_str(), "." | "..") {
-        bail!("`{name}` is no package name");
-    }
     let RawEntry { scope, inherited, config_file, manifest_file, .. } = raw;
+    let inherited = inherited.unwrap_or(false);
     Ok(Entry { name, scope, inherited, config_file, manifest_file, source })
 }
 
@@ -302,7 +340,8 @@ mod tests {
             format!(r#"{{"version":7,"packages":[{{"type":"path","name":"{name}","dir":"d"}}]}}"#)
         };
         assert!(parse(&entry("a")).is_ok());
-        for bad in ["", "..", "a/b", "«../x»"] {
+        for bad in ["", "..", "a/b", "«../x»", "«a»/b", "a\\u0000", "a\\nhint: b", "\\u001b[2Ja"]
+        {
             assert!(parse(&entry(bad)).is_err(), "{bad}");
         }
     }

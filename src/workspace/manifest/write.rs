@@ -1,6 +1,6 @@
 //! Manifests as Lake writes them.
 
-use super::{Entry, MANIFEST_FILE, Manifest, Schema, Source};
+use super::{ANONYMOUS, Entry, MANIFEST_FILE, Manifest, Schema, Source};
 use crate::workspace::PACKAGES_DIR;
 use crate::workspace::name::Name;
 use anyhow::{Result, bail};
@@ -17,7 +17,7 @@ impl Manifest {
     /// Those of [`check_writable`].
     pub fn to_json(&self, old: Option<&Value>) -> Result<Value> {
         check_writable(&self.version)?;
-        let name = self.name.as_ref().map_or("[anonymous]", Name::as_str);
+        let name = self.name.as_ref().map_or(ANONYMOUS, Name::as_str);
         let old_entries = old.and_then(|old| old.get("packages")).and_then(Value::as_array);
         let old_entry = |entry: &Entry| {
             let is_same = |old: &&Value| {

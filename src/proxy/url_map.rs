@@ -1,0 +1,34 @@
+//! `LAKE_PKG_URL_MAP`: where Lake is to look for a package, whatever the manifest says.
+
+use crate::workspace::name::Name;
+use serde_json::{Map, Value};
+use std::ffi::{OsStr, OsString};
+
+/// The map in the order the user wrote it; nothing when that is no JSON object, which stays as it is
+/// for Lake to complain about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UrlMap(Option<Map<String, Value>>);
+
+impl UrlMap {
+    /// Reads the variable's value. Without one the map is empty.
+    pub fn parse(text: Option<&OsStr>) -> Self {
+        let parse = |text: &OsStr| serde_json::from_str(text.to_str()?).ok();
+        Self(text.map_or_else(|| Some(Map::new()), parse))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let map = self.0.as_ref()?;
+        map.get(Name::new(name).as_str()).or_else(|| map.get(name))?.as_str()
+    }
+
+    pub fn insert(&mut self, name: &str, url: String) {
+        if let Some(map) = &mut self.0 {
+            // Lake reads keys as names: what is no identifier has to have its `«»`.
+            map.insert(Name::new(name).to_string(), Value::String(url));
+        }
+    }
+
+    pub fn print(&self) -> OsString {
+        self.0.clone().map(Value::Object).unwrap_or_default().to_string().into()
+    }
+}
