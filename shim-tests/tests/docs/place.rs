@@ -39,8 +39,7 @@ impl Place {
         let sandbox = Sandbox::mini_mathlib_without_packages().online().with_cloud();
         sandbox.mkdir("home/you").rename("home/.gitconfig", "home/you/.gitconfig");
         sandbox.rename("app", "home/you/project").symlink("home/you/project", "app");
-        sandbox.mkdir("opt/tools").copy(tools::fake_lake(), "opt/lean/bin/lake");
-        sandbox.copy(tools::fake_leantar(), "opt/lean/bin/leantar");
+        sandbox.mkdir("opt/tools").mkdir("opt/lean").rename("toolchain/bin", "opt/lean/bin");
         let version = "Lean (version 4.27.0, x86_64-unknown-linux-gnu, Release)";
         sandbox.script("opt/lean/bin/lean", &format!("echo '{version}'"));
         for tool in TOOLS.split_whitespace() {
@@ -72,7 +71,7 @@ impl Place {
     /// The same with the shim installed, first on PATH.
     pub fn installed() -> Place {
         let place = Place::fresh();
-        place.sandbox.copy(place.sandbox.shim_bin(), SHIM);
+        place.sandbox.rename(place.sandbox.shim_bin(), SHIM);
         place.with("PATH", &format!("/{SHIM}:/opt/lean/bin:/opt/tools"))
     }
 
@@ -80,7 +79,7 @@ impl Place {
     pub fn with_release(self) -> Place {
         let name = concat!("lake-shim-", env!("CARGO_PKG_VERSION"), "-x86_64-linux");
         self.release_in(name);
-        let tar = ["-czf", &format!("app/{name}.tar.gz"), name];
+        let tar = ["--use-compress-program=gzip -1", "-cf", &format!("app/{name}.tar.gz"), name];
         self.sandbox.command("tar", "").args(tar).cwd(self.sandbox.path("")).run().expect_code(0);
         self
     }
