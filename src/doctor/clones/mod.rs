@@ -10,6 +10,7 @@ use super::probe::{ask, ask_for};
 use super::workspace::Located;
 use super::{Area, Finding, shown};
 use crate::error::Failure;
+use crate::programs;
 use crate::proxy::exec::ChildEnvironment;
 use crate::proxy::guard::Guard;
 use crate::settings::{Environment, var};
@@ -234,7 +235,8 @@ fn refused(clone: &git::Clone, dir: &Path, env: &ChildEnvironment) -> Option<Str
 
 /// Asks `id`, for libraries may know the name (NSS), and a static binary loads none.
 fn user(uid: Uid) -> String {
-    match ask(Command::new("id").args(["-nu", &uid.to_string()])) {
+    let id = programs::command("id").map_err(|e| e.to_string());
+    match id.and_then(|mut id| ask(id.args(["-nu", &uid.to_string()]))) {
         Ok(name) if !name.is_empty() => format!("`{name}` ({uid})"),
         _ => format!("user {uid}"),
     }
