@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde_json::{Value, json};
 use std::ffi::OsString;
-use std::io::{BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf, absolute};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -41,9 +41,9 @@ pub struct Item {
     pub base: PathBuf,
 }
 
-/// What fits into a pipe that nobody reads. Bytes.
+/// What fits into a pipe. Bytes.
 const PIPE: usize = 64 * 1024;
-/// How long lines may pile up there. At the end of a run this is how late we notice.
+/// How long it may fill. This is how late the end of a run is noticed.
 const NAP: Duration = Duration::from_millis(5);
 
 /// What is seen of a run while it lasts.
@@ -198,7 +198,7 @@ fn talk(child: &mut Child, items: &[Item], begun: &mut dyn FnMut(usize)) -> Stri
             if let Some(stderr) = stderr {
                 let mut stderr = BufReader::new(stderr);
                 let _ = stderr.by_ref().take(MAX_COMPLAINTS).read_to_end(&mut text);
-                let _ = std::io::copy(&mut stderr, &mut std::io::sink());
+                let _ = io::copy(&mut stderr, &mut io::sink());
             }
             String::from_utf8_lossy(&text).into_owned()
         });
@@ -209,31 +209,30 @@ fn talk(child: &mut Child, items: &[Item], begun: &mut dyn FnMut(usize)) -> Stri
     })
 }
 
-/// With `-v` it prints `unpacking <file>` as it begins one, among much else. To be woken for each
-/// line would cost more than the lines: they are let pile up for a while.
-fn count_begun(mut stdout: impl Read, begun: &mut dyn FnMut(usize)) {
-    let mut text = vec![0; PIPE];
-    let mut kept = 0; // of a line whose end is still to come
+/// With `-v` it prints `unpacking <file>` as it begins one, among much else.
+fn count_begun(stdout: impl Read, begun: &mut dyn FnMut(usize)) {
+    let mut stdout = BufReader::with_capacity(PIPE, Unhurried(stdout));
+    let mut line = Vec::new();
     let mut count = 0;
-    loop {
-        let n = match stdout.read(&mut text[kept..]) {
-            Ok(n @ 1..) => n,
-            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-            Ok(0) | Err(_) => return,
-        };
-        let end = kept + n;
-        let is_full = end == text.len();
-        let lines = text[..end].split_inclusive(|&byte| byte == b'\n');
-        count +=
-            lines.filter(|line| line.starts_with(b"unpacking ") && line.ends_with(b"\n")).count();
-        let rest = text[..end].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        // A line of this length is no path's.
-        kept = if rest == 0 && is_full { 0 } else { end - rest };
-        text.copy_within(end - kept..end, 0);
-        begun(count);
-        if !is_full {
+    while matches!(stdout.read_until(b'\n', &mut line), Ok(1..)) {
+        if line.starts_with(b"unpacking ") {
+            count += 1;
+            begun(count);
+        }
+        line.clear();
+    }
+}
+
+/// Lets what is to be read pile up: to be woken for every line costs both sides more than the line.
+struct Unhurried<R>(R);
+
+impl<R: Read> Read for Unhurried<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.0.read(buffer)?;
+        if (1..buffer.len()).contains(&n) {
             thread::sleep(NAP);
         }
+        Ok(n)
     }
 }
 
