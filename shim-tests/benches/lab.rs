@@ -4,10 +4,17 @@
 use crate::scale::Scale;
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
+use nix::sys::statvfs::statvfs;
 use std::ffi::OsString;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use tempfile::TempDir;
+
+/// Where Linux has a file system in memory.
+pub const MEMORY: &str = "/dev/shm";
+/// What the largest tree of small files takes three times over. Bytes.
+const ROOM: u64 = 10 << 30;
 
 pub struct Lab {
     /// All that is made lies below.
@@ -80,16 +87,28 @@ impl Lab {
         Ok(dir)
     }
 
-    /// A command that takes `dirs` out of the way. Their files stay until the end, without contents:
-    /// for a minute after many were deleted ext4 looks among them for every new one, which would be
-    /// measured as if it were the restore's.
+    /// A command that takes `dirs` out of the way. On a disk their files stay until the end, without
+    /// contents: for a minute after many were deleted ext4 passes over each of them for every new
+    /// one, which would be measured as if it were the restore's.
     pub fn clear(&self, name: &str, dirs: &[&Path]) -> Result<String> {
         let mut text = format!("trash=$(mktemp -d {}/trash-XXXXXX)\n", self.work.display());
         for (i, dir) in dirs.iter().enumerate() {
-            text += &format!("[ ! -e {0} ] || mv {0} $trash/{i}\n", dir.display());
+            let dir_shown = dir.display();
+            text += &match dir.starts_with(MEMORY) {
+                true => format!("rm -rf {dir_shown}\n"),
+                false => format!("[ ! -e {dir_shown} ] || mv {dir_shown} $trash/{i}\n"),
+            };
         }
         text += "find $trash -type f -size +0 -exec truncate -s 0 {} +\nsync";
         self.script(name, &text)
+    }
+
+    /// A directory for many small files, which is gone when it is dropped: in memory where there is
+    /// room for them.
+    pub fn room_for_many(&self) -> Result<TempDir> {
+        let free = statvfs(MEMORY).map_or(0, |fs| fs.blocks_available() * fs.fragment_size());
+        let dir = if free > ROOM { Path::new(MEMORY) } else { &self.work };
+        Ok(tempfile::Builder::new().prefix("lake-shim-bench-").tempdir_in(dir)?)
     }
 
     /// Takes a directory out of the way.

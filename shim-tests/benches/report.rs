@@ -179,9 +179,9 @@ fn section(figure: &Figure) -> String {
 fn growth(measured: &Measured) -> String {
     let mut out = format!(
         "\n## Growth\n\n![Time and memory against the number of modules]({PLOT})\n\nSmall modules, so that \
-         what each of them costs shows. The exponent is the power of the number of\nmodules by which the \
-         shim's time grows: 1 is linear.\n\n| | modules | shim | reference | shim's memory | reference's \
-         |\n|---|---|---|---|---|---|\n"
+         what each of them costs shows; in memory, where there is room, so that no\ndisk shows. The \
+         exponent is the power of the number of modules by which time grows: 1 is linear.\n\n| | \
+         modules | shim | reference | shim's memory | reference's |\n|---|---|---|---|---|---|\n"
     );
     for growth in &measured.growth {
         for point in &growth.points {

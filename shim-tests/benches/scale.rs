@@ -32,6 +32,7 @@ pub struct Scale {
     pub short: Turns,
     pub middle: Turns,
     pub long: Turns,
+    pub growing: Turns,
 }
 
 impl Scale {
@@ -47,6 +48,7 @@ impl Scale {
             short: turns(10, 100, 20),
             middle: turns(10, 2, 1),
             long: turns(5, 1, 0),
+            growing: turns(3, 1, 0),
         };
         match size {
             Size::Full => full,
@@ -66,6 +68,7 @@ impl Scale {
                 short: turns(1, 3, 0),
                 middle: turns(1, 1, 0),
                 long: turns(1, 1, 0),
+                growing: turns(1, 1, 0),
                 ..full
             },
         }

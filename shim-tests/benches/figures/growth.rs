@@ -34,19 +34,18 @@ pub fn measure(lab: &Lab, seeds: &Seeds) -> Result<(Vec<Growth>, f64)> {
     ];
     let busy = Busy::now()?;
     for &modules in &lab.scale.growth {
-        let dir = lab.work.join("growth");
-        let project = Project::new(lab, &dir, modules)?;
+        let dir = lab.room_for_many()?;
+        let project = Project::new(lab, dir.path(), modules)?;
         let measured = at(lab, seeds, &project, modules)?;
         all.iter_mut().zip(measured).for_each(|(growth, point)| growth.points.push(point));
-        lab.discard(&dir)?;
     }
     Ok((all, busy.others_since()?))
 }
 
 fn at(lab: &Lab, seeds: &Seeds, project: &Project, modules: usize) -> Result<[Point; 4]> {
-    let long = lab.scale.long;
+    let turns = lab.scale.growing;
     let point = |contenders: &[Contender]| -> Result<Point> {
-        let runs = in_turns(lab, contenders, long)?;
+        let runs = in_turns(lab, contenders, turns)?;
         let memory = [
             peak_memory(lab, &contenders[0], is_shim)?,
             peak_memory(lab, &contenders[1], is_program)?,
