@@ -5,7 +5,7 @@ use crate::figures::growth::{Growth, Point};
 use std::fmt::Write as _;
 
 const PANEL: [f64; 2] = [220.0, 190.0];
-const GAP: [f64; 2] = [60.0, 70.0];
+const GAP: [f64; 2] = [60.0, 90.0];
 const MARGIN: [f64; 2] = [60.0, 50.0];
 
 type Value = fn(&Point, usize) -> f64;

@@ -1,7 +1,7 @@
 //! Programs that take turns under hyperfine, and how much memory they need.
 
 use crate::lab::Lab;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 /// How often a process is asked what memory it has had at most.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+const TRIES: usize = 50;
 
 /// A command and what is done before each of its runs.
 #[derive(Clone, Debug)]
@@ -97,9 +98,20 @@ fn hyperfine(lab: &Lab, contender: &Contender, turns: Turns) -> Result<Vec<f64>>
     times.iter().map(|time| time.as_f64().context("a time is a number")).collect()
 }
 
-/// Runs a contender once more. The most memory that those of its programs had whose names are
-/// `counted`, in bytes; of several with one name, the largest.
+/// Runs a contender once more, or more often when it is too quick to be seen. The most memory that
+/// those of its programs had whose names are `counted`, in bytes; of several with one name, the
+/// largest.
 pub fn peak_memory(lab: &Lab, contender: &Contender, counted: fn(&str) -> bool) -> Result<u64> {
+    for _ in 0..TRIES {
+        let peak = watched(lab, contender, counted)?;
+        if peak > 0 {
+            return Ok(peak);
+        }
+    }
+    bail!("`{}` is over before anybody can look", contender.command)
+}
+
+fn watched(lab: &Lab, contender: &Contender, counted: fn(&str) -> bool) -> Result<u64> {
     if let Some(prepare) = &contender.prepare {
         let mut words = prepare.split_whitespace();
         let program = words.next().context("a command has a name")?;
