@@ -9,13 +9,15 @@
 #   --leantar FILE   leantar; else $SHIM_TEST_REAL_LEANTAR, else the one on PATH
 #   --mathlib DIR    a real Mathlib with its dependencies, to name the modules of
 #   --seeds DIR      real build files to make the tree of; else those of `lake-shim demo`
-#   --work DIR       where to make everything; else $TMPDIR. It is removed afterwards
+#   --work DIR       where to make everything; else $TMPDIR. It is removed afterwards; small files
+#                    go to /dev/shm if there is room
 #   --output DIR     where to write; else the repository
 # Needs git, tar, zstd, hyperfine and elan (Debian has all of them).
 set -euo pipefail
 
 leantar=${SHIM_TEST_REAL_LEANTAR:-$(command -v leantar || true)}
 smoke=false
+work=${TMPDIR:-/tmp}
 options=()
 while [ $# -gt 0 ]; do
   case $1 in
@@ -24,7 +26,8 @@ while [ $# -gt 0 ]; do
     exit
     ;;
   --leantar) leantar=${2:?} && shift ;;
-  --mathlib | --seeds | --work | --output) options+=("$1" "$(realpath "${2:?}")") && shift ;;
+  --work) work=$(realpath "${2:?}") && shift ;;
+  --mathlib | --seeds | --output) options+=("$1" "$(realpath "${2:?}")") && shift ;;
   --smoke) smoke=true && options+=("$1") ;;
   *) options+=("$1") ;;
   esac
@@ -41,10 +44,12 @@ for tool in git tar zstd hyperfine elan; do
     exit 1
   }
 done
-target=$PWD/${CARGO_TARGET_DIR:-target}
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 cargo build --quiet --release --locked --bin lake-shim
 if $smoke; then
   cargo build --quiet --locked -p shim-tests --bin fake-leantar
   leantar=$target/debug/fake-leantar
 fi
-"${bench[@]}" --shim "$target/release/lake-shim" --leantar "$leantar" "${options[@]}"
+work=$(mktemp -d "$work/lake-shim-bench-XXXXXX")
+trap 'rm -rf "$work" "/dev/shm/${work##*/}"*' EXIT
+"${bench[@]}" --work "$work" --shim "$target/release/lake-shim" --leantar "$leantar" "${options[@]}"

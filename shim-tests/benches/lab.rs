@@ -108,7 +108,9 @@ impl Lab {
     pub fn room_for_many(&self) -> Result<TempDir> {
         let free = statvfs(MEMORY).map_or(0, |fs| fs.blocks_available() * fs.fragment_size());
         let dir = if free > ROOM { Path::new(MEMORY) } else { &self.work };
-        Ok(tempfile::Builder::new().prefix("lake-shim-bench-").tempdir_in(dir)?)
+        // `bench.sh` removes what is called so if we cannot.
+        let name = self.work.file_name().context("a directory has a name")?;
+        Ok(tempfile::Builder::new().prefix(name).tempdir_in(dir)?)
     }
 
     /// Takes a directory out of the way.

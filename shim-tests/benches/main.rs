@@ -29,11 +29,11 @@ fn main() -> Result<()> {
     if options.check {
         return report::check(repository);
     }
-    let work = tempfile::Builder::new().prefix("lake-shim-bench-").tempdir_in(&options.work)?;
+    let work = options.work.context("`--work` names an empty directory")?;
     let shim = options.shim.context("`--shim` names the shim to measure")?;
     let leantar = options.leantar.filter(|path| path.is_file());
     let leantar = Leantar(leantar.context("there is no leantar: `--leantar` names it")?);
-    let lab = Lab::new(work.path(), &shim, leantar, Scale::new(options.size))?;
+    let lab = Lab::new(&work, &shim, leantar, Scale::new(options.size))?;
     let measured = measure(&lab, repository, options.seeds.as_deref(), options.mathlib.as_deref())?;
     report::write(options.output.as_deref().unwrap_or(repository), &measured, &lab.scale)
 }
@@ -89,7 +89,7 @@ struct Options {
     leantar: Option<PathBuf>,
     seeds: Option<PathBuf>,
     mathlib: Option<PathBuf>,
-    work: PathBuf,
+    work: Option<PathBuf>,
     output: Option<PathBuf>,
 }
 
@@ -102,7 +102,7 @@ impl Options {
             leantar: None,
             seeds: None,
             mathlib: None,
-            work: std::env::temp_dir(),
+            work: None,
             output: None,
         };
         let mut args = std::env::args_os().skip(1);
@@ -120,7 +120,7 @@ impl Options {
                 Some("--leantar") => options.leantar = Some(path()?),
                 Some("--seeds") => options.seeds = Some(path()?),
                 Some("--mathlib") => options.mathlib = Some(path()?),
-                Some("--work") => options.work = path()?,
+                Some("--work") => options.work = Some(path()?),
                 Some("--output") => options.output = Some(path()?),
                 Some("--bench") => {} // cargo's own
                 _ => bail!("what is `{}`? `shim-tests/bench.sh --help` tells", arg.display()),
