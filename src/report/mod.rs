@@ -8,8 +8,8 @@ mod pulse;
 
 pub use outcome::outcome_json;
 
-use crate::doctor::render::{Page, clean};
-use crate::error::advice;
+use crate::doctor::render::Page;
+use crate::error::{advice, clean};
 use crate::proxy::link::{Linked, Unlinked};
 use crate::restore::Event;
 use crate::settings::{Environment, Log};
