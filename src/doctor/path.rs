@@ -150,7 +150,10 @@ impl Seen {
         else {
             let message = "the shim is not on PATH under the name `lake`";
             let finding = Finding::error("shim-not-on-path", message, self.put_first());
-            return finding.seen(format!("this is {}", quoted(&self.own))).all_seen(self.order());
+            // Without /proc nobody knows.
+            let is_known = !self.own.as_os_str().is_empty();
+            let own = is_known.then(|| format!("this is {}", quoted(&self.own)));
+            return finding.all_seen(own).all_seen(self.order());
         };
         let same_dir = |lake: &PathBuf| lake.parent() == first.path.parent();
         if self.inside.as_ref().is_some_and(same_dir) {
@@ -204,7 +207,8 @@ impl Seen {
                 "`export PATH={}:\"$PATH\"`, as the last thing that your profile does to PATH",
                 word(&dir)
             ),
-            None => "`./install.sh --modify-path` places it, and puts it first".to_owned(),
+            None => "`./install.sh --modify-path`, in a release or in the sources, places it first"
+                .to_owned(),
         }
     }
 

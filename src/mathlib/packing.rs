@@ -43,8 +43,6 @@ pub struct Packer {
     /// A directory in the store whose `.lake/packages/<name>` are the packages, wherever they lie, and
     /// where files get ready.
     base: WorkDir,
-    /// What a new file has by the umask.
-    mode: u32,
     /// Their names, by index.
     names: Vec<Option<String>>,
 }
@@ -69,7 +67,7 @@ impl Packer {
         let rev = workspace.package("mathlib").and_then(|package| package.lock.as_ref());
         let comment = rev.map(|lock| format!("git=mathlib4@{}", lock.rev));
         let mathlib = workspace.mathlib().context("the workspace is on mathlib")?.to_owned();
-        Ok(Self { leantar, packages, mathlib, comment, base, names, mode: new_file_mode() })
+        Ok(Self { leantar, packages, mathlib, comment, base, names })
     }
 
     fn files(&self, named: &NamedModule) -> Option<Files> {
@@ -124,7 +122,7 @@ impl Packer {
             String::from_utf8_lossy(&output.stderr).trim()
         );
         // leantar makes its files for its user alone.
-        fs::set_permissions(&made, PermissionsExt::from_mode(self.mode))?;
+        fs::set_permissions(&made, PermissionsExt::from_mode(new_file_mode(&work)?))?;
         Ok(fs::rename(made, store.join(named.file.to_string()))?)
     }
 }

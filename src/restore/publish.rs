@@ -5,7 +5,7 @@
 //! directories that the package does not have yet are moved in one step.
 
 use super::plan::Step;
-use crate::fs::{Renamed, rename_to_new};
+use crate::fs::{Renamed, links, rename_to_new};
 use anyhow::{Context, Result};
 use fs_err as fs;
 use rayon::prelude::*;
@@ -75,6 +75,7 @@ pub(super) fn forget(staged: &Path, build: &Path) -> Result<()> {
     if !build.is_dir() {
         return Ok(()); // nothing to replace
     }
+    links::check(build)?;
     let entries: Vec<_> = fs::read_dir(staged)?.collect::<Result<_, _>>()?;
     entries.par_iter().try_for_each(|entry| {
         let old = build.join(entry.file_name());
@@ -107,7 +108,7 @@ pub(super) fn merge(from: &Path, to: &Path) -> Result<()> {
     }
     match rename_to_new(from, to)? {
         Renamed::Done => return Ok(()),
-        Renamed::Taken => {}
+        Renamed::Taken => links::check(to)?,
         Renamed::Elsewhere => fs::create_dir_all(to)?,
     }
     let entries: Vec<_> = fs::read_dir(from)?.collect::<Result<_, _>>()?;

@@ -6,7 +6,7 @@
 //! `.lake/packages/<name>` lead to the stages.
 
 use super::plan::Step;
-use super::turn::cannot_restore_into;
+use super::turn::{cannot_restore_into, make};
 use crate::fs::WorkDir;
 use crate::mathlib::leantar::Item;
 use crate::mathlib::outputs::Files;
@@ -29,8 +29,8 @@ pub struct Staging {
 
 /// Makes a stage in `build`.
 pub(super) fn stage(build: &Path) -> Result<WorkDir> {
-    let made = fs::create_dir_all(build).map_err(Into::into).and_then(|()| WorkDir::new_in(build));
-    made.with_context(|| cannot_restore_into(build))
+    make(build)?;
+    WorkDir::new_in(build).with_context(|| cannot_restore_into(build))
 }
 
 impl Staging {

@@ -4,6 +4,7 @@ use super::Event;
 use super::session::Session;
 use crate::error::hint;
 use crate::fs::DirLock;
+use crate::fs::links::check_way;
 use crate::interrupt::Interrupts;
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -47,9 +48,15 @@ impl<'a> Turn<'a> {
         if workspace.packages.iter().all(|package| package.lock.is_none()) {
             return Ok(&workspace.root);
         }
-        fs::create_dir_all(packages).with_context(|| cannot_restore_into(packages))?;
+        make(packages)?;
         Ok(packages)
     }
+}
+
+/// Makes a directory to restore into, unless the way there is by somebody else's link.
+pub(super) fn make(dir: &Path) -> Result<()> {
+    check_way(dir)?;
+    fs::create_dir_all(dir).with_context(|| cannot_restore_into(dir))
 }
 
 /// What to say when `dir` cannot be made or written to.

@@ -35,11 +35,11 @@ use tempfile::NamedTempFile;
 /// Which form builds are kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Covered modules as cache files, the rest as packs.
+    /// Covered modules as cache files, the rest as packs
     Ltar,
-    /// Every package's build as a pack.
+    /// The build of every package as a pack
     Pack,
-    /// Both.
+    /// Both of these
     Both,
 }
 
@@ -137,7 +137,7 @@ impl Bake<'_> {
         (self.observer)(Event::Verifying);
         let id = lock.id();
         index.locks.insert(id.clone(), lock);
-        let found = verify::lock(self.store, &index, &id, verify::Depth::Contents);
+        let found = verify::lock(self.store, &index, &id, verify::Depth::Contents, self.bytes);
         if found.is_whole() {
             index.write(self.store)?;
         }
