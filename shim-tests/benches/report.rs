@@ -213,8 +213,9 @@ fn workload(measured: &Measured, scale: &Scale) -> String {
     format!(
         "\n## How the workload is made\n\n{modules} modules with seven files each, {files} in all, {:.1} GB. \
          Their `.olean`s are made of {} that a\nreal Lean wrote: copies of them one after another, each moved \
-         to its own addresses and with other\nletters in every string, under an array that holds their roots. \
-         The hashes in names, levels and\nexpressions are computed anew, as Lean does. So leantar parses and \
+         to its own addresses (a module has a base of its own, as\nLean gives it) and with other letters in \
+         every string, under an array that holds their roots. The hashes in\nnames, levels and expressions \
+         are computed anew, as Lean does. So leantar parses and \
          packs them as it does real ones,\nand no two modules are alike. `.ilean` and `.c` are real ones with \
          other digits. Sizes vary from a\nquarter to four times of the mean. For growth a module has {} kB on \
          average, and only 64 of them are\nmade up; the others are the same under other names.\n\nThe sources \

@@ -48,7 +48,7 @@ impl Scale {
             short: turns(10, 100, 20),
             middle: turns(10, 2, 1),
             long: turns(5, 1, 0),
-            growing: turns(3, 1, 0),
+            growing: turns(2, 1, 0),
         };
         match size {
             Size::Full => full,

@@ -7,7 +7,7 @@
 
 use super::hashed::Hashed;
 use super::random::Random;
-use super::region::{HEADER, Object, Region, WORD, array_head, put, put_root};
+use super::region::{HEADER, Object, Region, WORD, array_head, put, put_base, put_root};
 use anyhow::Result;
 
 const LETTERS: u8 = 26;
@@ -63,6 +63,7 @@ impl Olean {
 /// An `.olean` of about `size` bytes made of random `seeds`, of which there is one at least.
 pub fn grow(seeds: &[Olean], size: usize, random: &mut Random) -> Vec<u8> {
     let mut out = seeds[0].bytes[..HEADER].to_vec();
+    put_base(&mut out, random.below(u32::MAX as usize) as u32);
     let mut roots = Vec::new();
     while out.len() < size || roots.is_empty() {
         let seed = &seeds[random.below(seeds.len())];

@@ -145,6 +145,11 @@ pub fn put(bytes: &mut [u8], at: usize, value: u64) {
     bytes[at..at + WORD].copy_from_slice(&value.to_le_bytes());
 }
 
+/// Where the region is to lie. Lean takes 32 bits of a hash of the module's name, and 64 KiB for one.
+pub fn put_base(bytes: &mut [u8], place: u32) {
+    put(bytes, BASE, u64::from(place) << 16);
+}
+
 pub fn put_root(bytes: &mut [u8], root: u64) {
     put(bytes, ROOT, root);
 }
