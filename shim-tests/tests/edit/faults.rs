@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use shim_tests::{NOBODY, Sandbox, Tmpfs, Tree, need_tool, tools};
+use shim_tests::{NOBODY, Sandbox, Tmpfs, Tree, tools};
 
 use crate::{WRONG, expect_no_leftovers, normalize, right, workspace, wrong_manifest};
 
@@ -13,8 +13,8 @@ const KILLS: u32 = 30;
 const FILES: usize = 40;
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_directory_that_may_not_be_written_is_an_error_that_names_it() {
-    need_tool!("setpriv");
     let sandbox = workspace();
     sandbox.write("app/lakefile.toml", WRONG).write("app/lake-manifest.json", wrong_manifest());
     sandbox.chown("app", NOBODY).chmod("app", 0o555);
@@ -31,8 +31,8 @@ fn a_directory_that_may_not_be_written_is_an_error_that_names_it() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn what_could_not_be_written_is_not_told_as_done() {
-    need_tool!("setpriv");
     let sandbox = workspace();
     sandbox.write("app/a/x.toml", WRONG).write("app/b/x.toml", WRONG).chown("app", NOBODY);
     sandbox.chmod("app/b", 0o555);
@@ -44,8 +44,8 @@ fn what_could_not_be_written_is_not_told_as_done() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_file_that_may_not_be_read_is_an_error_that_names_it() {
-    need_tool!("setpriv");
     let sandbox = workspace();
     sandbox.write("app/a.toml", WRONG).write("app/b.toml", WRONG).chmod("app/b.toml", 0o000);
     sandbox.chown("app/a.toml", NOBODY).chmod("app", 0o777);
@@ -56,8 +56,8 @@ fn a_file_that_may_not_be_read_is_an_error_that_names_it() {
 }
 
 #[test]
+#[cfg_attr(not(has = "mount"), ignore = "needs mount")]
 fn a_full_disk_leaves_the_old_file_whole() {
-    need_tool!("mount");
     let sandbox = workspace();
     let disk = Tmpfs::mount(sandbox.path("app/disk"), "512k");
     let long = format!("{WRONG}{}", "# a comment\n".repeat(8000));
@@ -156,8 +156,8 @@ fn killed_at(step: &str, is_linked: bool) -> Sandbox {
 }
 
 #[test]
+#[cfg_attr(not(has = "strace"), ignore = "needs strace")]
 fn a_kill_at_every_step_leaves_the_old_or_the_new_text() {
-    need_tool!("strace");
     for step in STEPS {
         let sandbox = killed_at(step, false);
         let text = sandbox.read("app/lakefile.toml");
@@ -170,14 +170,14 @@ fn a_kill_at_every_step_leaves_the_old_or_the_new_text() {
 }
 
 #[test]
+#[cfg_attr(not(has = "strace"), ignore = "needs strace")]
 fn what_a_kill_after_the_rename_leaves_is_cleared_by_the_next_run() {
-    need_tool!("strace");
     expect_cleared(false);
 }
 
 #[test]
+#[cfg_attr(not(has = "strace"), ignore = "needs strace")]
 fn what_a_kill_leaves_behind_a_link_is_cleared_by_the_next_run() {
-    need_tool!("strace");
     expect_cleared(true);
 }
 

@@ -2,7 +2,7 @@
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use shim_tests::{Sandbox, need_tool};
+use shim_tests::Sandbox;
 
 use crate::{sparse, with_little_memory};
 
@@ -117,8 +117,8 @@ fn a_cache_file_that_is_a_pipe_is_no_cache_file() {
 
 /// git would read these without end; what is not known is git's to find out.
 #[test]
+
 fn refs_of_any_size_are_not_read() {
-    need_tool!("git");
     let sandbox = Sandbox::mini_mathlib();
     let git_dir = "app/.lake/packages/mathlib/.git";
     sandbox.write(format!("{git_dir}/HEAD"), "ref: refs/heads/main\n");

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use shim_tests::{NOBODY, Sandbox, Tmpfs, Tree, need_fake_leantar, need_tool};
+use shim_tests::{NOBODY, Sandbox, Tmpfs, Tree};
 
 use crate::{
     all_but, clean, expect_absent_or_whole, expect_leantar_runs, expect_no_leftovers, offline,
@@ -15,8 +15,8 @@ use crate::{
 };
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn packages_that_may_not_be_written_are_an_error_that_names_them() {
-    need_tool!("setpriv");
     let sandbox = Sandbox::mini_mathlib();
     let packages = Tree::of(sandbox.packages());
     let run = offline_get(&sandbox).as_user(NOBODY).run();
@@ -30,8 +30,8 @@ fn packages_that_may_not_be_written_are_an_error_that_names_them() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_build_goes_on_where_packages_may_not_be_written() {
-    need_tool!("setpriv");
     let sandbox = Sandbox::mini_mathlib();
     offline_get(&sandbox).run().expect_code(0);
     sandbox.remove(sandbox.package("batteries").join(".lake/build/lib/lean/Batteries.trace"));
@@ -42,8 +42,8 @@ fn a_build_goes_on_where_packages_may_not_be_written() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn what_root_restored_serves_another_user() {
-    need_tool!("setpriv");
     let sandbox = Sandbox::mini_mathlib();
     sandbox.shim_bin();
     sandbox.command("sh", "-c").arg("umask 022; exec lake exe cache get").run().expect_code(0);
@@ -58,8 +58,8 @@ fn what_root_restored_serves_another_user() {
 }
 
 #[test]
+#[cfg_attr(not(has = "mount"), ignore = "needs mount")]
 fn a_full_disk_is_an_error_and_what_is_published_is_whole() {
-    need_tool!("mount");
     for size in ["8k", "64k", "128k", "200k"] {
         let sandbox = Sandbox::mini_mathlib();
         let lake = sandbox.package("mathlib").join(".lake");
@@ -143,8 +143,8 @@ fn kill_at_many_moments(kill: impl Fn(&Sandbox, &shim_tests::Running) -> bool) {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn a_shim_killed_at_any_moment_leaves_nothing_half_written_fake_leantar_only() {
-    need_fake_leantar!();
     kill_at_many_moments(|_, running| {
         running.signal(Signal::SIGKILL);
         true
@@ -152,8 +152,8 @@ fn a_shim_killed_at_any_moment_leaves_nothing_half_written_fake_leantar_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn a_leantar_killed_at_any_moment_leaves_nothing_half_written_fake_leantar_only() {
-    need_fake_leantar!();
     kill_at_many_moments(|_, running| {
         let children = format!("/proc/{0}/task/{0}/children", running.pid());
         let children = fs::read_to_string(children).unwrap_or_default();
@@ -186,8 +186,8 @@ fn a_dead_processs_stage_is_swept_away_though_there_is_nothing_to_do() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn of_two_restores_at_once_one_waits_and_finds_nothing_to_do_fake_leantar_only() {
-    need_fake_leantar!();
     let sandbox = Sandbox::mini_mathlib();
     let slow = || offline_get(&sandbox).env("FAKE_LEANTAR_SLEEP_MS", "60").spawn();
     let first = slow();
@@ -206,8 +206,8 @@ fn of_two_restores_at_once_one_waits_and_finds_nothing_to_do_fake_leantar_only()
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn a_waiting_restore_does_the_rest_itself_when_the_first_is_killed_fake_leantar_only() {
-    need_fake_leantar!();
     let sandbox = Sandbox::mini_mathlib();
     let first = offline_get(&sandbox).env("FAKE_LEANTAR_SLEEP_MS", "100").spawn();
     first.wait_until(|| !sandbox.leantar_calls().is_empty());
@@ -243,8 +243,8 @@ fn restores_of_different_modules_at_once_are_both_whole() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn an_interrupted_restore_leaves_nothing_half_written_fake_leantar_only() {
-    need_fake_leantar!();
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let sandbox = Sandbox::mini_mathlib();
         let running = offline_get(&sandbox).env("FAKE_LEANTAR_SLEEP_MS", "50").spawn();
