@@ -34,6 +34,11 @@ fn config(cases: u32) -> Config {
     Config { cases, failure_persistence: None, ..Config::default() }
 }
 
+/// The beginning of a Lean file.
+pub fn headers() -> impl Strategy<Value = String> {
+    words(HEADER, 24)
+}
+
 /// An entry of a manifest, with fields in any order and some that nobody knows.
 fn entry() -> impl Strategy<Value = String> {
     let name = select(NAMES).prop_map(|name| format!(r#""name":"{name}""#));
@@ -221,7 +226,7 @@ proptest! {
     }
 
     #[test]
-    fn headers(text in words(HEADER, 24)) {
+    fn import_headers(text in headers()) {
         header(text.as_bytes());
     }
 

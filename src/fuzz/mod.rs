@@ -5,6 +5,8 @@
 //! them through `fuzz/`; on stable the tests run them over the corpus that is kept there, and over
 //! inputs that are generated with a structure ([`generated`]).
 
+#[cfg(test)]
+mod answers;
 mod checkout;
 mod docker;
 mod environment;

@@ -97,8 +97,11 @@ impl Parser<'_> {
                 }
                 // `/--` and `/-!` are tokens of their own, not white space.
                 [b'/', b'-', b'-' | b'!', ..] => return Ok(()),
+                // Lean looked at the character behind, and goes on after it: `/-/-/` is a whole comment.
                 [b'/', b'-', ..] => {
                     self.rest = &self.rest[2..];
+                    let seen = self.rest.chars().next().map_or(0, char::len_utf8);
+                    self.rest = &self.rest[seen..];
                     self.block_comment()?;
                 }
                 _ => return Ok(()),
@@ -114,7 +117,7 @@ impl Parser<'_> {
         while depth > 0 {
             match (bytes.get(i), bytes.get(i + 1)) {
                 (None, _) | (Some(b'-' | b'/'), None) => {
-                    self.rest = &self.rest[self.rest.len()..];
+                    self.rest = &self.rest[i..];
                     return Err("unterminated comment");
                 }
                 (Some(b'-'), Some(b'/')) => {
@@ -125,8 +128,6 @@ impl Parser<'_> {
                     depth += 1;
                     i += 2;
                 }
-                // After a lone `-` Lean skips the next character unseen: `--/` does not close.
-                (Some(b'-'), Some(_)) => i += 2,
                 _ => i += 1,
             }
         }
@@ -153,9 +154,11 @@ impl Parser<'_> {
     fn component(&mut self) -> Parse<&str> {
         let rest = self.rest;
         if let Some(escaped) = rest.strip_prefix('«') {
-            let (component, rest) =
-                escaped.split_once('»').ok_or("unterminated identifier escape")?;
-            self.rest = rest;
+            let Some((component, after)) = escaped.split_once('»') else {
+                self.rest = &rest[rest.len()..];
+                return Err("unterminated identifier escape");
+            };
+            self.rest = after;
             return Ok(component);
         }
         match rest.chars().next() {
@@ -195,6 +198,33 @@ mod tests {
                 .filter(|module| module.to_string() != "Init")
                 .collect();
             assert_eq!(ours, Ok(expected), "{source:?}");
+        }
+    }
+
+    /// Found by asking a real Lean 4.35 about headers made at random (`fuzz::answers`).
+    #[test]
+    fn comments_and_escapes_in_odd_places() {
+        for (source, expected) in [
+            // A comment's first character is passed over, whatever it is.
+            ("/-/-/import A", Ok(&["A"][..])),
+            ("/-/-/ -/import A", Ok(&[])),
+            ("/-/import A", Err((1, 11))),
+            ("/- /-/ -/import A", Err((1, 17))),
+            ("/- /-/ -/ -/import A", Ok(&["A"])),
+            // A `-` before the end changes nothing. (Older Leans passed over what is behind a `-`, so
+            // that this was a comment without an end, and no source has it.)
+            ("/- --/import A", Ok(&["A"])),
+            ("/- ---/import A", Ok(&["A"])),
+            ("/- /---/import A", Err((1, 16))),
+            ("/- -", Err((1, 3))),
+            ("import «A\n\nB", Err((3, 1))),
+            ("import A.B.«# d»", Ok(&["A.B.«# d»"])),
+        ] {
+            let found = imports(source).map_err(|error| (error.line, error.column));
+            let expected = expected.map(|names| {
+                names.iter().map(|name| Module::parse(name).expect("a name")).collect::<Vec<_>>()
+            });
+            assert_eq!(found, expected, "{source:?}");
         }
     }
 

@@ -14,7 +14,7 @@ pub mod packing;
 pub mod recipe;
 pub mod request;
 
-use crate::workspace::name::escape;
+use crate::workspace::name::print;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -61,7 +61,7 @@ impl Module {
     /// The path components that the cache tool hashes: the *escaped* name turned into a path whose
     /// extension is then replaced, so that `A.«b.c»` counts as `A`, `«b.lean`.
     pub fn hashed_path(&self) -> Vec<String> {
-        let joined: Vec<_> = self.0.iter().map(|part| escape(part)).collect();
+        let joined: Vec<_> = self.0.iter().map(|part| print([part.as_str()])).collect();
         let mut parts: Vec<String> = joined.join("/").split('/').map(str::to_owned).collect();
         if let Some(last) = parts.last_mut() {
             let stem = match last.rfind('.') {
@@ -78,13 +78,7 @@ impl Module {
 /// As Lean's `Name.toString` prints it.
 impl fmt::Display for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, component) in self.0.iter().enumerate() {
-            if i > 0 {
-                f.write_str(".")?;
-            }
-            f.write_str(&escape(component))?;
-        }
-        Ok(())
+        f.write_str(&print(self.0.iter().map(String::as_str)))
     }
 }
 

@@ -127,6 +127,9 @@ fn covered(text: &str) -> Result<Vec<String>> {
         let entries = body.split("(\"").skip(1);
         entries.filter_map(|entry| Some(entry.split_once("\",")?.0.to_owned())).collect()
     };
+    if let Some(odd) = names.iter().find(|name| Module::parse(name).is_none()) {
+        bail!("a list with `{}` in it", odd.escape_debug());
+    }
     ensure!(names.iter().any(|name| name == "Mathlib"), "the cache does not cover Mathlib");
     Ok(names)
 }
@@ -269,6 +272,7 @@ private def CacheM.getContext : IO CacheM.Context := do
             ("rootHashGeneration : UInt64 := 5", "rootHashGeneration : UInt64 := five"),
             (".contains mod.getRoot", ".any (·.isPrefixOf mod)"),
             ("`Mathlib", "`Matlib"),
+            ("`Mathlib,", "`Mathlib, `A"),
             ("def getRootHash", "def rootHash"),
             ("\n/-- Bump", "\n  let pathHash := hash mod\n/-- Bump"),
         ] {

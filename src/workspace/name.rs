@@ -15,7 +15,7 @@ impl Name {
     /// Lake's `stringToLegalOrSimpleName`: what is written as a name is one, with its parts between
     /// dots; anything else is a name of one part.
     pub fn new(text: &str) -> Self {
-        Self(legal(text).unwrap_or_else(|| escape(text)))
+        Self(legal(text).unwrap_or_else(|| print([text])))
     }
 
     /// Whether [its plain form](Self::plain) can be the name of a directory that people see, as it has
@@ -58,10 +58,18 @@ pub fn is_legal(text: &str) -> bool {
     legal(text).is_some()
 }
 
+/// One part of a name.
+#[derive(Clone, Copy, Debug)]
+enum Part<'a> {
+    Text(&'a str),
+    /// Its digits, the first of them no 0 unless it is the only one.
+    Number(&'a str),
+}
+
 /// A written name (`splitNameLitAux` in `Init/Meta/Defs.lean`) as Lean prints it; nothing when
 /// `text` is none.
 fn legal(text: &str) -> Option<String> {
-    let mut printed = Vec::new();
+    let mut parts = Vec::new();
     let mut rest = text;
     loop {
         let first = rest.chars().next()?;
@@ -69,38 +77,54 @@ fn legal(text: &str) -> Option<String> {
         let (part, after) = match first {
             '«' => {
                 let (part, after) = rest['«'.len_utf8()..].split_once('»')?;
-                (escape(part), after)
+                (Part::Text(part), after)
             }
             '0'..='9' => {
                 let (digits, after) = rest.split_at(end(|c| c.is_ascii_digit()));
                 let significant = digits.trim_start_matches('0');
-                (if significant.is_empty() { "0" } else { significant }.to_owned(), after)
+                (Part::Number(if significant.is_empty() { "0" } else { significant }), after)
             }
             _ if is_id_first(first) => {
                 let (part, after) = rest.split_at(end(is_id_rest));
-                (part.to_owned(), after)
+                (Part::Text(part), after)
             }
             _ => return None,
         };
-        printed.push(part);
+        parts.push(part);
         if after.is_empty() {
-            return Some(printed.join("."));
+            return Some(print_parts(&parts));
         }
         rest = after.strip_prefix('.')?;
     }
 }
 
-/// Lean's `Name.escapePart`: `«»` around what is no identifier, unless that could not be read back
-/// or looks like the delaborator's pseudo-syntax.
-pub fn escape(part: &str) -> String {
+/// A name of these parts, none of which is a number, as Lean prints it.
+pub fn print<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    print_parts(&parts.into_iter().map(Part::Text).collect::<Vec<_>>())
+}
+
+/// Lean's `Name.toString`: what looks like the delaborator's own names is not escaped, in none of its
+/// parts.
+fn print_parts(parts: &[Part]) -> String {
+    let is_pseudo = matches!(parts.first(), Some(Part::Text(root)) if root.starts_with(['#', '?']));
+    let last = parts.iter().rev().find_map(|part| match part {
+        Part::Text(text) => Some(*text),
+        Part::Number(_) => None,
+    });
+    let is_inaccessible =
+        last.is_some_and(|last| last.contains('✝') || matches!(last, "_inaccessible" | "_hyg"));
+    let print = |part: &Part| match part {
+        Part::Text(text) if !is_pseudo && !is_inaccessible => escape(text),
+        Part::Text(text) | Part::Number(text) => (*text).to_owned(),
+    };
+    parts.iter().map(print).collect::<Vec<_>>().join(".")
+}
+
+/// Lean's `Name.escapePart`: `«»` around what is no identifier, unless that could not be read back.
+fn escape(part: &str) -> String {
     let mut chars = part.chars();
     let is_identifier = chars.next().is_some_and(is_id_first) && chars.all(is_id_rest);
-    let is_pseudo = part.starts_with(['#', '?']) || part.contains('✝');
-    if is_identifier || is_pseudo || part.contains('»') {
-        part.to_owned()
-    } else {
-        format!("«{part}»")
-    }
+    if is_identifier || part.contains('»') { part.to_owned() } else { format!("«{part}»") }
 }
 
 /// Whether `c` may begin an identifier (`isIdFirst` in `Init/Meta/Defs.lean`).
@@ -157,6 +181,7 @@ mod tests {
             ("v1.0-rc", "«v1.0-rc»", "v1.0-rc"),
             ("a.", "«a.»", "a."),
             ("", "«»", ""),
+            ("a.«#b c»", "a.«#b c»", "a.#b c"),
         ] {
             let name = Name::new(written);
             assert_eq!(name.as_str(), printed, "{written}");
