@@ -30,6 +30,7 @@ pub struct Call<'a> {
     stdin: Option<Vec<u8>>,
     user: Option<u32>,
     without_network: bool,
+    through: Vec<OsString>,
     timeout: Duration,
 }
 
@@ -53,6 +54,7 @@ impl<'a> Call<'a> {
             stdin: None,
             user: None,
             without_network: false,
+            through: Vec::new(),
             timeout: TIMEOUT,
         }
     }
@@ -91,6 +93,12 @@ impl<'a> Call<'a> {
     /// Where to run; relative to the sandbox's root. The workspace, if not called.
     pub fn cwd(mut self, folder: impl AsRef<Path>) -> Call<'a> {
         self.cwd = self.sandbox.path(folder);
+        self
+    }
+
+    /// Has another program run it, such as `nice -n 5`.
+    pub fn through(mut self, words: &[&str]) -> Call<'a> {
+        self.through = words.iter().map(OsString::from).collect();
         self
     }
 
@@ -177,6 +185,7 @@ impl<'a> Call<'a> {
             words.extend(ids);
             words.extend(["--clear-groups".into(), "--".into()]);
         }
+        words.extend(self.through.iter().cloned());
         words
     }
 
@@ -205,6 +214,11 @@ impl Running {
     pub fn signal(&self, signal: Signal) -> &Running {
         kill(self.raw_pid(), signal).or_panic();
         self
+    }
+
+    /// Whether it has come to its end.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().or_panic().is_some()
     }
 
     /// Waits until something can be seen, such as a file that the run writes; fails after ten seconds.

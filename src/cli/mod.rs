@@ -17,6 +17,7 @@ use crate::report::{Report, data, outcome_json};
 use crate::restore::session::{Mode, Session};
 use crate::settings::{Environment, Settings, current_dir, var};
 use crate::store::Stores;
+use crate::threads;
 use crate::workspace::{Location, Workspace};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -237,6 +238,7 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
             return Ok(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from));
         }
     };
+    threads::prepare();
     // Completions must not fail over a bad setting.
     let place = || Place::new(&cli.flags);
     match &cli.command {

@@ -4,10 +4,14 @@ use super::leantar::Leantar;
 use super::ltar::Place;
 use super::names::NamedModule;
 use super::outputs::{Files, Look};
+use crate::child::die_with_us;
+use crate::error::hint;
 use crate::fs::{WorkDir, new_file_mode};
+use crate::settings::var;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -31,6 +35,12 @@ const LIB: [&str; 13] = [
     "extra",
 ];
 const IR: [&str; 2] = ["c", "c.hash"];
+
+/// Leads to mathlib, in the packer's directory.
+const MATHLIB: &str = "mathlib";
+
+/// How much of a complaint is passed on. Characters.
+const MAX_SAID: usize = 2000;
 
 /// Packs modules of one workspace.
 #[derive(Debug)]
@@ -63,12 +73,13 @@ impl Packer {
         let names: Vec<_> = packages.iter().map(name_of).collect();
         for (name, dir) in names.iter().zip(&packages) {
             if let Some(name) = name {
-                fs_err::os::unix::fs::symlink(fs::canonicalize(dir)?, links.join(name))?;
+                symlink(fs::canonicalize(dir)?, links.join(name))?;
             }
         }
+        let mathlib = workspace.mathlib().context("the workspace is on mathlib")?.to_owned();
+        symlink(fs::canonicalize(&mathlib)?, base.path().join(MATHLIB))?;
         let rev = workspace.package("mathlib").and_then(|package| package.lock.as_ref());
         let comment = rev.map(|lock| format!("git=mathlib4@{}", lock.rev));
-        let mathlib = workspace.mathlib().context("the workspace is on mathlib")?.to_owned();
         Ok(Self { leantar, packages, mathlib, comment, base, names, mode: new_file_mode() })
     }
 
@@ -95,9 +106,9 @@ impl Packer {
         // mathlib's own are relative to mathlib, the others' to the workspace.
         let (base, prefix) = match &self.names[named.package] {
             Some(name) if *package != self.mathlib => {
-                (self.base.path().to_owned(), Path::new(".lake/packages").join(name))
+                (Path::new("."), Path::new(".lake/packages").join(name))
             }
-            _ => (package.clone(), PathBuf::new()),
+            _ => (Path::new(MATHLIB), PathBuf::new()),
         };
         let relative =
             |path: &PathBuf| -> Result<PathBuf> { Ok(prefix.join(path.strip_prefix(package)?)) };
@@ -108,20 +119,33 @@ impl Packer {
         let read = present.iter().map(PathBuf::as_path).collect();
         let (mut command, _) = self.leantar.command(read, &[&work])?;
         let present: Vec<_> = present.iter().map(relative).collect::<Result<_>>()?;
-        command.arg("-C").arg(base).arg(&made);
+        // It knows no path that is not UTF-8, so it is told none but what it finds from the base.
+        let named_made = Path::new(&named.file.to_string()).join("ltar");
+        command.current_dir(self.base.path()).arg("-C").arg(base).arg(named_made);
         let (trace, rest) = present.split_first().context("no trace")?;
         command.arg(trace);
         if let Some(comment) = &self.comment {
             command.args(["-c", comment]);
         }
+        die_with_us(&mut command);
         let output = command.args(rest).stdin(Stdio::null()).output();
         let output = output.with_context(|| self.leantar.cannot_run())?;
+        let said = String::from_utf8_lossy(&output.stderr);
         ensure!(
-            output.status.success(),
-            "`{}` cannot pack `{}`: {}",
-            self.leantar.path().display(),
-            named.module,
-            String::from_utf8_lossy(&output.stderr).trim()
+            output.status.success() && made.is_file(),
+            hint(
+                format!(
+                    "`{}` cannot pack `{}` ({}): {}",
+                    self.leantar.path().display(),
+                    named.module,
+                    output.status,
+                    said.chars().take(MAX_SAID).collect::<String>().trim()
+                ),
+                format!(
+                    "is it a leantar? `lake-shim doctor` asks it; `{}` names another",
+                    var::LEANTAR
+                ),
+            )
         );
         // leantar makes its files for its user alone.
         fs::set_permissions(&made, PermissionsExt::from_mode(self.mode))?;

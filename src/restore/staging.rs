@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The stages of one restore. Removed when dropped.
@@ -25,12 +26,20 @@ pub struct Staging {
     links: PathBuf,
     /// What the paths of `.ltar`s that start with `.lake/packages/` are relative to.
     workspace: PathBuf,
+    /// Links to the stages that the paths of other `.ltar`s are relative to, by number.
+    bases: PathBuf,
 }
 
-/// Makes a stage in `build`.
+/// Makes a stage in a package's `build` directory. The package itself is not made: should it be gone
+/// by now, Lake would take what is left of it for a broken clone.
 pub(super) fn stage(build: &Path) -> Result<WorkDir> {
-    let made = fs::create_dir_all(build).map_err(Into::into).and_then(|()| WorkDir::new_in(build));
-    made.with_context(|| cannot_restore_into(build))
+    let dirs = build.parent().into_iter().chain([build]);
+    let made = dirs.into_iter().try_for_each(|dir| match fs::create_dir(dir) {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
+        _ => Ok(()),
+    });
+    let stage = made.map_err(Into::into).and_then(|()| WorkDir::new_in(build));
+    stage.with_context(|| cannot_restore_into(build))
 }
 
 impl Staging {
@@ -47,8 +56,13 @@ impl Staging {
         let first: &WorkDir = stages.values().next().context("a restore has steps")?;
         let links = first.path().join("links");
         let workspace = first.path().join("workspace");
-        let staging = Self { links, workspace, stages };
+        let bases = first.path().join("bases");
+        let staging = Self { links, workspace, bases, stages };
         fs::create_dir(&staging.links)?;
+        fs::create_dir(&staging.bases)?;
+        for (number, stage) in staging.stages.values().enumerate() {
+            symlink(stage.path(), staging.bases.join(number.to_string()))?;
+        }
         fs::create_dir_all(staging.workspace.join(".lake/packages"))?;
         steps.iter().try_for_each(|step| staging.add(step))?;
         Ok(staging)
@@ -79,10 +93,13 @@ impl Staging {
     /// What leantar is told for `step`.
     pub fn item(&self, step: &Step) -> Item {
         let base = match step.head.place.package {
-            Some(_) => &self.workspace,
-            None => self.stage(step),
+            Some(_) => self.workspace.clone(),
+            None => {
+                let number = self.stages.keys().take_while(|dir| **dir != step.package).count();
+                self.bases.join(number.to_string())
+            }
         };
-        Item { file: self.link(step), source: step.source.clone(), base: base.to_owned() }
+        Item { file: self.link(step), source: step.source.clone(), base }
     }
 
     /// Where leantar may write.

@@ -1,6 +1,7 @@
 //! What is broken on purpose: everything the shim does to a disk, each from a start that takes it through all its
 //! steps.
 
+use shim_tests::tree::sha256;
 use shim_tests::{Call, Sandbox, modules};
 
 /// How a run that met a fault may end.
@@ -12,6 +13,13 @@ pub enum Ends {
     Build,
 }
 
+/// A program that an operation runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    Leantar,
+    Lake,
+}
+
 /// One thing that the shim does.
 pub struct Operation {
     pub name: &'static str,
@@ -21,12 +29,22 @@ pub struct Operation {
     pub call: for<'a> fn(&'a Sandbox) -> Call<'a>,
     /// The directories that it may change.
     pub changes: &'static [&'static str],
+    /// The one of them that it fills.
+    pub disk: &'static str,
     /// The store it reads.
     pub store: &'static str,
+    /// Whether it reads cache files there.
+    pub reads_ltars: bool,
     /// The store it makes.
     pub bakes: Option<&'static str>,
     /// Where packages may be. Those that are there before must be in one of them after.
     pub packages: &'static [&'static str],
+    /// What it runs besides git.
+    pub tools: &'static [Tool],
+    /// Whether the stock tool writes into the packages, in its own way: then nobody is to kill that.
+    pub is_stock: bool,
+    /// Whether it cleans up when it is told to stop.
+    pub cleans_up: bool,
     /// Files that it replaces.
     pub texts: &'static [&'static str],
     /// That what is done is what it should be, in the test's own words.
@@ -40,12 +58,20 @@ const RESTORE: Operation = Operation {
     prepare: Sandbox::mini_mathlib,
     call: get,
     changes: &["app", "tmp"],
+    disk: "app",
     store: "store",
+    reads_ltars: true,
     bakes: None,
     packages: &["app/.lake/packages"],
+    tools: &[Tool::Leantar],
+    is_stock: false,
+    cleans_up: true,
     texts: &["app/lake-manifest.json", "app/lakefile.toml"],
     check: Sandbox::expect_all_restored,
 };
+
+/// The same for what needs no cache file.
+const OTHER: Operation = Operation { reads_ltars: false, tools: &[], cleans_up: false, ..RESTORE };
 
 pub static ALL: &[Operation] = &[
     RESTORE,
@@ -63,7 +89,8 @@ pub static ALL: &[Operation] = &[
         prepare: || fresh(baked("--format pack")),
         call: restore,
         store: "baked",
-        ..RESTORE
+        cleans_up: true,
+        ..OTHER
     },
     Operation {
         name: "restore from packs over an older build",
@@ -77,27 +104,62 @@ pub static ALL: &[Operation] = &[
         },
         call: restore,
         store: "baked",
+        cleans_up: true,
+        ..OTHER
+    },
+    Operation {
+        name: "restore what the store lacks through the real lake",
+        prepare: || {
+            let sandbox = Sandbox::mini_mathlib().with_cloud();
+            for module in modules().iter().step_by(2) {
+                sandbox.remove(sandbox.ltar(&module.name));
+            }
+            sandbox
+        },
+        call: |sandbox| sandbox.lake("exe cache get"),
+        changes: &["app", "home", "tmp"],
+        tools: &[Tool::Leantar, Tool::Lake],
+        is_stock: true,
         ..RESTORE
     },
     Operation {
         name: "bake",
         prepare: built,
         call: |sandbox| bake(sandbox, "--format both"),
+        disk: "baked",
+        tools: &[Tool::Leantar, Tool::Lake],
         changes: &["app", "baked", "home", "tmp"],
         bakes: Some("baked"),
         check: |sandbox| {
             sandbox.lake_shim("verify --store").arg(sandbox.path("baked")).run().expect_code(0);
         },
-        ..RESTORE
+        ..OTHER
+    },
+    Operation {
+        name: "gc",
+        prepare: || {
+            let sandbox = baked("");
+            sandbox.copy(sandbox.ltar("Mathlib.Init"), "baked/0123456789abcdef.ltar");
+            let shard = sha256(b"of another lock");
+            sandbox.write(format!("baked/lake-shim/packs/{shard}.tar.zst"), "of another lock");
+            sandbox
+        },
+        call: |sandbox| sandbox.lake_shim("gc --store").arg(sandbox.path("baked")),
+        disk: "baked",
+        changes: &["baked", "tmp"],
+        bakes: Some("baked"),
+        check: |sandbox| assert!(!sandbox.path("baked/0123456789abcdef.ltar").exists()),
+        ..OTHER
     },
     Operation {
         name: "link",
         prepare: built,
         call: |sandbox| sandbox.lake_shim("link").env("LAKE_PKG_DIR", sandbox.path(SHARED)),
+        disk: "shared",
         changes: &["app", "shared", "tmp"],
         packages: &["app/.lake/packages", SHARED],
         check: |sandbox| sandbox.expect_restored_below(SHARED, &all()),
-        ..RESTORE
+        ..OTHER
     },
     Operation {
         name: "unlink",
@@ -114,7 +176,7 @@ pub static ALL: &[Operation] = &[
             assert!(!sandbox.packages().is_symlink());
             sandbox.expect_all_restored();
         },
-        ..RESTORE
+        ..OTHER
     },
     Operation {
         name: "resolve",
@@ -128,7 +190,7 @@ pub static ALL: &[Operation] = &[
         call: |sandbox| sandbox.lake_shim("resolve").env("LAKE_SHIM_STORE", sandbox.path("baked")),
         store: "baked",
         check: |sandbox| assert!(!sandbox.read("app/lake-manifest.json").contains("\"rev\": \"0")),
-        ..RESTORE
+        ..OTHER
     },
     Operation {
         name: "normalize",
@@ -145,7 +207,7 @@ pub static ALL: &[Operation] = &[
         },
         store: "baked",
         check: |sandbox| assert!(!sandbox.read("app/lakefile.toml").contains(".git\"")),
-        ..RESTORE
+        ..OTHER
     },
     Operation {
         name: "build through the proxy",
@@ -162,6 +224,8 @@ pub static ALL: &[Operation] = &[
                 .env("LAKE_SHIM_NETWORK", "never")
                 .env("LAKE_PKG_DIR", sandbox.path(SHARED))
         },
+        disk: "shared",
+        cleans_up: false,
         changes: &["app", "shared", "tmp"],
         store: "baked",
         packages: &["app/.lake/packages", SHARED],
