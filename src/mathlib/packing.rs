@@ -101,8 +101,13 @@ impl Packer {
     /// # Errors
     /// When leantar fails.
     pub fn pack(&self, named: &NamedModule, store: &Path) -> Result<()> {
-        let files = self.files(named).context("no build files")?;
         let package = &self.packages[named.package];
+        let files = self.files(named).with_context(|| {
+            hint(
+                format!("the build of `{}` is gone from `{}`", named.module, package.display()),
+                "is somebody else at work there? run it again when nobody is",
+            )
+        })?;
         // mathlib's own are relative to mathlib, the others' to the workspace.
         let (base, prefix) = match &self.names[named.package] {
             Some(name) if *package != self.mathlib => {

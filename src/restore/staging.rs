@@ -15,7 +15,7 @@ use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 /// The stages of one restore. Removed when dropped.
 #[derive(Debug)]
@@ -69,7 +69,9 @@ impl Staging {
     }
 
     fn add(&self, step: &Step) -> Result<()> {
-        symlink(fs::canonicalize(&step.source)?, self.link(step))?;
+        // One that is gone by now is one file that cannot be restored, and no reason to stop.
+        let source = fs::canonicalize(&step.source).or_else(|_| absolute(&step.source))?;
+        symlink(source, self.link(step))?;
         let Some(package) = &step.head.place.package else {
             return Ok(());
         };

@@ -35,16 +35,21 @@ mod suite;
 mod table;
 mod verdict;
 
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::killpg;
+use nix::sys::statvfs::statvfs;
 use nix::unistd::Pid;
 use shim_tests::{Call, Run, tools};
 
 /// How long children may outlive a run that was killed. Long, for the machine may be busy.
 const CHILDREN_END: Duration = Duration::from_secs(20);
+
+/// Enough for a sandbox a core, with the programs in it. Bytes.
+const ROOM: u64 = 2 << 30;
 
 fn main() -> ExitCode {
     let args = args::Args::parse(std::env::args().skip(1));
@@ -58,7 +63,25 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     }
+    if args.form == form::Form::Short && !args.broken {
+        in_memory();
+    }
     suite::run(&args)
+}
+
+/// Has the sandboxes in memory, where there is room for them: the short form has to be quick, and most of what it does
+/// is to put them back. Returns where nothing is to be changed.
+fn in_memory() {
+    let is_asked = std::env::var_os("TMPDIR").is_some();
+    let has_room =
+        statvfs("/dev/shm").is_ok_and(|disk| disk.blocks_available() * disk.fragment_size() > ROOM);
+    if is_asked || !has_room {
+        return;
+    }
+    let myself = std::env::current_exe().expect("a suite knows itself");
+    let error =
+        Command::new(myself).args(std::env::args_os().skip(1)).env("TMPDIR", "/dev/shm").exec();
+    panic!("{error}");
 }
 
 /// Runs a call, and waits for its children too: what they do is part of the fault.
