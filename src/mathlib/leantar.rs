@@ -108,8 +108,8 @@ impl Leantar {
         &self.path
     }
 
-    /// Unpacks `items`, which may write in `rooms`. It runs in the first of them, and knows no path that
-    /// is not UTF-8: files and bases are to be there, or links to where they are.
+    /// Unpacks `items`, which may write in `rooms`. It runs in the first of them, where files and bases
+    /// are, or links to where they are.
     ///
     /// # Errors
     /// When leantar cannot be run at all, or we are told to stop. How it fared is in the [`Outcome`].
@@ -232,10 +232,16 @@ fn count_begun(mut stdout: impl BufRead, begun: &mut dyn FnMut(usize)) {
 
 /// The list that `-j -` reads, for a run in `room`.
 fn list(items: &[Item], room: &Path) -> String {
-    let text = |path: &Path| match path.strip_prefix(room) {
-        Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
-        inside => inside.unwrap_or(path).to_string_lossy().into_owned(),
-    };
-    let item = |item: &Item| json!({"file": text(&item.file), "base": text(&item.base)});
+    let told = |path: &PathBuf| told(path, room).to_string_lossy().into_owned();
+    let item = |item: &Item| json!({"file": told(&item.file), "base": told(&item.base)});
     Value::Array(items.iter().map(item).collect()).to_string()
+}
+
+/// How a leantar that runs in `room` is told of `path`: it knows no path that is not UTF-8, but then
+/// one from where it is.
+pub fn told<'a>(path: &'a Path, room: &Path) -> &'a Path {
+    match path.strip_prefix(room) {
+        Ok(inside) if path.to_str().is_none() => inside,
+        _ => path,
+    }
 }

@@ -1,6 +1,6 @@
 //! Making cache files from build files, as `lake exe cache pack` does.
 
-use super::leantar::Leantar;
+use super::leantar::{Leantar, told};
 use super::ltar::Place;
 use super::names::NamedModule;
 use super::outputs::{Files, Look};
@@ -36,8 +36,9 @@ const LIB: [&str; 13] = [
 ];
 const IR: [&str; 2] = ["c", "c.hash"];
 
-/// Leads to mathlib, in the packer's directory.
+/// What the paths in the files are relative to, in the packer's directory.
 const MATHLIB: &str = "mathlib";
+const WORKSPACE: &str = "workspace";
 
 /// How much of a complaint is passed on. Characters.
 const MAX_SAID: usize = 2000;
@@ -50,8 +51,7 @@ pub struct Packer {
     mathlib: PathBuf,
     /// Written into every file, as the stock tool does: mathlib's revision.
     comment: Option<String>,
-    /// A directory in the store whose `.lake/packages/<name>` are the packages, wherever they lie, and
-    /// where files get ready.
+    /// A directory in the store with links to the packages, wherever they lie, where files get ready.
     base: WorkDir,
     /// What a new file has by the umask.
     mode: u32,
@@ -64,7 +64,7 @@ impl Packer {
     pub fn new(workspace: &Workspace, leantar: Leantar, store: &Path) -> Result<Self> {
         let packages = workspace.source_path();
         let base = WorkDir::new_in(store)?;
-        let links = base.path().join(".lake/packages");
+        let links = base.path().join(WORKSPACE).join(".lake/packages");
         fs::create_dir_all(&links)?;
         let name_of = |dir: &PathBuf| {
             let package = workspace.packages.iter().find(|package| package.dir == *dir)?;
@@ -111,9 +111,9 @@ impl Packer {
         // mathlib's own are relative to mathlib, the others' to the workspace.
         let (base, prefix) = match &self.names[named.package] {
             Some(name) if *package != self.mathlib => {
-                (Path::new("."), Path::new(".lake/packages").join(name))
+                (self.base.path().join(WORKSPACE), Path::new(".lake/packages").join(name))
             }
-            _ => (Path::new(MATHLIB), PathBuf::new()),
+            _ => (self.base.path().join(MATHLIB), PathBuf::new()),
         };
         let relative =
             |path: &PathBuf| -> Result<PathBuf> { Ok(prefix.join(path.strip_prefix(package)?)) };
@@ -124,9 +124,8 @@ impl Packer {
         let read = present.iter().map(PathBuf::as_path).collect();
         let (mut command, _) = self.leantar.command(read, &[&work])?;
         let present: Vec<_> = present.iter().map(relative).collect::<Result<_>>()?;
-        // It knows no path that is not UTF-8, so it is told none but what it finds from the base.
-        let named_made = Path::new(&named.file.to_string()).join("ltar");
-        command.current_dir(self.base.path()).arg("-C").arg(base).arg(named_made);
+        let room = self.base.path();
+        command.current_dir(room).arg("-C").arg(told(&base, room)).arg(told(&made, room));
         let (trace, rest) = present.split_first().context("no trace")?;
         command.arg(trace);
         if let Some(comment) = &self.comment {

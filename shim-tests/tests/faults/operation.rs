@@ -200,6 +200,9 @@ pub static ALL: &[Operation] = &[
                 let text = sandbox.read(file).replace("mathlib4\"", "mathlib4.git\"");
                 sandbox.write(file, text).chmod(file, 0o640);
             }
+            // What a link leads to is replaced where it is.
+            sandbox.rename("app/lakefile.toml", "app/elsewhere/lakefile.toml");
+            sandbox.symlink("elsewhere/lakefile.toml", "app/lakefile.toml");
             sandbox
         },
         call: |sandbox| {

@@ -57,9 +57,11 @@ impl Scene {
             oracle.baked(sandbox.path(store));
         }
         let whole = operation.changes.iter().map(|dir| picture(&sandbox, dir)).collect();
-        let scene = Scene { sandbox, operation, took: run.took, oracle, whole };
+        let mut scene = Scene { sandbox, operation, took: run.took, oracle, whole };
         let verdict = scene.oracle.judge();
         assert!(verdict.is_clean(), "what nothing has struck is not whole: {verdict:#?}");
+        scene.reset();
+        scene.took = scene.took.min(scene.call().run().took); // the first is the slower one
         scene.reset();
         scene
     }
