@@ -184,6 +184,14 @@ pub fn new_file_mode() -> u32 {
     0o666 & !mask.bits()
 }
 
+/// Makes a directory unless it is there, but nothing that leads to it.
+pub fn ensure_dir(dir: &Path) -> io::Result<()> {
+    match fs::create_dir(dir) {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
+        _ => Ok(()),
+    }
+}
+
 /// Whether two paths lead to one file or directory.
 pub fn is_same_file(a: &Path, b: &Path) -> bool {
     let identity = |path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));

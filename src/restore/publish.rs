@@ -5,7 +5,7 @@
 //! directories that the package does not have yet are moved in one step.
 
 use super::plan::Step;
-use crate::fs::{Renamed, rename_to_new};
+use crate::fs::{Renamed, ensure_dir, rename_to_new};
 use anyhow::{Context, Result};
 use fs_err as fs;
 use rayon::prelude::*;
@@ -111,13 +111,11 @@ pub(super) fn remove_if_there(file: &Path) -> Result<()> {
 
 /// Moves everything in `from` into `to`, replacing files; the traces of a directory last.
 fn merge(from: &Path, to: &Path) -> Result<()> {
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent)?;
-    }
+    // What `to` is in is not made: should the package be gone, so be it.
     match rename_to_new(from, to)? {
         Renamed::Done => return Ok(()),
         Renamed::Taken => {}
-        Renamed::Elsewhere => fs::create_dir_all(to)?,
+        Renamed::Elsewhere => ensure_dir(to)?,
     }
     let entries: Vec<_> = fs::read_dir(from)?.collect::<Result<_, _>>()?;
     let (mut traces, mut files) = (Vec::new(), Vec::new());

@@ -7,14 +7,13 @@
 
 use super::plan::Step;
 use super::turn::cannot_restore_into;
-use crate::fs::WorkDir;
+use crate::fs::{WorkDir, ensure_dir};
 use crate::mathlib::leantar::Item;
 use crate::mathlib::outputs::Files;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf, absolute};
 
 /// The stages of one restore. Removed when dropped.
@@ -34,10 +33,7 @@ pub struct Staging {
 /// by now, Lake would take what is left of it for a broken clone.
 pub(super) fn stage(build: &Path) -> Result<WorkDir> {
     let dirs = build.parent().into_iter().chain([build]);
-    let made = dirs.into_iter().try_for_each(|dir| match fs::create_dir(dir) {
-        Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
-        _ => Ok(()),
-    });
+    let made = dirs.into_iter().try_for_each(ensure_dir);
     let stage = made.map_err(Into::into).and_then(|()| WorkDir::new_in(build));
     stage.with_context(|| cannot_restore_into(build))
 }

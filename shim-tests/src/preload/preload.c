@@ -179,7 +179,7 @@ STREAM(fopen64)
 
 DIR *opendir(const char *path) {
   REAL(opendir);
-  return strikes(OPEN, AT_FDCWD, path) ? NULL : real(path);
+  return strikes(LIST, AT_FDCWD, path) ? NULL : real(path);
 }
 DIR *fdopendir(int fd) {
   REAL(fdopendir);
