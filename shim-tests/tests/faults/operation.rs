@@ -1,6 +1,10 @@
 //! What is broken on purpose: everything the shim does to a disk, each from a start that takes it through all its
 //! steps.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
 use shim_tests::tree::sha256;
 use shim_tests::{Call, Sandbox, modules};
 
@@ -264,7 +268,21 @@ fn built() -> Sandbox {
     let sandbox = Sandbox::mini_mathlib();
     get(&sandbox).run().expect_code(0);
     sandbox.add_extra();
+    add_odd_names(&sandbox);
     sandbox
+}
+
+/// The longest name, names that are no text or not on one line, a deep tree, an empty directory, a link.
+fn add_odd_names(sandbox: &Sandbox) {
+    let build = sandbox.package("extra").join(".lake/build/odd");
+    let longest = "l".repeat(255);
+    let names: [&[u8]; 4] = [longest.as_bytes(), b"two\nlines", b"\xff\xfe", b" -rf * $HOME"];
+    for name in names {
+        sandbox.write(build.join(OsStr::from_bytes(name)), name);
+    }
+    let deep: PathBuf = std::iter::repeat_n("d".repeat(50), 40).collect();
+    sandbox.write(build.join(deep).join("file"), "deep");
+    sandbox.mkdir(build.join("empty")).symlink("empty", build.join("link"));
 }
 
 /// The same, and a store baked from it.

@@ -1,15 +1,17 @@
 //! Disks that are full, of bytes or of files, and disks that nobody may write to.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::sync::Mutex;
 
 use nix::sys::statvfs::statvfs;
-use shim_tests::{Run, Tmpfs};
+use shim_tests::{NOBODY, Run, Tmpfs, Tree};
 
 use super::Fault;
 use crate::form::Form;
+use crate::operation::Operation;
 use crate::scene::Scene;
-use crate::verdict::{Expected, Struck};
+use crate::verdict::{Expected, Found, Kind, Struck};
 
 /// Room for anything.
 const AMPLE: &str = "size=256m,nr_inodes=100k";
@@ -35,6 +37,7 @@ pub fn all() -> Vec<Box<dyn Fault>> {
         Box::new(Full::Files),
         Box::new(ReadOnly::Store),
         Box::new(ReadOnly::Disk),
+        Box::new(Foreign),
     ]
 }
 
@@ -108,6 +111,53 @@ impl Fault for Full {
 
 fn says_full(run: &Run) -> bool {
     run.stderr.contains("No space left") || run.stderr.contains("disk was full")
+}
+
+/// A workspace of somebody's, and a store of root's that he may read, or may not.
+struct Foreign;
+
+/// Shell commands that make it so, on `store`; the first changes nothing.
+const RIGHTS: [&str; 4] = [
+    "true",
+    "chmod -R go-w store",
+    "chmod 700 store",
+    "find -L store -type f -exec chmod 600 {} +",
+];
+
+impl Fault for Foreign {
+    fn name(&self) -> String {
+        "a store of root's for another user".to_owned()
+    }
+
+    fn suits(&self, operation: &Operation) -> bool {
+        operation.disk == "app" && !operation.is_stock
+    }
+
+    fn ways(&self, _: &Scene) -> u64 {
+        RIGHTS.len() as u64
+    }
+
+    fn rounds(&self, form: Form) -> u64 {
+        form.of(2, u64::MAX)
+    }
+
+    fn strike(&self, scene: &Scene, way: u64) -> Struck {
+        let (sandbox, store) = (&scene.sandbox, scene.operation.store);
+        sandbox.rename(store, "roots").copy("roots", store).chown("app", NOBODY);
+        let script = RIGHTS[way as usize].replace("store", store);
+        let done = Command::new("sh").args(["-ec", &script]).current_dir(sandbox.path("")).status();
+        assert!(done.is_ok_and(|status| status.success()), "{script}");
+        let before = Tree::of(sandbox.path(store));
+        let run = crate::run_with_children(scene.call().as_user(NOBODY));
+        let changes = before.changes_to(&Tree::of(sandbox.path(store)));
+        let found = changes.into_iter().map(|change| Found::new(Kind::Lost, change)).collect();
+        sandbox.remove(store).rename("roots", store).chown("app", 0);
+        let expected = match way {
+            0 | 1 => Expected::Success,
+            _ => Expected::Failure { at: vec![sandbox.path(store)], hint: true },
+        };
+        Struck { found, ..Struck::new(run, Some(script), expected) }
+    }
 }
 
 type Needed = BTreeMap<(&'static str, Full), u64>;
