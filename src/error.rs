@@ -3,7 +3,7 @@
 //! | code | when |
 //! |---|---|
 //! | 1 | something failed; Lake's own code for a failure |
-//! | 2 | `lake-shim` was called wrongly (clap's code) |
+//! | 2 | `lake-shim` was called wrongly |
 //! | 126 | the real lake was found and cannot be executed |
 //! | 127 | there is no real lake |
 //! | 128+n | signal n ended us while we were at work |
@@ -22,6 +22,9 @@ pub enum Failure {
     NoLake(String),
     #[error("{0}")]
     CannotExec(String),
+    /// `lake-shim` was called wrongly.
+    #[error("{0}")]
+    Misused(String),
     /// Going on would lose something.
     #[error("{0}")]
     Refused(String),
@@ -40,6 +43,7 @@ impl Failure {
             Some(Self::NoLake(_)) => 127,
             Some(Self::CannotExec(_)) => 126,
             Some(Self::Reported(code)) => *code,
+            Some(Self::Misused(_)) => 2,
             Some(Self::Interrupted(signal)) => u8::try_from(128 + signal).unwrap_or(1),
             Some(Self::Refused(_)) | None => 1,
         }

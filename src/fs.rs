@@ -1,25 +1,27 @@
 //! What the shim does to the disk, besides plain reads and writes: replace a symlink in one step,
 //! move a tree without replacing anything, wait for whoever works in a directory.
 
+pub mod links;
+mod work_dir;
+
+pub use work_dir::{DirLock, PREFIX, WorkDir};
+
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use fs_err::os::unix::fs::symlink;
+use fs_err::os::unix::fs::{OpenOptionsExt, symlink};
+use links::MAX_LINKS;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
-use nix::sys::stat::{Mode, umask};
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::unistd::fchown;
-use std::fs::File;
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use tempfile::TempDir;
 
-/// How many symlinks Linux follows.
-const MAX_LINKS: usize = 40;
-
-/// How often a waiting process looks whether a lock is free.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Who may read, write and run; not whose rights a program has, nor whose a directory's files are.
+const RIGHTS: u32 = 0o777;
+/// Without these a directory cannot be filled.
+const OWNER: u32 = 0o700;
 
 /// Makes `link` a symlink to `target` in one step, replacing a symlink that is there.
 pub fn replace_symlink(target: &Path, link: &Path) -> Result<()> {
@@ -125,10 +127,22 @@ pub fn replace_file(path: &Path, contents: &[u8]) -> Result<()> {
     if let Ok(old) = fs::metadata(&target) {
         // Only root can give files away; for others it is their own already, or will be.
         let _ = fchown(file.file(), Some(old.uid().into()), Some(old.gid().into()));
-        fs::set_permissions(&temporary, old.permissions())?;
+        fs::set_permissions(&temporary, Permissions::from_mode(old.mode() & RIGHTS))?;
     }
     file.sync_all()?;
     Ok(fs::rename(&temporary, &target)?)
+}
+
+/// Gives the name `path` to a new file with these contents. A symlink of that name is replaced, not
+/// followed.
+pub fn replace_name(path: &Path, contents: &[u8]) -> Result<()> {
+    let parent = path.parent().context("a file has a parent")?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX).permissions(Permissions::from_mode(0o666));
+    let mut file = builder.tempfile_in(parent)?;
+    file.write_all(contents)?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// Removes what a killed [`replace_file`] has left of `path`.
@@ -138,7 +152,8 @@ pub fn sweep_beside(path: &Path) {
     }
 }
 
-/// Where writing to `path` would write: symlinks may lead to what does not exist yet.
+/// Where writing to `path` would write: symlinks may lead to what does not exist yet, and have to
+/// count ([`links`]).
 fn target_of(path: &Path) -> Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -146,42 +161,50 @@ fn target_of(path: &Path) -> Result<PathBuf> {
         let name = path.file_name().context("a file has a name")?;
         path = parent.join(name);
         match fs::read_link(&path) {
-            Ok(target) => path = parent.join(target),
+            Ok(target) => {
+                links::check(&path)?;
+                path = parent.join(target);
+            }
             Err(_) => return Ok(path),
         }
     }
     bail!("`{}` leads to too many symlinks", path.display())
 }
 
-/// Copies files, directories and symlinks with their modes and times. (git compares times before
-/// it compares contents.)
+/// Copies files, directories and symlinks with their times (git compares times before it compares
+/// contents), and with their modes as far as the umask goes. A copy is this user's: what would give
+/// his rights to others (`S_ISUID`) is not copied, and a group comes from where the copy is. Sockets
+/// and pipes, such as git's `fsmonitor` has, are nobody's contents.
 pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     let meta = fs::symlink_metadata(from)?;
     if meta.is_symlink() {
         symlink(fs::read_link(from)?, to)?;
         return Ok(());
     }
+    let mode = meta.mode() & RIGHTS;
     if meta.is_dir() {
-        fs::create_dir(to)?;
+        DirBuilder::new().mode(mode | OWNER).create(to)?;
         for entry in fs::read_dir(from)? {
             let entry = entry?;
             copy_tree(&entry.path(), &to.join(entry.file_name()))?;
         }
+    } else if meta.is_file() {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(to)?;
+        io::copy(&mut fs::File::open(from)?, &mut file)?;
     } else {
-        fs::copy(from, to)?;
+        return Ok(());
     }
     let times = std::fs::FileTimes::new().set_modified(meta.modified()?);
-    File::open(to)?.set_times(times)?;
-    fs::set_permissions(to, meta.permissions())?;
-    Ok(())
+    Ok(File::open(to)?.set_times(times)?)
 }
 
-/// The mode that the umask gives a new file. There is no way to read it but to set it, so not while
-/// other threads make files.
-pub fn new_file_mode() -> u32 {
-    let mask = umask(Mode::empty());
-    umask(mask);
-    0o666 & !mask.bits()
+/// The mode of a new file in `dir`: what the umask leaves of it, or a default ACL in its place. One
+/// is made and looked at, for whatever else one asks, the answer comes from somewhere else.
+pub fn new_file_mode(dir: &Path) -> Result<u32> {
+    let mut builder = tempfile::Builder::new();
+    let file =
+        builder.prefix(PREFIX).permissions(Permissions::from_mode(0o666)).tempfile_in(dir)?;
+    Ok(file.as_file().metadata()?.mode() & RIGHTS)
 }
 
 /// Makes a directory unless it is there, but nothing that leads to it.
@@ -201,135 +224,4 @@ pub fn is_same_file(a: &Path, b: &Path) -> bool {
 /// Whether anything is there, a dangling symlink included.
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
-}
-
-/// Directories of ours are called this and something random.
-pub const PREFIX: &str = ".lake-shim-";
-
-/// A directory of our own beside the place where its contents will be published, so that publishing
-/// is a rename. Removed when dropped. It is locked while somebody works in it, which tells those
-/// that a dead process left behind.
-#[derive(Debug)]
-pub struct WorkDir {
-    dir: TempDir,
-    _lock: DirLock,
-}
-
-impl WorkDir {
-    /// Makes one in `parent`, and removes those that nobody works in any more.
-    pub fn new_in(parent: &Path) -> Result<Self> {
-        Self::sweep(parent);
-        loop {
-            let dir = TempDir::with_prefix_in(PREFIX, parent)?;
-            let lock = DirLock::acquire(dir.path(), |_| {}, || Ok(()));
-            // Between the two lines above somebody may have taken it for a dead one.
-            if dir.path().is_dir() {
-                return Ok(Self { dir, _lock: lock? });
-            }
-        }
-    }
-
-    pub fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// Removes what dead processes left in `parent`. What cannot be removed stays, and is not in
-    /// the way.
-    pub fn sweep(parent: &Path) {
-        Self::sweep_with(parent, |_| {});
-    }
-
-    /// As [`WorkDir::sweep`], calling `rescue` with each directory before it goes.
-    pub fn sweep_with(parent: &Path, rescue: impl Fn(&Path)) {
-        for (dir, _lock) in Self::abandoned(parent) {
-            rescue(&dir);
-            let _ = fs::remove_dir_all(dir);
-        }
-    }
-
-    /// What dead processes left in `parent`, each locked until it is dropped.
-    pub fn abandoned(parent: &Path) -> impl Iterator<Item = (PathBuf, DirLock)> + use<> {
-        let entries = fs::read_dir(parent).into_iter().flatten().filter_map(Result::ok);
-        let ours = entries
-            .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()))
-            .map(|entry| entry.path());
-        ours.filter_map(|dir| DirLock::try_acquire(&dir).map(|lock| (dir, lock)))
-    }
-}
-
-/// A directory that this process works in. Released when dropped, or when the process ends.
-///
-/// The lock only saves work: nothing that is published under it would be wrong without it. It is
-/// on the directory itself, so that it leaves nothing behind and works where nothing may be
-/// written.
-#[derive(Debug)]
-pub struct DirLock {
-    /// Nothing where there can be no lock.
-    lock: Option<Flock<File>>,
-}
-
-impl DirLock {
-    /// Locks `dir`. When somebody has it, `waiting` gets a word for the holder, and `may_wait` is
-    /// asked again and again whether to go on waiting.
-    ///
-    /// # Errors
-    /// Those of `may_wait`. Where there can be no lock (some network file systems) there is none.
-    pub fn acquire(
-        dir: &Path,
-        waiting: impl FnOnce(String),
-        may_wait: impl Fn() -> Result<()>,
-    ) -> Result<Self> {
-        let mut waiting = Some(waiting);
-        let mut file = open_dir(dir)?;
-        loop {
-            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => return Ok(Self { lock: Some(lock) }),
-                Err((held, Errno::EWOULDBLOCK)) => file = held,
-                Err(_) => return Ok(Self { lock: None }),
-            }
-            if let Some(waiting) = waiting.take() {
-                waiting(holder(&file));
-            }
-            may_wait()?;
-            std::thread::sleep(LOOK_AGAIN);
-        }
-    }
-
-    /// Locks `dir` unless somebody has it.
-    pub fn try_acquire(dir: &Path) -> Option<Self> {
-        let lock = Flock::lock(open_dir(dir).ok()?, FlockArg::LockExclusiveNonblock).ok()?;
-        Some(Self { lock: Some(lock) })
-    }
-}
-
-impl Drop for DirLock {
-    /// A file server that is gone refuses to unlock too. nix would panic over it.
-    fn drop(&mut self) {
-        if let Some(Err((lock, _))) = self.lock.take().map(Flock::unlock) {
-            std::mem::forget(lock);
-        }
-    }
-}
-
-fn open_dir(dir: &Path) -> Result<File> {
-    Ok(fs::File::open(dir)?.into_file())
-}
-
-/// Who holds a lock on `file`, from `/proc/locks`: `<n>: FLOCK ADVISORY WRITE <pid>
-/// <major>:<minor>:<inode> …`, numbers but the inode in hex.
-fn holder(file: &File) -> String {
-    let find = || -> Option<String> {
-        let inode = file.metadata().ok()?.ino().to_string();
-        let locks = fs::read_to_string("/proc/locks").ok()?;
-        let pid = locks.lines().find_map(|line| {
-            let fields: Vec<_> = line.split_whitespace().collect();
-            let is_ours =
-                fields.get(1) == Some(&"FLOCK") && fields.get(5)?.rsplit(':').next()? == inode;
-            is_ours.then(|| fields[4].to_owned())
-        })?;
-        let command = fs::read(PathBuf::from("/proc").join(&pid).join("cmdline")).ok()?;
-        let command = String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ");
-        Some(format!("`{command}` (process {pid})"))
-    };
-    find().unwrap_or_else(|| "another lake-shim".to_owned())
 }

@@ -29,6 +29,8 @@ pub struct Call<'a> {
     cwd: PathBuf,
     stdin: Option<Vec<u8>>,
     user: Option<u32>,
+    groups: Vec<u32>,
+    umask: Option<u32>,
     without_network: bool,
     through: Vec<OsString>,
     timeout: Duration,
@@ -53,6 +55,8 @@ impl<'a> Call<'a> {
             cwd: sandbox.workspace(),
             stdin: None,
             user: None,
+            groups: Vec::new(),
+            umask: None,
             without_network: false,
             through: Vec::new(),
             timeout: TIMEOUT,
@@ -114,6 +118,18 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Gives that user a further group.
+    pub fn in_group(mut self, group: u32) -> Call<'a> {
+        self.groups.push(group);
+        self
+    }
+
+    /// Runs with this umask; with the one of the tests, if not called.
+    pub fn umask(mut self, mask: u32) -> Call<'a> {
+        self.umask = Some(mask);
+        self
+    }
+
     /// Runs where there is no network at all. Begin the test with `need_tool!("unshare")`.
     pub fn without_network(mut self) -> Call<'a> {
         self.without_network = true;
@@ -169,7 +185,7 @@ impl<'a> Call<'a> {
         command
     }
 
-    /// What stands before the program: both keep its `argv[0]` and its process.
+    /// What stands before the program; all of it keeps its `argv[0]` and its process.
     fn wrapper(&self) -> Vec<OsString> {
         let find = |tool: &str| {
             let found = tools::find_on_path(tool).unwrap_or_else(|| panic!("no `{tool}` on PATH"));
@@ -183,7 +199,16 @@ impl<'a> Call<'a> {
             let ids = [format!("--reuid={user}"), format!("--regid={user}")].map(OsString::from);
             words.push(find("setpriv"));
             words.extend(ids);
-            words.extend(["--clear-groups".into(), "--".into()]);
+            let groups: Vec<_> = self.groups.iter().map(u32::to_string).collect();
+            words.push(match groups.is_empty() {
+                true => "--clear-groups".into(),
+                false => format!("--groups={}", groups.join(",")).into(),
+            });
+            words.push("--".into());
+        }
+        if let Some(mask) = self.umask {
+            let script = format!("umask {mask:o} && exec \"$@\"");
+            words.extend([find("sh"), "-c".into(), script.into(), "sh".into()]);
         }
         words.extend(self.through.iter().cloned());
         words

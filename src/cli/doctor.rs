@@ -1,6 +1,6 @@
 //! `lake-shim doctor`.
 
-use super::Flags;
+use super::flags::Flags;
 use crate::doctor::{AREAS, examine};
 use crate::report::{data, page};
 use crate::settings::Environment;

@@ -17,11 +17,11 @@ pub struct EnvArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Shell {
-    /// `eval "$(lake-shim env)"`
+    /// For eval in a POSIX shell
     Sh,
-    /// `lake-shim env --shell fish | source`
+    /// For source in fish
     Fish,
-    /// `lake-shim env --shell github >> "$GITHUB_ENV"`
+    /// For the file that GITHUB_ENV names
     Github,
     /// One object
     Json,

@@ -150,7 +150,10 @@ impl Seen {
         else {
             let message = "the shim is not on PATH under the name `lake`";
             let finding = Finding::error("shim-not-on-path", message, self.put_first());
-            return finding.seen(format!("this is {}", quoted(&self.own))).all_seen(self.order());
+            // Without /proc nobody knows.
+            let is_known = !self.own.as_os_str().is_empty();
+            let own = is_known.then(|| format!("this is {}", quoted(&self.own)));
+            return finding.all_seen(own).all_seen(self.order());
         };
         let same_dir = |lake: &PathBuf| lake.parent() == first.path.parent();
         if self.inside.as_ref().is_some_and(same_dir) {

@@ -201,7 +201,7 @@ fn judge(outlook: &Outlook, network: Network, is_explained: bool) -> Vec<Finding
 /// What the real lake would see to, could it.
 fn needs_network(network: Network, check: &'static str, message: String, hint: &str) -> Finding {
     let (severity, seen) = match network {
-        Network::Auto => (Severity::Note, "the real lake is asked for it, which needs network"),
+        Network::Auto => (Severity::Note, "the real lake is asked for them, which takes network"),
         Network::Never => (Severity::Error, "`LAKE_SHIM_NETWORK` is `never`"),
     };
     Finding::new(severity, check, message, hint).seen(seen)

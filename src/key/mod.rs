@@ -29,13 +29,13 @@ use std::path::Path;
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Name {
-    /// A tag for the CI image: toolchain, mathlib, and what the image is built from
+    /// A tag for the CI image: toolchain, mathlib, what it is built from
     ImageTag,
-    /// A cache of the packages directory: toolchain and packages, on this platform
+    /// For a cache of the packages: toolchain, revisions, platform
     Packages,
-    /// A cache of the root's build: all of that, and the sources. Begins with `packages`
+    /// For a cache of the own build: all that, and the sources
     Build,
-    /// A digest of the files that `--files` matches
+    /// A digest of what --files matches
     Files,
 }
 

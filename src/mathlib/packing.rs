@@ -53,8 +53,6 @@ pub struct Packer {
     comment: Option<String>,
     /// A directory in the store with links to the packages, wherever they lie, where files get ready.
     base: WorkDir,
-    /// What a new file has by the umask.
-    mode: u32,
     /// Their names, by index.
     names: Vec<Option<String>>,
 }
@@ -80,7 +78,7 @@ impl Packer {
         symlink(fs::canonicalize(&mathlib)?, base.path().join(MATHLIB))?;
         let rev = workspace.package("mathlib").and_then(|package| package.lock.as_ref());
         let comment = rev.map(|lock| format!("git=mathlib4@{}", lock.rev));
-        Ok(Self { leantar, packages, mathlib, comment, base, names, mode: new_file_mode() })
+        Ok(Self { leantar, packages, mathlib, comment, base, names })
     }
 
     fn files(&self, named: &NamedModule) -> Option<Files> {
@@ -152,7 +150,7 @@ impl Packer {
             )
         );
         // leantar makes its files for its user alone.
-        fs::set_permissions(&made, PermissionsExt::from_mode(self.mode))?;
+        fs::set_permissions(&made, PermissionsExt::from_mode(new_file_mode(&work)?))?;
         Ok(fs::rename(made, store.join(named.file.to_string()))?)
     }
 }

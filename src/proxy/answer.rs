@@ -126,7 +126,7 @@ impl Question<'_> {
         match ended? {
             Ended::NotOurs(reason) => self.proxy.report.warn(&reason),
             Ended::Done(outcome) => {
-                self.proxy.report.outcome(&outcome);
+                self.proxy.report.outcome_before_build(&outcome);
                 // Behind a stamp nobody would look for leftovers.
                 if let Some(stamp) = stamp.filter(|_| outcome.is_whole() && is_clean) {
                     stamp.write(self.workspace);

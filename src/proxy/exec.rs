@@ -88,7 +88,8 @@ impl RealLake {
 /// This binary, symlinks resolved.
 #[expect(clippy::disallowed_methods, reason = "the path of this binary is no setting")]
 pub fn own_path() -> Result<PathBuf> {
-    Ok(std::env::current_exe().map_err(|e| Failure::CannotExec(format!("who am I: {e}")))?)
+    let unknown = || hint("this program cannot find itself by `/proc/self/exe`", "mount `/proc`");
+    Ok(std::env::current_exe().map_err(|_| Failure::CannotExec(unknown()))?)
 }
 
 impl Identity {

@@ -6,12 +6,12 @@
 
 use crate::error::hint;
 use crate::fs::{
-    WorkDir, copy_tree, create_symlink, exists, move_aside, replace_by_dir, replace_symlink,
+    WorkDir, copy_tree, create_symlink, exists, links, move_aside, replace_by_dir, replace_symlink,
 };
 use crate::settings::var;
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// Another process may be at it too; after this many looks something else is wrong.
@@ -108,12 +108,11 @@ pub fn release(packages_dir: &Path) -> Result<()> {
 }
 
 fn mark_private(dir: &Path) -> Result<()> {
-    let mark = dir.join(PRIVATE_MARK);
-    if !exists(&mark) {
-        let text = "`lake-shim unlink` made this directory; `lake-shim link` shares it again\n";
-        fs::write(mark, text)?;
+    let text = "`lake-shim unlink` made this directory; `lake-shim link` shares it again\n";
+    match fs::File::create_new(dir.join(PRIVATE_MARK)) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+        file => Ok(file?.write_all(text.as_bytes())?),
     }
-    Ok(())
 }
 
 fn links_of_packages(packages_dir: &Path) -> Result<Vec<PathBuf>> {
@@ -130,6 +129,10 @@ fn links_of_packages(packages_dir: &Path) -> Result<Vec<PathBuf>> {
 /// When `shared` lies in the workspace or is no directory, and when the disk refuses.
 pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
     if is_link_to(packages_dir, shared) && shared.is_dir() {
+        if !links::counts(packages_dir)? {
+            // Somebody else's, and now this user wants it too.
+            replace_symlink(shared, packages_dir)?;
+        }
         return Ok(Linked::Already);
     }
     // `packagesDir` may name the shared directory itself.

@@ -227,6 +227,7 @@ impl Report {
     }
 
     fn start_bar(&self, what: &'static str, total: usize) {
+        self.end_bar();
         if self.log < Log::Info {
             return;
         }

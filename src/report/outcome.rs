@@ -6,6 +6,14 @@ use crate::restore::Outcome;
 use serde_json::{Value, json};
 
 impl Report {
+    /// The end of a restore that nobody asked for: that there was nothing to do is no news.
+    pub fn outcome_before_build(&self, outcome: &Outcome) {
+        match is_idle(outcome) {
+            true => self.debug(format_args!("{} up to date", count(outcome.skipped, "module"))),
+            false => self.outcome(outcome),
+        }
+    }
+
     /// The end of a restore: what is wrong, by name, then the figures.
     pub fn outcome(&self, outcome: &Outcome) {
         self.end_bar();
@@ -49,7 +57,7 @@ impl Report {
             ));
             return;
         }
-        if restored.is_empty() && packages.is_empty() && is_complete && *downloaded == 0 {
+        if is_idle(outcome) {
             self.say(format_args!(
                 "nothing to do: {} up to date in {seconds:.1} s ({how})",
                 count(*skipped, "module")
@@ -68,6 +76,12 @@ impl Report {
             count(packages.len(), "package"),
         ));
     }
+}
+
+fn is_idle(outcome: &Outcome) -> bool {
+    let Outcome { restored, packages, downloaded, in_no_cache, .. } = outcome;
+    let is_complete = outcome.is_whole() && in_no_cache.is_empty();
+    is_complete && restored.is_empty() && packages.is_empty() && *downloaded == 0
 }
 
 /// What to do about a restore that is not whole.

@@ -89,12 +89,12 @@ fn publish_all(
     whole: &[&Step],
     marks: &BTreeMap<PathBuf, String>,
 ) -> Result<()> {
-    let mode = new_file_mode();
     for (package, staged) in staging.packages() {
         let steps: Vec<_> = whole.iter().copied().filter(|step| step.package == package).collect();
         if let Some(first) = steps.first() {
             // Some other pack's build is no longer what it was.
             unmark(&first.build_dir(), marks.get(package))?;
+            let mode = new_file_mode(&staged)?;
             publish(&staged, &first.build_dir(), &steps, mode)?;
         }
     }

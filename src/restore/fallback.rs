@@ -125,7 +125,7 @@ impl Overlay {
 impl Drop for Overlay {
     fn drop(&mut self) {
         if let Some(cache) = &self.cache {
-            keep_downloads(self.dir.path(), cache);
+            keep_downloads(&self.dir.pinned(), cache);
         }
     }
 }

@@ -5,7 +5,7 @@
 //! directories that the package does not have yet are moved in one step.
 
 use super::plan::Step;
-use crate::fs::{Renamed, ensure_dir, rename_to_new};
+use crate::fs::{Renamed, ensure_dir, links, rename_to_new};
 use anyhow::{Context, Result};
 use fs_err as fs;
 use rayon::prelude::*;
@@ -84,6 +84,7 @@ pub(super) fn forget(staged: &Path, build: &Path) -> Result<()> {
     if !build.is_dir() {
         return Ok(()); // nothing to replace
     }
+    links::check(build)?;
     let entries: Vec<_> = fs::read_dir(staged)?.collect::<Result<_, _>>()?;
     entries.par_iter().try_for_each(|entry| {
         let old = build.join(entry.file_name());
@@ -114,7 +115,7 @@ fn merge(from: &Path, to: &Path) -> Result<()> {
     // What `to` is in is not made: should the package be gone, so be it.
     match rename_to_new(from, to)? {
         Renamed::Done => return Ok(()),
-        Renamed::Taken => {}
+        Renamed::Taken => links::check(to)?,
         Renamed::Elsewhere => ensure_dir(to)?,
     }
     let entries: Vec<_> = fs::read_dir(from)?.collect::<Result<_, _>>()?;

@@ -7,6 +7,7 @@
 
 use super::plan::Step;
 use super::turn::cannot_restore_into;
+use crate::fs::links::check_way;
 use crate::fs::{WorkDir, ensure_dir};
 use crate::mathlib::leantar::Item;
 use crate::mathlib::outputs::Files;
@@ -32,6 +33,7 @@ pub struct Staging {
 /// Makes a stage in a package's `build` directory. The package itself is not made: should it be gone
 /// by now, Lake would take what is left of it for a broken clone.
 pub(super) fn stage(build: &Path) -> Result<WorkDir> {
+    check_way(build)?;
     let dirs = build.parent().into_iter().chain([build]);
     let made = dirs.into_iter().try_for_each(ensure_dir);
     let stage = made.map_err(Into::into).and_then(|()| WorkDir::new_in(build));

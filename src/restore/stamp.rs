@@ -4,6 +4,7 @@
 //! they were. Anything else than that (another lock, a store baked anew, `lake clean`) makes it
 //! void; it can only ever save work.
 
+use crate::fs::replace_name;
 use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, lock_id};
@@ -57,7 +58,7 @@ impl Stamp {
 
     /// Stamps the workspace. That it cannot be is no failure: the next build looks again.
     pub fn write(&self, workspace: &Workspace) {
-        let _ = fs::write(&self.file, self.text(workspace));
+        let _ = replace_name(&self.file, self.text(workspace).as_bytes());
     }
 
     fn text(&self, workspace: &Workspace) -> String {

@@ -4,6 +4,7 @@ use super::Event;
 use super::session::Session;
 use crate::error::hint;
 use crate::fs::DirLock;
+use crate::fs::links::check_way;
 use crate::interrupt::Interrupts;
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -47,6 +48,7 @@ impl<'a> Turn<'a> {
         if workspace.packages.iter().all(|package| package.lock.is_none()) {
             return Ok(&workspace.root);
         }
+        check_way(packages)?;
         fs::create_dir_all(packages).with_context(|| cannot_restore_into(packages))?;
         Ok(packages)
     }

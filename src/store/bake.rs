@@ -35,11 +35,11 @@ use tempfile::NamedTempFile;
 /// Which form builds are kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Covered modules as cache files, the rest as packs.
+    /// Covered modules as cache files, the rest as packs
     Ltar,
-    /// Every package's build as a pack.
+    /// The build of every package as a pack
     Pack,
-    /// Both.
+    /// Both of these
     Both,
 }
 

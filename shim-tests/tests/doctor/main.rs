@@ -116,7 +116,12 @@ fn places(sandbox: &Sandbox) -> Vec<PathBuf> {
 fn parse(run: &Run) -> Vec<Value> {
     let report: Value =
         serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}\n{run}"));
-    let findings = report["findings"].as_array().cloned().unwrap_or_else(|| panic!("none\n{run}"));
+    let mut findings =
+        report["findings"].as_array().cloned().unwrap_or_else(|| panic!("none\n{run}"));
+    if !programs::is_usable("landlock") {
+        // It is so, and what this suite breaks is something else.
+        findings.retain(|finding| finding["check"] != "leantar-unconfined");
+    }
     let has_errors = findings.iter().any(|finding| finding["severity"] == "error");
     run.expect_code(i32::from(has_errors)).expect_stderr("");
     assert!(report["facts"]["shim"]["version"].is_string(), "no facts\n{run}");

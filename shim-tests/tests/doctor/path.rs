@@ -109,5 +109,5 @@ fn areas_that_are_asked_for() {
     let run = doctor(&sandbox, "shim lake").run();
     run.expect_code(1).stdout_contains("[lake-before-shim]").stdout_contains("\n1 error\n");
     let run = doctor(&sandbox, "shims").run();
-    run.expect_code(2).stderr_contains("possible values: shim, lake, lean, leantar, git, settings");
+    run.expect_code(2).stderr_contains("`shims` is no value of").stderr_contains("mean `shim`?");
 }

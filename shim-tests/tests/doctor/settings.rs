@@ -1,5 +1,7 @@
 //! Variables with values that nobody can use: each a finding, and none hides the rest.
 
+use serde_json::{Value, json};
+
 use crate::{doctor, findings, none, only, says, sound, text};
 
 #[test]
@@ -8,6 +10,7 @@ fn bad_values() {
         ("LAKE_SHIM_NETWORK", "sometimes", "`auto`, `never`"),
         ("LAKE_SHIM_RESTORE", "yes", "`always`, `baked`, `never`"),
         ("LAKE_SHIM_JOBS", "0", "1 to 1024"),
+        ("LAKE_SHIM_CONFINE", "yes", "`auto`, `always`, `never`"),
         ("LAKE_SHIM_LOG", "loud", "`quiet`, `info`, `debug`"),
         ("LAKE_SHIM_DISABLE", "true", "`1`, `0`"),
         ("LAKE_SHIM_PRIVATE", "yes", "`1`, `0`"),
@@ -30,9 +33,17 @@ fn bad_values() {
 #[test]
 fn flags_are_values_too() {
     let sandbox = sound();
-    let run = doctor(&sandbox, "--json --jobs many --network maybe").run();
-    run.expect_code(1).stdout_contains("`LAKE_SHIM_JOBS` is `many`");
-    run.stdout_contains("`LAKE_SHIM_NETWORK` is `maybe`");
+    let run = doctor(&sandbox, "--json --jobs 3 --network never").run();
+    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let settings = &report["facts"]["settings"];
+    assert_eq!(
+        (&settings["LAKE_SHIM_JOBS"], &settings["LAKE_SHIM_NETWORK"]),
+        (&json!("3"), &json!("never"))
+    );
+    for (flag, value) in [("--jobs", "many"), ("--network", "maybe"), ("--confine", "sometimes")] {
+        let run = doctor(&sandbox, "--json").arg(flag).arg(value).run();
+        run.expect_code(2).stderr_contains(&format!("`{value}` is no value of `{flag} <"));
+    }
 }
 
 #[test]

@@ -146,5 +146,5 @@ fn arguments_that_contradict() {
         run.expect_code(2).expect_stdout("").stderr_contains("it has to be `NAME=VALUE`");
     }
     let run = sandbox.lake_shim("key pakages").run();
-    run.expect_code(2).expect_stdout("").stderr_contains("'packages'");
+    run.expect_code(2).expect_stdout("").stderr_contains("did you mean `packages`?");
 }

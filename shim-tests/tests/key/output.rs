@@ -153,7 +153,7 @@ fn help_has_examples_and_names() {
     let run = sandbox.lake_shim("key --help").run();
     run.expect_code(0).expect_stderr("");
     for part in [
-        "Examples:\n  lake-shim key\n",
+        "Examples:\n  lake-shim key  ",
         "image-tag",
         "--build-arg <NAME=VALUE>",
         "[default: `Dockerfile` or",

@@ -10,6 +10,7 @@ use super::probe::{ask, ask_for};
 use super::workspace::Located;
 use super::{Area, Finding, shown};
 use crate::error::Failure;
+use crate::programs;
 use crate::proxy::exec::ChildEnvironment;
 use crate::proxy::guard::Guard;
 use crate::settings::{Environment, var};
@@ -18,7 +19,7 @@ use crate::workspace::url::same_repository;
 use crate::workspace::{GitLock, Package, Workspace};
 use fs_err as fs;
 use judge::judge;
-use nix::unistd::{Uid, User, geteuid};
+use nix::unistd::{Uid, geteuid};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -232,9 +233,11 @@ fn refused(clone: &git::Clone, dir: &Path, env: &ChildEnvironment) -> Option<Str
     Some(format!("it belongs to {}, and you are {}", user(owner.into()), user(uid)))
 }
 
+/// Asks `id`, for libraries may know the name (NSS), and a static binary loads none.
 fn user(uid: Uid) -> String {
-    match User::from_uid(uid) {
-        Ok(Some(user)) => format!("`{}` ({uid})", user.name),
+    let id = programs::command("id").map_err(|e| e.to_string());
+    match id.and_then(|mut id| ask(id.args(["-nu", &uid.to_string()]))) {
+        Ok(name) if !name.is_empty() => format!("`{name}` ({uid})"),
         _ => format!("user {uid}"),
     }
 }

@@ -35,7 +35,6 @@ pub struct Build<'a> {
 pub struct Image {
     pub root: Root,
     pub setting: Setting,
-    shell: Vec<String>,
     /// Known between `ARG` and the end of the stage.
     args: BTreeMap<String, String>,
 }
@@ -74,9 +73,8 @@ impl Build<'_> {
         let env = [("PATH", self.base.path.as_str()), ("HOME", "/root")];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let setting = Setting { env, user: "0:0".to_owned(), workdir: "/".to_owned() };
-        let shell = ["/bin/sh", "-c"].map(str::to_owned).to_vec();
         let root = Root { layers: vec![self.base.root.clone()] };
-        Image { root, setting, shell, args: BTreeMap::new() }
+        Image { root, setting, args: BTreeMap::new() }
     }
 
     fn step(
@@ -94,7 +92,6 @@ impl Build<'_> {
                 let value = self.args.get(&name).cloned().or(default);
                 image.args.insert(name, value.context("an `ARG` without a value")?);
             }
-            Instruction::Shell(words) => image.shell = words,
             Instruction::Env(pairs) => {
                 for (name, value) in pairs {
                     image.setting.env.insert(name, expand(&value)?);
@@ -111,13 +108,13 @@ impl Build<'_> {
                 self.as_root(image, number, &["mkdir", "-p", &dir], &Outside::default())?;
             }
             Instruction::Run(script) => {
-                let shell = image.shell.clone();
-                let shell: Vec<_> = shell.iter().map(String::as_str).collect();
-                let program = [shell.as_slice(), &[script.as_str()]].concat();
                 let mut outside = self.outside.clone();
-                outside.env.extend(image.args.clone());
+                // An `ENV` hides an `ARG` of its name.
+                let args =
+                    image.args.iter().filter(|(name, _)| !image.setting.env.contains_key(*name));
+                outside.env.extend(args.map(|(name, value)| (name.clone(), value.clone())));
                 let setting = image.setting.clone();
-                self.layer(image, number, &setting, &outside, &program)?;
+                self.layer(image, number, &setting, &outside, &["/bin/sh", "-c", &script])?;
             }
             Instruction::Copy { from, sources, destination } => {
                 let from = match &from {

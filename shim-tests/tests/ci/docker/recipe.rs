@@ -18,7 +18,6 @@ pub struct Line {
 pub enum Instruction {
     Arg { name: String, default: Option<String> },
     From { image: String, name: Option<String> },
-    Shell(Vec<String>),
     Run(String),
     Env(Vec<(String, String)>),
     Copy { from: Option<String>, sources: Vec<String>, destination: String },
@@ -72,7 +71,6 @@ fn instruction(line: &str) -> Result<Instruction> {
         ("FROM", [image, keyword, name]) if keyword.eq_ignore_ascii_case("as") => {
             Instruction::From { image: (*image).to_owned(), name: Some((*name).to_owned()) }
         }
-        ("SHELL", _) => Instruction::Shell(serde_json::from_str(rest).context("not a JSON list")?),
         ("RUN", [first, ..]) => {
             if first.starts_with("--") || first.starts_with('[') || rest.contains("<<") {
                 bail!("`RUN` with flags, a list or a here-document is not known here");
@@ -129,18 +127,18 @@ pub fn expand(text: &str, values: &BTreeMap<String, String>) -> Result<String> {
 
 #[test]
 fn what_is_known() {
-    let text = "# syntax\nARG A=1\nFROM x:${A} AS one\nSHELL [\"sh\", \"-c\"]\nRUN a \\\n # why\n && b\n\
+    let text = "# syntax\nARG A=1\nFROM x:${A} AS one\nRUN a \\\n # why\n && b\n\
                 ENV P=/x:${P} Q=\nFROM one\nCOPY --from=one /a b /c/\nCOPY d e\nUSER 1:1\nWORKDIR /w\nARG B\n";
     let lines = parse(text).expect("known");
     let run = Instruction::Run("a  && b".to_owned());
-    assert_eq!(lines[3], Line { number: 5, instruction: run });
+    assert_eq!(lines[2], Line { number: 4, instruction: run });
     let copy = Instruction::Copy {
         from: Some("one".to_owned()),
         sources: vec!["/a".to_owned(), "b".to_owned()],
         destination: "/c/".to_owned(),
     };
-    assert_eq!(lines[6].instruction, copy);
-    assert_eq!(lines.len(), 11);
+    assert_eq!(lines[5].instruction, copy);
+    assert_eq!(lines.len(), 10);
     let values = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
     assert_eq!(expand("x:${A}-$A.", &values).expect("has values"), "x:1-1.");
     assert!(expand("$B", &values).is_err());
@@ -151,6 +149,7 @@ fn what_is_not_known_is_an_error() {
     for line in [
         "ONBUILD RUN x",
         "EXPOSE 80",
+        "SHELL [\"bash\", \"-c\"]",
         "ADD a b",
         "COPY --chown=1 a b",
         "COPY --link a b",

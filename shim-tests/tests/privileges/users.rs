@@ -1,0 +1,145 @@
+//! Several users and one packages directory: they work through its group, or hear why not.
+
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::Signal;
+use shim_tests::{Call, Sandbox, Tree, need_fake_leantar, need_tool};
+
+use crate::{ANNA, BERT, GROUP, baked_and_fresh, checkout};
+
+/// A directory of the group's, in which new files are the group's too.
+fn shared(sandbox: &Sandbox, mode: u32) -> PathBuf {
+    let shared = sandbox.path("shared");
+    sandbox.mkdir(&shared);
+    chown(&shared, None, Some(GROUP)).expect("root may");
+    sandbox.chmod(&shared, mode);
+    shared
+}
+
+/// A command of one of them in his own checkout.
+fn by<'a>(call: Call<'a>, user: u32, app: &Path, shared: &Path) -> Call<'a> {
+    let call = call.as_user(user).in_group(GROUP).cwd(app).env("LAKE_PKG_DIR", shared);
+    // The fakes of another user have no say in a log of root's.
+    call.env("LAKE_SHIM_NETWORK", "never").env_remove("FAKE_LAKE_LOG").umask(0o002)
+}
+
+#[test]
+fn one_restores_and_the_other_links_builds_and_restores() {
+    need_tool!("setpriv");
+    let sandbox = baked_and_fresh();
+    let shared = shared(&sandbox, 0o2775);
+    let [annas, berts] = [ANNA, BERT].map(|user| checkout(&sandbox, user));
+    let run = by(sandbox.lake("exe cache get"), ANNA, &annas, &shared).run();
+    run.expect_code(0).stderr_contains("restored 11 modules, 2 packages");
+    sandbox.expect_restored_below(&shared, &all());
+    let before = Tree::of(&shared);
+    let run = by(sandbox.lake("exe cache get"), BERT, &berts, &shared).run();
+    run.expect_code(0).stderr_contains("nothing to do: 11 modules up to date");
+    by(sandbox.lake("build"), BERT, &berts, &shared).run().expect_code(0);
+    before.assert_same_content();
+    // What Anna made is replaced, with Bert's name on it and the group's rights.
+    sandbox.write(shared.join("mathlib/.lake/build/lib/lean/Mathlib/Init.trace"), "damaged");
+    let run = by(sandbox.lake_shim("restore"), BERT, &berts, &shared).run();
+    run.expect_code(0).stderr_contains("restored 1 module");
+    let run = by(sandbox.lake_shim("restore --force"), BERT, &berts, &shared).run();
+    run.expect_code(0).stderr_contains("restored 11 modules");
+    let run = by(sandbox.lake_shim("restore --force"), ANNA, &annas, &shared).run();
+    run.expect_code(0).stderr_contains("restored 11 modules");
+    sandbox.expect_restored_below(&shared, &all());
+}
+
+#[test]
+fn who_has_no_rights_hears_it_and_lake_is_asked_all_the_same() {
+    need_tool!("setpriv");
+    let sandbox = baked_and_fresh();
+    let shared = shared(&sandbox, 0o2775);
+    let [annas, berts] = [ANNA, BERT].map(|user| checkout(&sandbox, user));
+    // Anna keeps to herself what the group could have had.
+    let run = by(sandbox.lake("exe cache get"), ANNA, &annas, &shared).umask(0o022).run();
+    run.expect_code(0);
+    sandbox.remove(shared.join("mathlib/.lake/build/lib/lean/Mathlib/Init.olean"));
+    let before = Tree::of(&shared);
+    let run = by(sandbox.lake("exe cache get"), BERT, &berts, &shared).run();
+    run.expect_code(1)
+        .stderr_contains("cannot restore into `")
+        .stderr_contains("mathlib/.lake/build`")
+        .stderr_contains("ermission denied")
+        .stderr_contains("\nhint: restoring needs to write there");
+    before.assert_unchanged();
+    // What a real one could build without rights is its own affair.
+    let build = by(sandbox.lake("build"), BERT, &berts, &shared);
+    let run = build.env("LAKE_SHIM_LAKE", sandbox.path("tools/true")).run();
+    run.expect_code(0).stderr_contains("warning: cannot restore into `");
+    before.assert_unchanged();
+}
+
+#[test]
+fn a_sticky_directory_keeps_everybodys_own() {
+    need_tool!("setpriv");
+    let sandbox = baked_and_fresh();
+    let shared = shared(&sandbox, 0o1777);
+    let [annas, berts] = [ANNA, BERT].map(|user| checkout(&sandbox, user));
+    by(sandbox.lake("exe cache get"), ANNA, &annas, &shared).umask(0o022).run().expect_code(0);
+    let before = Tree::of(&shared);
+    // Whole, it is everybody's to read.
+    by(sandbox.lake("build"), BERT, &berts, &shared).run().expect_code(0);
+    before.assert_unchanged();
+    let run = by(sandbox.lake_shim("restore --force"), BERT, &berts, &shared).run();
+    run.expect_code(1).stderr_contains("cannot restore into `").stderr_contains("\nhint: ");
+    before.assert_unchanged();
+}
+
+#[test]
+fn what_one_left_when_killed_is_in_nobodys_way_fake_leantar_only() {
+    need_fake_leantar!();
+    need_tool!("setpriv");
+    let sandbox = baked_and_fresh();
+    let shared = shared(&sandbox, 0o2775);
+    let [annas, berts] = [ANNA, BERT].map(|user| checkout(&sandbox, user));
+    let killed = by(sandbox.lake("exe cache get"), ANNA, &annas, &shared)
+        .env("FAKE_LEANTAR_SLEEP_MS", "200")
+        .spawn();
+    let build = shared.join("mathlib/.lake/build");
+    let stages = || stages(&build);
+    killed.wait_until(|| !stages().is_empty()).signal(Signal::SIGKILL);
+    killed.wait().expect_signal(Signal::SIGKILL);
+    let left = stages();
+    let run = by(sandbox.lake("exe cache get"), BERT, &berts, &shared).run();
+    run.expect_code(0).stderr_contains("restored 11 modules");
+    sandbox.expect_restored_below(&shared, &all());
+    assert_eq!(stages(), left, "they are Anna's to clear up");
+    by(sandbox.lake_shim("restore"), ANNA, &annas, &shared).run().expect_code(0);
+    assert!(stages().is_empty(), "which she does without being asked");
+}
+
+#[test]
+fn they_wait_for_each_other_by_name_fake_leantar_only() {
+    need_fake_leantar!();
+    need_tool!("setpriv");
+    let sandbox = baked_and_fresh();
+    let shared = shared(&sandbox, 0o2775);
+    let [annas, berts] = [ANNA, BERT].map(|user| checkout(&sandbox, user));
+    // The sources first, so that both are at the modules.
+    let first = by(sandbox.lake("exe cache get"), ANNA, &annas, &shared)
+        .env("FAKE_LEANTAR_SLEEP_MS", "300")
+        .spawn();
+    first.wait_until(|| !stages(&shared.join("mathlib/.lake/build")).is_empty());
+    let second = by(sandbox.lake("exe cache get"), BERT, &berts, &shared).run();
+    second.expect_code(0).stderr_contains("waiting for `lake exe cache get` (process ");
+    first.wait().expect_code(0);
+    sandbox.expect_restored_below(&shared, &all());
+}
+
+fn stages(build: &Path) -> Vec<PathBuf> {
+    let entries =
+        std::fs::read_dir(build).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_stage = |path: &PathBuf| {
+        path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b".lake-shim-"))
+    };
+    entries.filter(is_stage).collect()
+}
+
+fn all() -> Vec<&'static str> {
+    shim_tests::modules().iter().map(|module| module.name.as_str()).collect()
+}
