@@ -8,7 +8,7 @@
 use super::plan::Step;
 use super::turn::cannot_restore_into;
 use crate::fs::links::check_way;
-use crate::fs::{WorkDir, ensure_dir};
+use crate::fs::{WorkDir, ensure_dir, make_in};
 use crate::mathlib::leantar::Item;
 use crate::mathlib::outputs::Files;
 use anyhow::{Context, Result, bail, ensure};
@@ -47,13 +47,14 @@ impl Staging {
         for step in steps {
             if !stages.contains_key(&step.package) {
                 let stage = stage(&step.build_dir())?;
-                fs::create_dir_all(staged_build(stage.path()))?;
+                make_in(stage.path(), &[".lake", "build"])?;
                 stages.insert(step.package.clone(), stage);
             }
         }
         let first: &WorkDir = stages.values().next().context("a restore has steps")?;
         let links = first.path().join("links");
         let workspace = first.path().join("workspace");
+        make_in(first.path(), &["workspace", ".lake", "packages"])?;
         let bases = first.path().join("bases");
         let staging = Self { links, workspace, bases, stages };
         fs::create_dir(&staging.links)?;
@@ -61,7 +62,6 @@ impl Staging {
         for (number, stage) in staging.stages.values().enumerate() {
             symlink(stage.path(), staging.bases.join(number.to_string()))?;
         }
-        fs::create_dir_all(staging.workspace.join(".lake/packages"))?;
         steps.iter().try_for_each(|step| staging.add(step))?;
         Ok(staging)
     }

@@ -37,6 +37,8 @@ pub struct Operation {
     pub disk: &'static str,
     /// The store it reads.
     pub store: &'static str,
+    /// Whether another index there is another answer.
+    pub obeys_index: bool,
     /// Whether it reads cache files there.
     pub reads_ltars: bool,
     /// The store it makes.
@@ -64,6 +66,7 @@ const RESTORE: Operation = Operation {
     changes: &["app", "tmp"],
     disk: "app",
     store: "store",
+    obeys_index: false,
     reads_ltars: true,
     bakes: None,
     packages: &["app/.lake/packages"],
@@ -192,6 +195,7 @@ pub static ALL: &[Operation] = &[
             sandbox
         },
         call: |sandbox| sandbox.lake_shim("resolve").env("LAKE_SHIM_STORE", sandbox.path("baked")),
+        obeys_index: true,
         store: "baked",
         check: |sandbox| assert!(!sandbox.read("app/lake-manifest.json").contains("\"rev\": \"0")),
         ..OTHER
@@ -212,6 +216,7 @@ pub static ALL: &[Operation] = &[
         call: |sandbox| {
             sandbox.lake_shim("normalize").env("LAKE_SHIM_STORE", sandbox.path("baked"))
         },
+        obeys_index: true,
         store: "baked",
         check: |sandbox| assert!(!sandbox.read("app/lakefile.toml").contains(".git\"")),
         ..OTHER

@@ -140,6 +140,7 @@ impl Fault for Meanwhile {
         let found = undo.map(|undo| undo()).unwrap_or_default();
         let expected = match self.ground {
             Ground::Packages => Expected::Anyhow,
+            Ground::Store if scene.operation.obeys_index => Expected::Anyhow,
             Ground::Store => Expected::Failure { at: Vec::new(), hint: true },
         };
         Struck { found, ..Struck::new(run, what, expected) }
