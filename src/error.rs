@@ -109,3 +109,13 @@ const PLAIN: [(Errno, &str); 5] = [
 pub fn hint(message: impl fmt::Display, hint: impl fmt::Display) -> String {
     format!("{message}\nhint: {hint}")
 }
+
+/// `text` as part of one line of a message: what a tool or a file says is not to end the line, nor to
+/// move the cursor.
+pub fn clean(text: &str) -> String {
+    let escape = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
+}

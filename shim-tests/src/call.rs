@@ -112,7 +112,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Runs as this user with a home of his own. Needs root: begin the test with `need_tool!("setpriv")`.
+    /// Runs as this user with a home of his own. Needs root: the test needs `has = "setpriv"`.
     pub fn as_user(mut self, user: u32) -> Call<'a> {
         self.user = Some(user);
         self
@@ -130,7 +130,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Runs where there is no network at all. Begin the test with `need_tool!("unshare")`.
+    /// Runs where there is no network at all. The test needs `has = "unshare"`.
     pub fn without_network(mut self) -> Call<'a> {
         self.without_network = true;
         self

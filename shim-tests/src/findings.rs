@@ -18,7 +18,7 @@ impl Sandbox {
     pub fn lake_calls(&self) -> Vec<LakeCall> {
         assert!(
             tools::real_lake().is_none(),
-            "a real lake keeps no log; begin the test with need_fake_lake!()"
+            "a real lake keeps no log; the test needs `has = \"fake-lake\"`"
         );
         call_log::lake_calls(&self.path("logs/lake.jsonl")).or_panic()
     }
@@ -28,7 +28,7 @@ impl Sandbox {
     pub fn leantar_calls(&self) -> Vec<LeantarCall> {
         assert!(
             tools::real_leantar().is_none(),
-            "a real leantar keeps no log; begin with need_fake_leantar!()"
+            "a real leantar keeps no log; the test needs `has = \"fake-leantar\"`"
         );
         call_log::leantar_calls(&self.path("logs/leantar.jsonl")).or_panic()
     }

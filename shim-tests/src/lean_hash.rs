@@ -23,6 +23,12 @@ pub fn lean_hash(bytes: &[u8]) -> u64 {
     hash ^ (hash >> SHIFT)
 }
 
+/// `mixHash` of LAKE.md.
+pub fn mix_hash(a: u64, b: u64) -> u64 {
+    let b = b.wrapping_mul(MULTIPLIER);
+    (a ^ b ^ (b >> SHIFT) ^ MULTIPLIER).wrapping_mul(MULTIPLIER)
+}
+
 /// The 16 hex digits of [`lean_hash`], the spelling of every file.
 pub fn lean_hash_hex(bytes: &[u8]) -> String {
     format!("{:016x}", lean_hash(bytes))
@@ -39,12 +45,13 @@ fn little_endian(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::lean_hash_hex;
+    use super::{lean_hash_hex, mix_hash};
 
     #[test]
     fn agrees_with_lean() {
         // The values of LAKE.md, which a real Lean printed.
         assert_eq!(lean_hash_hex(b""), "89133354f2041b41");
         assert_eq!(lean_hash_hex(b"abc"), "baf29bf4f74c721f");
+        assert_eq!(mix_hash(1, 2), 0xe621_29c8_4f35_c59c);
     }
 }

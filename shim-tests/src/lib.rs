@@ -23,9 +23,9 @@
 //! ```
 //!
 //! The harness panics where it cannot do its part, naming the path, so that tests read as statements.
-//! Which lake, leantar and shim are used is said in [`tools`]; a test that needs a switch of a fake is named
-//! `…_fake_lake_only` and begins with [`need_fake_lake!`]; one that asks what Lake does, `…_real_lake_only` and
-//! [`need_real_lake!`].
+//! Which lake, leantar and shim are used is said in [`tools`]. A test that needs more than Rust and git says so by
+//! `#[cfg_attr(not(has = "elan"), ignore = "needs elan")]` (`build.rs` has the list); one that needs a switch of a fake
+//! is named `…_fake_lake_only`, one that asks what Lake does `…_real_lake_only`.
 
 pub mod call;
 pub mod call_log;
@@ -36,6 +36,7 @@ mod internet;
 pub mod lean_hash;
 pub mod ltar;
 pub mod mini_mathlib;
+mod on_path;
 mod or_panic;
 pub mod oracle;
 pub mod preload;

@@ -7,7 +7,7 @@ use fs_err as fs;
 
 use crate::or_panic::OrPanic as _;
 
-/// A mount, unmounted when dropped: declare it after the sandbox. Begin the test with `need_tool!("mount")`.
+/// A mount, unmounted when dropped: declare it after the sandbox. The test needs `has = "mount"`.
 pub struct Tmpfs(PathBuf);
 
 impl Tmpfs {

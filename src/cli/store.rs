@@ -6,7 +6,7 @@ use crate::error::{Failure, hint};
 use crate::mathlib::request::Request;
 use crate::proxy::exec::{ChildEnvironment, RealLake};
 use crate::proxy::guard::Guard;
-use crate::report::data;
+use crate::report::{count, data};
 use crate::settings::{IMAGE_STORE, var};
 use crate::store::Stores;
 use crate::store::bake::{Bake, Event, Format};
@@ -116,9 +116,12 @@ impl Place {
             ));
         }
         let depth = if args.quick { Depth::Presence } else { Depth::Contents };
+        let bytes = self.report.count_bytes();
         let found = match Index::read(&store)? {
             Some(index) => {
-                index.locks.keys().map(|id| verify::lock(&store, &index, id, depth)).collect()
+                self.report.start_bytes(&format!("reading `{}`", store.display()), None);
+                let look = |id: &String| verify::lock(&store, &index, id, depth, &bytes);
+                index.locks.keys().map(look).collect()
             }
             None => vec![self.verify_plain(&store)?],
         };
@@ -136,11 +139,11 @@ impl Place {
 
     /// A store without an index is verified for a workspace.
     fn verify_plain(&self, store: &Path) -> Result<Found> {
-        let workspace = self.workspace().with_context(|| {
+        let workspace = Workspace::discover(&self.cwd, &self.location)?.with_context(|| {
+            let path = store.display();
             hint(
                 format!(
-                    "`{}` has no index, so a workspace has to say what it should hold",
-                    store.display()
+                    "`{path}` has no index, and there is no workspace to say what it should hold"
                 ),
                 "run it in a project on mathlib, or `lake-shim bake` the store",
             )
@@ -163,17 +166,17 @@ impl Place {
             gc::remove(&store, &args.keep, waiting)?
         };
         let verb = if args.dry_run { "would remove" } else { "removed" };
-        let (files, bytes) = (garbage.files.len(), garbage.bytes);
-        self.report
-            .info(&format!("{verb} {files} files, {bytes} bytes, from `{}`", store.display()));
+        let (files, bytes) = (count(garbage.files.len(), "file"), garbage.bytes);
+        self.report.info(&format!("{verb} {files}, {bytes} bytes, from `{}`", store.display()));
         Ok(ExitCode::SUCCESS)
     }
 
     pub(super) fn workspace(&self) -> Result<Workspace> {
         Workspace::discover(&self.cwd, &self.location)?.with_context(|| {
             let dir = self.location.dir.clone().unwrap_or_else(|| ".".into());
+            let dir = dir.to_string_lossy();
             hint(
-                format!("no `lakefile.lean` or `lakefile.toml` in `{}`", dir.to_string_lossy()),
+                format!("no `lakefile.lean` or `lakefile.toml` in `{dir}` or above"),
                 "run it in a Lean project, or name one with `--dir`",
             )
         })
@@ -185,8 +188,10 @@ fn baking(event: &Event) -> String {
         Event::Waiting(holder) => format!("waiting for {holder}, which bakes into this store"),
         Event::Lake(args) => format!("running `lake {args}`"),
         Event::Held(state) => format!("leantar runs {state}"),
-        Event::Copied(files) => format!("copied {files} files from other stores"),
-        Event::Packing(modules) => format!("making the cache files of {modules} modules"),
+        Event::Copied(files) => format!("copied {} from other stores", count(*files, "file")),
+        Event::Packing(modules) => {
+            format!("making the cache files of {}", count(*modules, "module"))
+        }
         Event::Package { name, what } => format!("packing the {what} of `{name}`"),
         Event::Verifying => "verifying".to_owned(),
     }

@@ -6,8 +6,8 @@
 //! a broken leantar. It does not make a store trustworthy: build files are code, and Lean runs it.
 //!
 //! The kernel does as much of this as it can ([`Confinement::state`]). None of it is a reason for a
-//! restore to fail: every rule is tried on a thread of our own first, because on some file systems
-//! (9p as WSL mounts it) a rule does not find its file again.
+//! restore to fail: every rule is tried on a thread of our own first, because a rule is tied to an
+//! inode, and a file system may make a new one at every look (9p can).
 
 mod program;
 

@@ -207,7 +207,8 @@ impl Seen {
                 "`export PATH={}:\"$PATH\"`, as the last thing that your profile does to PATH",
                 word(&dir)
             ),
-            None => "`./install.sh --modify-path` places it, and puts it first".to_owned(),
+            None => "`./install.sh --modify-path`, in a release or in the sources, places it first"
+                .to_owned(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A diagnosis as people read it: what is there, then what is wrong with it, then how much.
 
 use super::{Area, Diagnosis, Finding, Severity};
+use crate::error::clean;
 use anstyle::{AnsiColor, Style};
 use textwrap::{Options, WordSplitter, fill};
 
@@ -115,15 +116,6 @@ impl Page {
     fn styled(&self, style: Style, text: &str) -> String {
         if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
-}
-
-/// What a tool or a file said is not to move the cursor.
-pub fn clean(text: &str) -> String {
-    let escape = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    text.chars().map(escape).collect()
 }
 
 fn style(severity: Severity) -> Style {

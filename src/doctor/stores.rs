@@ -130,7 +130,7 @@ fn state(dir: &Path, is_named: bool, wanted: Option<&Wanted>) -> State {
         Ok(Some(index)) => {
             let id = wanted.map(|wanted| lock_id(wanted.toolchain, &wanted.revisions));
             let id = id.filter(|id| index.locks.contains_key(id));
-            let ours = id.map(|id| verify::lock(dir, &index, &id, Depth::Presence));
+            let ours = id.map(|id| verify::lock(dir, &index, &id, Depth::Presence, &|_| {}));
             State::Baked(Box::new(Baked { index, ours }))
         }
     }

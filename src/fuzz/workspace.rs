@@ -21,7 +21,7 @@ pub fn manifest(data: &[u8]) {
         respelled_manifest(text);
     }
     let Ok(manifest) = Manifest::parse(data) else { return };
-    for entry in &manifest.packages {
+    for entry in manifest.packages.iter().filter(|entry| entry.is_git()) {
         let plain = entry.name.plain();
         let is_one = Path::new(&plain).components().eq([Component::Normal(plain.as_ref())]);
         assert!(is_one, "`{plain}` is no name of a directory");

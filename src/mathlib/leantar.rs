@@ -14,10 +14,11 @@ use crate::settings::{Confine, Environment, Settings, var};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf, absolute};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::Builder;
+use std::thread::{self, Builder};
+use std::time::Duration;
 
 /// The tool, and how it is to be run.
 #[derive(Clone, Debug)]
@@ -38,6 +39,11 @@ pub struct Item {
     /// What the paths inside the file are relative to.
     pub base: PathBuf,
 }
+
+/// What fits into a pipe. Bytes.
+const PIPE: usize = 64 * 1024;
+/// How long it may fill. This is how late the end of a run is noticed.
+const NAP: Duration = Duration::from_millis(5);
 
 /// What is seen of a run while it lasts.
 #[derive(Debug)]
@@ -188,7 +194,7 @@ fn talk(child: &mut Child, list: &str, begun: &mut dyn FnMut(usize)) -> Result<S
     let stdin = child.stdin.take();
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let spoken = Builder::new().spawn_scoped(scope, move || {
             // A leantar that died early leaves a broken pipe; its exit status tells.
             stdin.map(|mut stdin| stdin.write_all(list.as_bytes()))
@@ -198,7 +204,7 @@ fn talk(child: &mut Child, list: &str, begun: &mut dyn FnMut(usize)) -> Result<S
             if let Some(stderr) = stderr {
                 let mut stderr = BufReader::new(stderr);
                 let _ = stderr.by_ref().take(MAX_COMPLAINTS).read_to_end(&mut text);
-                let _ = std::io::copy(&mut stderr, &mut std::io::sink());
+                let _ = io::copy(&mut stderr, &mut io::sink());
             }
             String::from_utf8_lossy(&text).into_owned()
         });
@@ -210,7 +216,7 @@ fn talk(child: &mut Child, list: &str, begun: &mut dyn FnMut(usize)) -> Result<S
             }
         };
         if let Some(stdout) = stdout {
-            count_begun(BufReader::new(stdout), begun);
+            count_begun(stdout, begun);
         }
         Ok(complaints.join().unwrap_or_default())
     })
@@ -218,7 +224,8 @@ fn talk(child: &mut Child, list: &str, begun: &mut dyn FnMut(usize)) -> Result<S
 
 /// With `-v` it prints `unpacking <file>` as it begins one, among much else. A line without an end is
 /// taken in pieces.
-fn count_begun(mut stdout: impl BufRead, begun: &mut dyn FnMut(usize)) {
+fn count_begun(stdout: impl Read, begun: &mut dyn FnMut(usize)) {
+    let mut stdout = BufReader::with_capacity(PIPE, Unhurried(stdout));
     let mut line = Vec::new();
     let mut count = 0;
     while matches!(stdout.by_ref().take(MAX_LINE).read_until(b'\n', &mut line), Ok(1..)) {
@@ -227,6 +234,19 @@ fn count_begun(mut stdout: impl BufRead, begun: &mut dyn FnMut(usize)) {
             begun(count);
         }
         line.clear();
+    }
+}
+
+/// Lets what is to be read pile up: to be woken for every line costs both sides more than the line.
+struct Unhurried<R>(R);
+
+impl<R: Read> Read for Unhurried<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.0.read(buffer)?;
+        if (1..buffer.len()).contains(&n) {
+            thread::sleep(NAP);
+        }
+        Ok(n)
     }
 }
 

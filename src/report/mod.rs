@@ -4,28 +4,27 @@
 //! terminal a restore shows a bar; elsewhere (a CI log) it prints a line now and then.
 
 mod outcome;
+mod pulse;
 
 pub use outcome::outcome_json;
 
-use crate::doctor::render::{Page, clean};
-use crate::error::advice;
+use crate::doctor::render::Page;
+use crate::error::{advice, clean};
 use crate::proxy::link::{Linked, Unlinked};
 use crate::restore::Event;
 use crate::settings::{Environment, Log};
 use crate::store::verify::Found;
 use crate::workspace::manifest::Manifest;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pulse::Pulse;
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
 use terminal_size::terminal_size_of;
 
 /// How many names a list shows before it says how many more there are.
 const SHOWN: usize = 10;
-/// How often a log that is no terminal gets a line.
-const LINE_EVERY: Duration = Duration::from_secs(10);
 const BYTES: &str = "lake-shim: {msg} {bytes}/{total_bytes} ({bytes_per_sec})";
 const BAR: &str = "lake-shim: {msg} {bar:30} {pos}/{len} ({per_sec}, {eta} left)";
 
@@ -34,6 +33,8 @@ pub struct Report {
     log: Log,
     /// Bytes of packs. Counted by many threads, so it is always there, and shown when it is due.
     bytes: ProgressBar,
+    /// When a log that is no terminal gets its next line.
+    pulse: Pulse,
     bar: RefCell<Option<Bar>>,
 }
 
@@ -42,7 +43,6 @@ struct Bar {
     shown: ProgressBar,
     is_terminal: bool,
     total: usize,
-    last_line: Instant,
 }
 
 impl Report {
@@ -56,13 +56,19 @@ impl Report {
         bytes.set_style(
             ProgressStyle::with_template(BYTES).unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
-        Self { log, bytes, bar: RefCell::new(None) }
+        Self { log, bytes, pulse: Pulse::new(), bar: RefCell::new(None) }
     }
 
     /// Counts bytes of packs, from any thread.
     pub fn count_bytes(&self) -> impl Fn(u64) + Sync + use<> {
-        let bytes = self.bytes.clone();
-        move |n| bytes.inc(n)
+        let (bytes, pulse) = (self.bytes.clone(), self.pulse.clone());
+        let is_log = self.log >= Log::Info && !io::stderr().is_terminal();
+        move |n| {
+            bytes.inc(n);
+            if is_log && pulse.is_due() {
+                print(&format!("{}: {} so far", bytes.message(), HumanBytes(bytes.position())));
+            }
+        }
     }
 
     /// Says what is worked on. On a terminal with bytes and rate, of `total` if that is known.
@@ -71,16 +77,17 @@ impl Report {
         if self.log < Log::Info {
             return;
         }
+        self.bytes.reset();
+        self.bytes.set_message(what.to_owned());
         if !io::stderr().is_terminal() {
             print(what);
+            self.pulse.reset();
             return;
         }
-        self.bytes.reset();
         match total {
             Some(total) => self.bytes.set_length(total),
             None => self.bytes.unset_length(),
         }
-        self.bytes.set_message(what.to_owned());
         self.bytes.set_draw_target(ProgressDrawTarget::stderr());
     }
 
@@ -239,18 +246,18 @@ impl Report {
             shown.set_style(style);
         }
         if !is_terminal {
-            print(&format!("{what} {total} modules"));
+            print(&format!("{what} {}", count(total, "module")));
+            self.pulse.reset();
         }
-        let bar = Bar { shown, is_terminal, total, last_line: Instant::now() };
+        let bar = Bar { shown, is_terminal, total };
         *self.bar.borrow_mut() = Some(bar);
     }
 
     fn advance(&self, done: usize) {
-        let mut bar = self.bar.borrow_mut();
-        let Some(bar) = bar.as_mut() else { return };
+        let bar = self.bar.borrow();
+        let Some(bar) = bar.as_ref() else { return };
         bar.shown.set_position(done as u64);
-        if !bar.is_terminal && bar.last_line.elapsed() >= LINE_EVERY {
-            bar.last_line = Instant::now();
+        if !bar.is_terminal && self.pulse.is_due() {
             print(&format!("unpacked {done} of {} modules", bar.total));
         }
     }

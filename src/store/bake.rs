@@ -137,7 +137,7 @@ impl Bake<'_> {
         (self.observer)(Event::Verifying);
         let id = lock.id();
         index.locks.insert(id.clone(), lock);
-        let found = verify::lock(self.store, &index, &id, verify::Depth::Contents);
+        let found = verify::lock(self.store, &index, &id, verify::Depth::Contents, self.bytes);
         if found.is_whole() {
             index.write(self.store)?;
         }

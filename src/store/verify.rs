@@ -62,8 +62,14 @@ enum Looked {
     Corrupt(String),
 }
 
-/// Looks at what `index` says of the lock `id`.
-pub fn lock(store: &Path, index: &Index, id: &str, depth: Depth) -> Found {
+/// Looks at what `index` says of the lock `id`, and tells `bytes` how far it has come.
+pub fn lock(
+    store: &Path,
+    index: &Index,
+    id: &str,
+    depth: Depth,
+    bytes: &(dyn Fn(u64) + Sync),
+) -> Found {
     let mut found = Found { lock: Some(id.to_owned()), ..Found::default() };
     let Some(lock) = index.locks.get(id) else {
         found.bad_packs.insert(id.to_owned(), "the index has no such lock".to_owned());
@@ -73,7 +79,11 @@ pub fn lock(store: &Path, index: &Index, id: &str, depth: Depth) -> Found {
     found.covered = lock.modules.len();
     let modules: Vec<_> = lock.modules.iter().collect();
     let look = |(_, file): &(&String, &LtarName)| match index.ltars.get(file) {
-        Some(record) => look_at(&store.join(file.to_string()), record, depth),
+        Some(record) => {
+            let looked = look_at(&store.join(file.to_string()), record, depth);
+            bytes(record.size);
+            looked
+        }
         None => Looked::Missing,
     };
     let looked: Vec<_> = modules.par_iter().map(look).collect();
@@ -81,7 +91,7 @@ pub fn lock(store: &Path, index: &Index, id: &str, depth: Depth) -> Found {
         found.note(module.clone(), looked);
     }
     for pack in index.packs_of(lock) {
-        match look_at_pack(store, pack, depth) {
+        match look_at_pack(store, pack, depth, bytes) {
             Ok(()) => found.packs += 1,
             Err(e) => {
                 found.bad_packs.insert(pack.package.clone(), format!("{e:#}"));
@@ -134,9 +144,15 @@ fn look_at(path: &Path, record: &Record, depth: Depth) -> Looked {
     }
 }
 
-fn look_at_pack(store: &Path, pack: &Pack, depth: Depth) -> anyhow::Result<()> {
+fn look_at_pack(
+    store: &Path,
+    pack: &Pack,
+    depth: Depth,
+    bytes: &(dyn Fn(u64) + Sync),
+) -> anyhow::Result<()> {
     pack.shards.par_iter().try_for_each(|shard| {
         let path = Index::packs_dir(store).join(shard.file_name());
+        bytes(shard.size);
         match depth {
             Depth::Contents => check(&path, shard, &|_| Ok(())),
             Depth::Presence => {

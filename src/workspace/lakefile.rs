@@ -109,13 +109,14 @@ impl Lakefile {
             let scope = table.and_then(|table| table.get("scope")?.as_str()).unwrap_or_default();
             let (name, scope) = (Name::new(name), scope.to_owned());
             let wanted = wanted(table);
-            if name.is_file_name() {
-                return Require { name, scope, source: wanted.unwrap_or_else(unknown) };
-            }
-            // A way out of the packages directory, or something that moves the cursor.
-            let shown = name.as_str().escape_debug().to_string();
-            let reason = wanted.err().unwrap_or_else(|| format!("`{shown}` is no package name"));
-            Require { name: Name::new(&shown), scope, source: unknown(reason) }
+            let source = match wanted {
+                // What is cloned gets a directory of its name; that may be a way out of ours.
+                Ok(Wanted::Git { .. } | Wanted::Registry { .. }) if !name.is_file_name() => {
+                    unknown(format!("`{name}` is no package name"))
+                }
+                wanted => wanted.unwrap_or_else(unknown),
+            };
+            Require { name, scope, source }
         });
         Ok(Self {
             name: string("name").as_deref().map(Name::new),
@@ -340,7 +341,7 @@ version = ">= 1.0"
             ("name = 'a'\nsource = {type = 'git'}", "line 2: `source` without `url`"),
             ("name = 'a'\nsource = {type = 'hg', url = 'u'}", "line 2: a source of type `hg`"),
             ("name = '../a'\ngit = 'u'", "line 2: `«../a»` is no package name"),
-            ("name = '..'\npath = 'a'", "line 2: `«..»` is no package name"),
+            ("name = '..'\nscope = 'a'", "line 2: `«..»` is no package name"),
             ("name = \"\\u001b[2J\"\ngit = 'u'", "line 2: `«\\u{1b}[2J»` is no package name"),
         ] {
             let lakefile = Lakefile::parse(&format!("\n[[require]]\n{require}")).expect("TOML");

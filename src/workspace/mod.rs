@@ -172,10 +172,12 @@ impl Workspace {
 
 impl Package {
     fn new(entry: &Entry, root: &Path, packages_dir: &Path) -> Self {
-        let name = entry.name.plain();
         match &entry.source {
-            Source::Path { dir } => Self { name, dir: root.join(dir), lock: None },
+            Source::Path { dir } => {
+                Self { name: entry.name.label(), dir: root.join(dir), lock: None }
+            }
             Source::Git { url, rev, sub_dir, .. } => {
+                let name = entry.name.plain();
                 let clone = packages_dir.join(&name);
                 let dir = sub_dir.as_ref().map_or_else(|| clone.clone(), |sub| clone.join(sub));
                 let lock = GitLock { clone, url: url.clone(), rev: rev.clone() };

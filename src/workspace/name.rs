@@ -4,6 +4,7 @@
 //! again. Lake compares the names themselves (`Lean.Name`); a name's printed form stands for it
 //! here, since that reads back to the same name.
 
+use crate::error::clean;
 use std::fmt;
 
 /// A name as Lean prints it, `«»` included.
@@ -17,7 +18,8 @@ impl Name {
         Self(legal(text).unwrap_or_else(|| escape(text)))
     }
 
-    /// Whether [its plain form](Self::plain) can be the name of a directory that people see.
+    /// Whether [its plain form](Self::plain) can be the name of a directory that people see, as it has
+    /// to be for a package that is cloned. Of a `path` package Lake takes any name.
     pub fn is_file_name(&self) -> bool {
         let plain = self.plain();
         let is_one = !matches!(plain.as_str(), "" | "." | "..") && !plain.contains('/');
@@ -32,11 +34,17 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// As a word of a message: without `«»`, and without what ends a line or moves the cursor.
+    pub fn label(&self) -> String {
+        clean(&self.plain())
+    }
 }
 
+/// For messages, so on one line whatever the name.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&clean(&self.0))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `ci/ci.yaml` with `ci/ci-image.yaml`, in a container of the image that `ci/Dockerfile` makes: what runs, what is
 //! skipped, and that skipping hides no failure.
 
-use shim_tests::{Sandbox, need_fake_lake, need_tool};
+use shim_tests::Sandbox;
 
 use crate::actions::github::PACKAGE;
 use crate::actions::{Event, GitHub, Outcome};
@@ -38,10 +38,11 @@ fn log_of<'a>(outcome: &'a Outcome, job: &str, step: &str) -> &'a str {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "elan", has = "mount")),
+    ignore = "needs the fake lake, elan, mount"
+)]
 fn nothing_is_done_twice() {
-    need_fake_lake!();
-    need_tool!("elan");
-    need_tool!("mount");
     let sandbox = project();
     let github = GitHub::new(&sandbox);
 
@@ -76,10 +77,11 @@ fn nothing_is_done_twice() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "elan", has = "mount")),
+    ignore = "needs the fake lake, elan, mount"
+)]
 fn a_build_starts_from_an_earlier_one_of_the_same_packages() {
-    need_fake_lake!();
-    need_tool!("elan");
-    need_tool!("mount");
     let sandbox = project();
     edit(&sandbox, "run: lake build\n", "run: ls .lake/build && lake build\n");
     let github = GitHub::new(&sandbox);
@@ -96,10 +98,11 @@ fn a_build_starts_from_an_earlier_one_of_the_same_packages() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "elan", has = "mount")),
+    ignore = "needs the fake lake, elan, mount"
+)]
 fn a_failed_test_fails_the_verdict_and_keeps_the_build() {
-    need_fake_lake!();
-    need_tool!("elan");
-    need_tool!("mount");
     let sandbox = project();
     edit(&sandbox, "run: lake test", "run: lake test && exit 1");
     let github = GitHub::new(&sandbox);
@@ -112,8 +115,8 @@ fn a_failed_test_fails_the_verdict_and_keeps_the_build() {
 
 /// The jobs behind a failed image are skipped, and a skipped check counts as passed: the verdict must not be.
 #[test]
+#[cfg_attr(not(has = "elan"), ignore = "needs elan")]
 fn a_fork_without_an_image_fails_the_verdict() {
-    need_tool!("elan");
     let sandbox = project();
     let github = GitHub::new(&sandbox);
     github.push_image(&format!("{PACKAGE}:another"));
@@ -123,10 +126,11 @@ fn a_fork_without_an_image_fails_the_verdict() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "elan", has = "mount")),
+    ignore = "needs the fake lake, elan, mount"
+)]
 fn an_image_that_lacks_a_module_fails_by_name() {
-    need_fake_lake!();
-    need_tool!("elan");
-    need_tool!("mount");
     let sandbox = project();
     let github = GitHub::new(&sandbox);
     github.push_image(&github.wanted_image());
@@ -143,10 +147,11 @@ fn an_image_that_lacks_a_module_fails_by_name() {
 
 /// The verdict is of the image too.
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "elan", has = "mount")),
+    ignore = "needs the fake lake, elan, mount"
+)]
 fn another_image_is_tested_again() {
-    need_fake_lake!();
-    need_tool!("elan");
-    need_tool!("mount");
     let sandbox = project();
     let github = GitHub::new(&sandbox);
     run(&github, &Event::push()).expect(ALL);
@@ -157,10 +162,11 @@ fn another_image_is_tested_again() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "elan", has = "mount")),
+    ignore = "needs the fake lake, elan, mount"
+)]
 fn a_container_makes_room_where_the_machine_is_githubs() {
-    need_fake_lake!();
-    need_tool!("elan");
-    need_tool!("mount");
     let sandbox = project();
     let github = GitHub::new(&sandbox);
     github.push_image(&github.wanted_image());
@@ -175,10 +181,11 @@ fn a_container_makes_room_where_the_machine_is_githubs() {
 
 /// What the comments warn of, done: each time it is seen.
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "elan", has = "mount")),
+    ignore = "needs the fake lake, elan, mount"
+)]
 fn the_traps_are_real() {
-    need_fake_lake!();
-    need_tool!("elan");
-    need_tool!("mount");
     let skipped = "build skipped, image success, keys success, program success, test skipped, verdict success";
     let status = "if: ${{ !failure() && !cancelled() && needs.keys.outputs.has-passed != 'true' }}";
     let test = "    needs: [keys, image, build]\n    if: ";

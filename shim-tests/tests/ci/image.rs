@@ -1,6 +1,6 @@
 //! `ci/Dockerfile`, built step by step, and what it makes, used as CI and people use it.
 
-use shim_tests::{NOBODY, Sandbox, Tree, need_fake_lake, need_tool};
+use shim_tests::{NOBODY, Sandbox, Tree};
 
 use crate::docker::root::{Outside, bytes};
 use crate::docker::{Container, Image};
@@ -44,10 +44,11 @@ fn builds(container: &Container, user: &str) {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "elan", has = "mount")),
+    ignore = "needs the fake lake, elan, mount"
+)]
 fn a_user_who_is_not_root_builds_without_network() {
-    need_fake_lake!();
-    need_tool!("elan");
-    need_tool!("mount");
     let sandbox = repository();
     let image = build(&sandbox, &example("Dockerfile"));
     let store = Tree::of(image.root.find(STORE).expect("a store"));
@@ -70,10 +71,11 @@ fn a_user_who_is_not_root_builds_without_network() {
 
 /// Jobs may ask for `--user 0`, or come with a user whom the image does not know; the checkout is another's.
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "elan", has = "mount")),
+    ignore = "needs the fake lake, elan, mount"
+)]
 fn root_builds_too_and_says_whose_the_packages_are() {
-    need_fake_lake!();
-    need_tool!("elan");
-    need_tool!("mount");
     let sandbox = repository();
     let image = build(&sandbox, &example("Dockerfile"));
     let container = container(&sandbox, &image, NOBODY);
@@ -91,10 +93,11 @@ fn builds_from_nothing(container: &Container, user: &str) {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "elan", has = "mount")),
+    ignore = "needs the fake lake, elan, mount"
+)]
 fn the_store_is_in_the_image_once() {
-    need_fake_lake!();
-    need_tool!("elan");
-    need_tool!("mount");
     let sandbox = repository();
     let dockerfile = example("Dockerfile");
     let image = build(&sandbox, &dockerfile);
@@ -116,10 +119,11 @@ fn the_store_is_in_the_image_once() {
 
 /// The lines that the README gives to who wants the packages unpacked in the image.
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "elan", has = "mount")),
+    ignore = "needs the fake lake, elan, mount"
+)]
 fn packages_can_be_unpacked_in_the_image() {
-    need_fake_lake!();
-    need_tool!("elan");
-    need_tool!("mount");
     let sandbox = repository();
     let readme = example("README.md");
     let block = readme.split("```dockerfile\n").nth(1).and_then(|rest| rest.split("```").next());
@@ -135,10 +139,11 @@ fn packages_can_be_unpacked_in_the_image() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "elan", has = "mount")),
+    ignore = "needs the fake lake, elan, mount"
+)]
 fn what_is_downloaded_is_checked() {
-    need_fake_lake!();
-    need_tool!("elan");
-    need_tool!("mount");
     let sandbox = repository();
     let mut real_digest = world::build(&sandbox);
     real_digest.args.clear();
@@ -155,10 +160,11 @@ fn what_is_downloaded_is_checked() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "elan", has = "mount")),
+    ignore = "needs the fake lake, elan, mount"
+)]
 fn an_image_that_lacks_something_is_not_made() {
-    need_fake_lake!();
-    need_tool!("elan");
-    need_tool!("mount");
     let sandbox = repository();
     let module = &shim_tests::modules()[0];
     sandbox.remove(sandbox.cloud().join(&module.ltar));
@@ -168,8 +174,8 @@ fn an_image_that_lacks_something_is_not_made() {
 
 /// The tag says what the image is made from: it changes when that does, and only then.
 #[test]
+#[cfg_attr(not(has = "elan"), ignore = "needs elan")]
 fn the_tag_follows_what_is_copied() {
-    need_tool!("elan");
     let sandbox = repository();
     let tag = || {
         let run =

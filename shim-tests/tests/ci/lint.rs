@@ -2,7 +2,7 @@
 //! at nothing is seen.
 
 use serde_json::Value;
-use shim_tests::{Run, Sandbox, need_tool, tools};
+use shim_tests::{Run, Sandbox, tools};
 
 use crate::actions::yaml;
 use crate::world::{copy_examples, example, examples};
@@ -17,7 +17,7 @@ fn repository() -> Sandbox {
 #[track_caller]
 fn lint(sandbox: &Sandbox, tool: &str, words: &str) -> Run {
     let program = tools::find_on_path(tool).unwrap_or_else(|| panic!("no `{tool}`"));
-    let shellcheck = tools::find_on_path("shellcheck").expect("need_tool! comes first");
+    let shellcheck = tools::find_on_path("shellcheck").expect("needed");
     // actionlint starts shellcheck.
     let path = shellcheck.parent().expect("a directory").display().to_string();
     sandbox.command(program, words).env("PATH", path).run()
@@ -33,9 +33,11 @@ fn spoil(sandbox: &Sandbox, path: &str, from: &str, to: &str) {
 const CI: &str = "app/.github/workflows/ci.yaml";
 
 #[test]
+#[cfg_attr(
+    not(all(has = "actionlint", has = "shellcheck")),
+    ignore = "needs actionlint, shellcheck"
+)]
 fn workflows_pass_actionlint() {
-    need_tool!("actionlint");
-    need_tool!("shellcheck");
     let run = lint(&repository(), "actionlint", "-verbose");
     run.expect_code(0).expect_stdout("").stderr_lacks("Rule \"shellcheck\" was disabled");
     run.stderr_contains("Found 0 errors in 2 files");
@@ -64,9 +66,8 @@ fn workflows_pass_actionlint() {
 }
 
 #[test]
+#[cfg_attr(not(all(has = "zizmor", has = "shellcheck")), ignore = "needs zizmor, shellcheck")]
 fn workflows_and_action_pass_zizmor() {
-    need_tool!("zizmor");
-    need_tool!("shellcheck");
     let config = examples().join("../.ci/zizmor.yml");
     let zizmor = |sandbox: &Sandbox| {
         let words = format!("--offline --no-progress --config {} .github", config.display());
@@ -100,9 +101,8 @@ fn workflows_and_action_pass_zizmor() {
 }
 
 #[test]
+#[cfg_attr(not(all(has = "hadolint", has = "shellcheck")), ignore = "needs hadolint, shellcheck")]
 fn the_dockerfile_passes_hadolint() {
-    need_tool!("hadolint");
-    need_tool!("shellcheck");
     let sandbox = repository();
     lint(&sandbox, "hadolint", "ci/Dockerfile").expect_code(0).expect_stdout("");
     for (from, to, found) in [
@@ -117,8 +117,8 @@ fn the_dockerfile_passes_hadolint() {
 }
 
 #[test]
+#[cfg_attr(not(has = "shellcheck"), ignore = "needs shellcheck")]
 fn scripts_pass_shellcheck() {
-    need_tool!("shellcheck");
     let sandbox = repository();
     lint(&sandbox, "shellcheck", "ci/get-lake-shim.sh").expect_code(0).expect_stdout("");
     let mut blocks = 0;

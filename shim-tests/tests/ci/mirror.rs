@@ -4,7 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use shim_tests::{Running, Sandbox, modules, need_fake_lake, need_tool, tools};
+use shim_tests::{Running, Sandbox, modules, tools};
 
 use crate::world::example;
 
@@ -34,7 +34,7 @@ impl<'a> Mirror<'a> {
         }
         sandbox.write("nginx.conf", config).chmod("nginx.conf", 0o644);
         let nginx = || {
-            let program = tools::find_on_path("nginx").expect("need_tool! comes first");
+            let program = tools::find_on_path("nginx").expect("needed");
             sandbox
                 .command(program, "-c")
                 .arg(sandbox.path("nginx.conf"))
@@ -51,7 +51,7 @@ impl<'a> Mirror<'a> {
     fn get(&self, path: &str, more: &str) -> (String, Vec<u8>) {
         let body = self.sandbox.path("app/body");
         let _ = std::fs::remove_file(&body);
-        let curl = tools::find_on_path("curl").expect("need_tool! comes first");
+        let curl = tools::find_on_path("curl").expect("needed");
         let call = self.sandbox.command(curl, CURL).args(more.split_whitespace());
         let run = call.arg("--path-as-is").arg(format!("{}{path}", self.url)).run();
         (run.expect_code(0).stdout.clone(), std::fs::read(body).unwrap_or_default())
@@ -79,16 +79,17 @@ fn machine() -> Sandbox {
     sandbox.mkdir("empty");
     let empty = sandbox.path("empty");
     sandbox.set_env("LAKE_SHIM_STORE", empty);
-    let curl = tools::find_on_path("curl").expect("need_tool! comes first");
+    let curl = tools::find_on_path("curl").expect("needed");
     sandbox.symlink(curl, "tools/curl");
     sandbox
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "nginx", has = "curl", has = "setpriv")),
+    ignore = "needs nginx, curl, setpriv"
+)]
 fn files_are_served_by_the_names_that_the_tool_asks_for() {
-    need_tool!("nginx");
-    need_tool!("curl");
-    need_tool!("setpriv");
     let sandbox = machine();
     sandbox
         .write("served/leantar-0.1.16", "program")
@@ -129,11 +130,11 @@ fn files_are_served_by_the_names_that_the_tool_asks_for() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "nginx", has = "curl", has = "setpriv")),
+    ignore = "needs the fake lake, nginx, curl, setpriv"
+)]
 fn a_machine_without_a_store_gets_its_files_from_the_mirror() {
-    need_fake_lake!();
-    need_tool!("nginx");
-    need_tool!("curl");
-    need_tool!("setpriv");
     let mut sandbox = machine();
     let cache = sandbox.path("home/.cache/mathlib");
     // What a download leaves in the tool's own directory, without the shim and with it.
@@ -159,11 +160,11 @@ fn a_machine_without_a_store_gets_its_files_from_the_mirror() {
 
 /// One file is not on the mirror: it is named as missing, the others come, and an error page is no file of the cache.
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "nginx", has = "curl", has = "setpriv")),
+    ignore = "needs the fake lake, nginx, curl, setpriv"
+)]
 fn a_file_that_the_mirror_lacks_is_missing_and_no_more() {
-    need_fake_lake!();
-    need_tool!("nginx");
-    need_tool!("curl");
-    need_tool!("setpriv");
     let sandbox = machine();
     let lacked = modules().last().expect("modules");
     sandbox.remove(sandbox.path("served").join(&lacked.ltar));

@@ -56,7 +56,7 @@ pub const SHIM: &str = "https://github.com/lake-shim/lake-shim/releases/download
 /// An installer that places Debian's real elan, with its proxies, and in front of it an `elan` that installs the
 /// fakes for a toolchain, since there is nowhere to download one from.
 fn release_elan(sandbox: &Sandbox) {
-    let elan = tools::find_on_path("elan").expect("`need_tool!(\"elan\")` comes first");
+    let elan = tools::find_on_path("elan").expect("needed");
     let place = format!(
         "set -eu\n[ \"$*\" = '-y --no-modify-path --default-toolchain none' ]\nmkdir -p \"$ELAN_HOME/bin\"\n\
          cp {elan} \"$ELAN_HOME/bin/lake\"\nln \"$ELAN_HOME/bin/lake\" \"$ELAN_HOME/bin/lean\"\n\

@@ -6,7 +6,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 
 use nix::sys::signal::Signal;
-use shim_tests::{Call, Run, Sandbox, Tree, need_fake_leantar, need_tool};
+use shim_tests::{Call, Run, Sandbox, Tree};
 
 use crate::{get, get_unconfined};
 
@@ -50,9 +50,11 @@ fn at(kind: &str, path: impl AsRef<Path>) -> String {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-leantar", has = "landlock")),
+    ignore = "needs the fake leantar, landlock"
+)]
 fn files_of_the_user_are_not_written_fake_leantar_only() {
-    need_fake_leantar!();
-    need_tool!("landlock");
     let [confined, free] = expect_stopped(|s| at("write", s.path("home/precious")), REFUSED);
     assert_eq!(precious(&confined), "of the user\n");
     assert_eq!(precious(&free), "written by leantar\n");
@@ -70,9 +72,11 @@ fn files_of_the_user_are_not_written_fake_leantar_only() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-leantar", has = "landlock")),
+    ignore = "needs the fake leantar, landlock"
+)]
 fn the_store_is_not_touched_fake_leantar_only() {
-    need_fake_leantar!();
-    need_tool!("landlock");
     for attack in ["store", "truncate"] {
         let [confined, free] = expect_stopped(|_| attack.to_owned(), REFUSED);
         let untouched = Tree::of(Sandbox::mini_mathlib().store()).files();
@@ -82,9 +86,11 @@ fn the_store_is_not_touched_fake_leantar_only() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-leantar", has = "landlock")),
+    ignore = "needs the fake leantar, landlock"
+)]
 fn nothing_is_read_but_what_it_unpacks_fake_leantar_only() {
-    need_fake_leantar!();
-    need_tool!("landlock");
     expect_stopped(|s| at("read", s.path("home/precious")), REFUSED);
     expect_stopped(|s| at("list", s.home()), REFUSED);
     expect_stopped(|s| at("list", s.store()), REFUSED);
@@ -94,16 +100,18 @@ fn nothing_is_read_but_what_it_unpacks_fake_leantar_only() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-leantar", has = "landlock")),
+    ignore = "needs the fake leantar, landlock"
+)]
 fn no_link_leads_out_of_where_it_writes_fake_leantar_only() {
-    need_fake_leantar!();
-    need_tool!("landlock");
     expect_stopped(|s| at("link", s.path("home/precious")), ELSEWHERE);
     expect_stopped(|s| at("symlink", s.home()), REFUSED);
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn a_link_in_the_place_of_a_stage_is_not_followed_fake_leantar_only() {
-    need_fake_leantar!();
     // As on a kernel without Landlock. What it leads to is neither tidied nor published.
     let sandbox = Sandbox::mini_mathlib();
     sandbox.write("victim/build/precious", "of the user\n");
@@ -115,27 +123,33 @@ fn a_link_in_the_place_of_a_stage_is_not_followed_fake_leantar_only() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-leantar", has = "landlock")),
+    ignore = "needs the fake leantar, landlock"
+)]
 fn no_other_program_is_run_fake_leantar_only() {
-    need_fake_leantar!();
-    need_tool!("landlock");
     for program in ["/bin/sh", "/usr/bin/env"] {
         expect_stopped(|_| at("exec", program), REFUSED);
     }
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-leantar", has = "landlock")),
+    ignore = "needs the fake leantar, landlock"
+)]
 fn no_network_is_reached_fake_leantar_only() {
-    need_fake_leantar!();
-    need_tool!("landlock");
     let server = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = server.local_addr().expect("bound").port();
     expect_stopped(|_| format!("tcp {port}"), REFUSED);
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-leantar", has = "landlock")),
+    ignore = "needs the fake leantar, landlock"
+)]
 fn no_other_process_is_reached_fake_leantar_only() {
-    need_fake_leantar!();
-    need_tool!("landlock");
     let name = format!("shim-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).expect("a name");
     let _server = UnixListener::bind_addr(&address).expect("a socket");
@@ -150,9 +164,11 @@ fn no_other_process_is_reached_fake_leantar_only() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-leantar", has = "landlock")),
+    ignore = "needs the fake leantar, landlock"
+)]
 fn a_trial_is_held_as_well_fake_leantar_only() {
-    need_fake_leantar!();
-    need_tool!("landlock");
     let bake = |how: &str| -> (Sandbox, Run) {
         let sandbox = Sandbox::mini_mathlib();
         get(&sandbox).run().expect_code(0);

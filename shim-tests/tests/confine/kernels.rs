@@ -2,7 +2,7 @@
 //! is said how leantar runs.
 
 use serde_json::Value;
-use shim_tests::{Call, Run, Sandbox, need_tool};
+use shim_tests::{Call, Run, Sandbox};
 
 use crate::{expect_held, get};
 
@@ -41,8 +41,8 @@ fn doctor(sandbox: &Sandbox, answer: &str) -> (Run, Vec<Value>, Value) {
 }
 
 #[test]
+#[cfg_attr(not(has = "landlock"), ignore = "needs landlock")]
 fn this_kernel_holds_leantar() {
-    need_tool!("landlock");
     let sandbox = Sandbox::mini_mathlib();
     let run = get(&sandbox).env("LAKE_SHIM_LOG", "debug").env("LAKE_SHIM_CONFINE", "always").run();
     run.expect_code(0);
@@ -56,8 +56,8 @@ fn this_kernel_holds_leantar() {
 }
 
 #[test]
+#[cfg_attr(not(has = "strace"), ignore = "needs strace")]
 fn without_landlock_a_restore_works() {
-    need_tool!("strace");
     for (answer, reason) in [
         (NONE, "this kernel has no Landlock"),
         (SWITCHED_OFF, "Landlock is switched off in this kernel"),
@@ -80,9 +80,8 @@ fn without_landlock_a_restore_works() {
 }
 
 #[test]
+#[cfg_attr(not(all(has = "strace", has = "landlock")), ignore = "needs strace, landlock")]
 fn an_older_landlock_does_what_it_can() {
-    need_tool!("strace");
-    need_tool!("landlock");
     for (abi, lacks) in [
         (2, "truncating files (Linux 6.2), TCP (Linux 6.7), devices (Linux 6.10), signals"),
         (3, "does not cover TCP (Linux 6.7), devices"),
@@ -100,8 +99,8 @@ fn an_older_landlock_does_what_it_can() {
 }
 
 #[test]
+#[cfg_attr(not(has = "strace"), ignore = "needs strace")]
 fn who_insists_gets_an_error() {
-    need_tool!("strace");
     let sandbox = Sandbox::mini_mathlib();
     let run = debug_get(&sandbox, NONE).env("LAKE_SHIM_CONFINE", "always").run();
     run.expect_code(1)

@@ -1,6 +1,6 @@
 //! Leantars of every kind, and stores in odd places: confined, they work as before.
 
-use shim_tests::{Call, Run, Sandbox, need_tool};
+use shim_tests::{Call, Run, Sandbox};
 
 use crate::{expect_held, get};
 
@@ -15,16 +15,16 @@ fn expect_restored_confined(sandbox: &Sandbox, call: Call) -> Run {
 }
 
 #[test]
+#[cfg_attr(not(has = "landlock"), ignore = "needs landlock")]
 fn one_in_the_store() {
-    need_tool!("landlock");
     let sandbox = Sandbox::mini_mathlib();
     sandbox.rename("toolchain/bin/leantar", "store/leantar-0.1.16");
     expect_restored_confined(&sandbox, get(&sandbox));
 }
 
 #[test]
+#[cfg_attr(not(has = "landlock"), ignore = "needs landlock")]
 fn one_behind_symlinks() {
-    need_tool!("landlock");
     let sandbox = Sandbox::mini_mathlib();
     sandbox.rename("toolchain/bin/leantar", "opt/leantar/bin/leantar");
     sandbox.symlink(sandbox.path("opt/leantar/bin/leantar"), "toolchain/bin/leantar");
@@ -32,8 +32,8 @@ fn one_behind_symlinks() {
 }
 
 #[test]
+#[cfg_attr(not(has = "landlock"), ignore = "needs landlock")]
 fn one_that_is_a_script() {
-    need_tool!("landlock");
     let sandbox = Sandbox::mini_mathlib();
     sandbox.rename("toolchain/bin/leantar", "home/real-leantar");
     let body = "cd / && true > /dev/null && x=$(uname) && exec \"$HOME/real-leantar\" \"$@\"";
@@ -54,8 +54,8 @@ fn one_that_is_a_script() {
 }
 
 #[test]
+#[cfg_attr(not(has = "landlock"), ignore = "needs landlock")]
 fn one_named_by_a_relative_path() {
-    need_tool!("landlock");
     let sandbox = Sandbox::mini_mathlib();
     sandbox.rename("toolchain/bin/leantar", "app/leantar");
     for name in ["leantar", "./leantar"] {
@@ -66,8 +66,8 @@ fn one_named_by_a_relative_path() {
 }
 
 #[test]
+#[cfg_attr(not(has = "landlock"), ignore = "needs landlock")]
 fn stores_in_odd_places() {
-    need_tool!("landlock");
     let sandbox = Sandbox::mini_mathlib();
     // Half of it here, half there, one file of each a link to somewhere else, and the first store a link itself.
     sandbox.mkdir("second").mkdir("blobs");
@@ -88,9 +88,8 @@ fn stores_in_odd_places() {
 }
 
 #[test]
+#[cfg_attr(not(all(has = "landlock", has = "mount")), ignore = "needs landlock, mount")]
 fn a_workspace_and_a_store_on_an_overlay() {
-    need_tool!("landlock");
-    need_tool!("mount");
     let sandbox = Sandbox::mini_mathlib();
     sandbox.shim_bin();
     // As in a container: what lies in the image is lower, what is written is upper.

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 
 use page::{Block, Step, blocks, is_shown};
 use place::Place;
-use shim_tests::{need_fake_lake, need_tool};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -44,46 +43,40 @@ fn type_in(name: &str, block: &Block, place: &Place) {
 }
 
 #[test]
+#[cfg_attr(not(all(has = "fake-lake", has = "mount")), ignore = "needs the fake lake, mount")]
 fn in_an_image() {
-    need_fake_lake!();
-    need_tool!("mount");
     let place = Place::fresh().with_ci().with_another_project().with_release();
     read("docs/in-an-image.md", &place);
 }
 
 #[test]
+#[cfg_attr(not(all(has = "fake-lake", has = "mount")), ignore = "needs the fake lake, mount")]
 fn on_a_laptop() {
-    need_fake_lake!();
-    need_tool!("mount");
     read("docs/on-a-laptop.md", &Place::fresh().in_release());
 }
 
 #[test]
+#[cfg_attr(not(all(has = "fake-lake", has = "mount")), ignore = "needs the fake lake, mount")]
 fn with_vs_code() {
-    need_fake_lake!();
-    need_tool!("mount");
     read("docs/vs-code.md", &Place::installed().with_packages());
 }
 
 #[test]
+#[cfg_attr(not(all(has = "fake-lake", has = "mount")), ignore = "needs the fake lake, mount")]
 fn moving_from_cache_get() {
-    need_fake_lake!();
-    need_tool!("mount");
     let place = Place::installed().with_packages().with_store().with_cache();
     read("docs/moving-from-cache-get.md", &place);
 }
 
 #[test]
+#[cfg_attr(not(all(has = "fake-lake", has = "mount")), ignore = "needs the fake lake, mount")]
 fn when_it_fails() {
-    need_fake_lake!();
-    need_tool!("mount");
     read("docs/when-it-fails.md", &Place::installed().with_packages().with_store());
 }
 
 #[test]
+#[cfg_attr(not(all(has = "fake-lake", has = "mount")), ignore = "needs the fake lake, mount")]
 fn readme() {
-    need_fake_lake!();
-    need_tool!("mount");
     let place = Place::installed().with_baked_store().with_ci();
     read("README.md", &place.with("GITHUB_OUTPUT", "/home/you/output"));
 }

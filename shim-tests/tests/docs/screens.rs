@@ -3,8 +3,6 @@
 
 use std::path::PathBuf;
 
-use shim_tests::{need_fake_lake, need_tool};
-
 use crate::page::without_figures;
 use crate::place::Place;
 use crate::repository;
@@ -22,35 +20,37 @@ fn ill() -> Place {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "tmux", has = "mount")),
+    ignore = "needs the fake lake, tmux, mount"
+)]
 fn doctor() {
-    need_fake_lake!();
-    need_tool!("tmux");
-    need_tool!("mount");
     same_screens("doctor", "lake-shim doctor", ill);
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "tmux", has = "mount")),
+    ignore = "needs the fake lake, tmux, mount"
+)]
 fn doctor_of_what_is_sound() {
-    need_fake_lake!();
-    need_tool!("tmux");
-    need_tool!("mount");
     let sound = || Place::installed().with_packages().with_store();
     same_screens("doctor-sound", "lake-shim doctor", sound);
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "tmux", has = "mount")),
+    ignore = "needs the fake lake, tmux, mount"
+)]
 fn restore() {
-    need_fake_lake!();
-    need_tool!("tmux");
-    need_tool!("mount");
     let baked = || Place::installed().with_baked_store();
     same_screens("restore", "lake exe cache get; lake exe cache get", baked);
 }
 
 #[test]
+#[cfg_attr(not(all(has = "tmux", has = "mount")), ignore = "needs tmux, mount")]
 fn help() {
-    need_tool!("tmux");
-    need_tool!("mount");
     same_screens("help", "lake-shim --help", Place::installed);
     same_screens("help-restore", "lake-shim restore --help", Place::installed);
 }

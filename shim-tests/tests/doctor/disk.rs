@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use shim_tests::{NOBODY, Tmpfs, need_fake_leantar, need_tool};
+use shim_tests::{NOBODY, Tmpfs};
 
 use crate::{
     baked_and_fresh, doctor, findings_of_nobody, follow, none, only, says, sound, the_only,
 };
 
 #[test]
+#[cfg_attr(not(has = "mount"), ignore = "needs mount")]
 fn too_little_space() {
-    need_tool!("mount");
     let sandbox = sound();
     let lake = sandbox.package("mathlib").join(".lake");
     let disk = Tmpfs::mount(&lake, "16k");
@@ -23,8 +23,8 @@ fn too_little_space() {
 }
 
 #[test]
+#[cfg_attr(not(has = "mount"), ignore = "needs mount")]
 fn too_little_space_for_sources_and_builds() {
-    need_tool!("mount");
     let mut sandbox = baked_and_fresh();
     let shared = sandbox.path("shared");
     let disk = Tmpfs::mount(&shared, "16k");
@@ -42,8 +42,8 @@ fn too_little_space_for_sources_and_builds() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn packages_that_may_not_be_written() {
-    need_tool!("setpriv");
     let sandbox = sound();
     sandbox.chown("app", NOBODY).chmod("app/.lake/packages/mathlib", 0o555);
     let look = || findings_of_nobody(&sandbox);
@@ -58,8 +58,8 @@ fn packages_that_may_not_be_written() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_shared_directory_that_cannot_be_made() {
-    need_tool!("setpriv");
     let mut sandbox = baked_and_fresh();
     sandbox.chown("app", NOBODY);
     sandbox.set_env("LAKE_PKG_DIR", sandbox.path("baked/packages"));
@@ -70,8 +70,8 @@ fn a_shared_directory_that_cannot_be_made() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn what_a_killed_restore_left() {
-    need_fake_leantar!();
     let sandbox = sound();
     let running =
         sandbox.lake_shim("restore --network never").env("FAKE_LEANTAR_SLEEP_MS", "400").spawn();

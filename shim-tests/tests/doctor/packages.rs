@@ -1,7 +1,7 @@
 //! Packages: whose they are, where they come from, where their HEAD is.
 
 use serde_json::Value;
-use shim_tests::{NOBODY, Sandbox, need_tool};
+use shim_tests::{NOBODY, Sandbox};
 
 use crate::{
     FORK, MATHLIB, commit, edit, findings, findings_after, findings_of_nobody, follow, none,
@@ -167,8 +167,8 @@ fn a_package_that_is_a_symlink() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn packages_of_another_user() {
-    need_tool!("setpriv");
     let sandbox = sound();
     sandbox.chown("app", NOBODY).chown("app/.lake/packages/mathlib", 0);
     sandbox.lake_shim("restore --network never").run().expect_code(0);

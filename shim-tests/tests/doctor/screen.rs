@@ -1,6 +1,6 @@
 //! What people see: widths, colours, the last line.
 
-use shim_tests::{Run, Sandbox, need_tool};
+use shim_tests::{Run, Sandbox};
 
 use crate::{FORK, doctor, set_origin, set_path, shim, sound};
 
@@ -62,9 +62,8 @@ fn without_a_terminal_no_colour_and_80_columns() {
 }
 
 #[test]
+#[cfg_attr(not(all(has = "script", has = "stty")), ignore = "needs script, stty")]
 fn widths_of_a_terminal() {
-    need_tool!("script");
-    need_tool!("stty");
     let sandbox = ill();
     let mut lines = Vec::new();
     for columns in [80, 160] {
@@ -77,9 +76,8 @@ fn widths_of_a_terminal() {
 }
 
 #[test]
+#[cfg_attr(not(all(has = "script", has = "stty")), ignore = "needs script, stty")]
 fn colours_on_a_terminal_unless_somebody_minds() {
-    need_tool!("script");
-    need_tool!("stty");
     let sandbox = ill();
     on_terminal(&sandbox, 80, "").stdout_contains("\x1b[1m\x1b[31merror\x1b[0m: ");
     on_terminal(&sandbox, 80, "NO_COLOR=1").stdout_lacks("\x1b");

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use serde_json::Value;
-use shim_tests::{NOBODY, Sandbox, need_tool};
+use shim_tests::{NOBODY, Sandbox};
 
 use crate::{
     bake, baked_and_fresh, doctor, findings_of_nobody, none, parse, shared, shim, sound,
@@ -36,8 +36,8 @@ fn a_shared_packages_directory() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn another_user_in_an_image() {
-    need_tool!("setpriv");
     let sandbox = baked_and_fresh();
     sandbox.chown("app", NOBODY);
     let findings = findings_of_nobody(&sandbox);

@@ -1,7 +1,7 @@
 //! Stores: missing, unreadable, damaged, for something else.
 
 use serde_json::{Value, json};
-use shim_tests::{NOBODY, Sandbox, need_tool};
+use shim_tests::{NOBODY, Sandbox};
 
 use crate::{
     bake, baked_and_fresh, commit, doctor, edit, findings_of, findings_of_nobody, follow, none,
@@ -9,8 +9,8 @@ use crate::{
 };
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn no_store() {
-    need_tool!("root");
     let mut sandbox = sound();
     // The image's own, if this machine has one, would do.
     assert!(!std::path::Path::new("/opt/mathlib-cache").exists(), "a store in the way");
@@ -40,8 +40,8 @@ fn a_named_store_that_is_not_there() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_store_that_may_not_be_read() {
-    need_tool!("setpriv");
     let sandbox = sound();
     sandbox.chown("app", NOBODY).chmod("store", 0o700);
     let look = || findings_of_nobody(&sandbox);
@@ -190,8 +190,8 @@ fn release_files_that_no_store_has() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_cache_directory_that_may_not_be_written() {
-    need_tool!("setpriv");
     let sandbox = sound();
     sandbox.chown("app", NOBODY);
     let look = |dir: &str| {

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use shim_tests::{NOBODY, Tree, need_tool, tools};
+use shim_tests::{NOBODY, Tree, tools};
 
 use crate::{WRONG, expect_no_leftovers, normalize, right, workspace, wrong_manifest};
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_directory_that_may_not_be_written_is_an_error_that_names_it() {
-    need_tool!("setpriv");
     let sandbox = workspace();
     sandbox.write("app/lakefile.toml", WRONG).write("app/lake-manifest.json", wrong_manifest());
     sandbox.chown("app", NOBODY).chmod("app", 0o555);
@@ -29,8 +29,8 @@ fn a_directory_that_may_not_be_written_is_an_error_that_names_it() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn what_could_not_be_written_is_not_told_as_done() {
-    need_tool!("setpriv");
     let sandbox = workspace();
     sandbox.write("app/a/x.toml", WRONG).write("app/b/x.toml", WRONG).chown("app", NOBODY);
     sandbox.chmod("app/b", 0o555);
@@ -42,8 +42,8 @@ fn what_could_not_be_written_is_not_told_as_done() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_file_that_may_not_be_read_is_an_error_that_names_it() {
-    need_tool!("setpriv");
     let sandbox = workspace();
     sandbox.write("app/a.toml", WRONG).write("app/b.toml", WRONG).chmod("app/b.toml", 0o000);
     sandbox.chown("app/a.toml", NOBODY).chmod("app", 0o777);

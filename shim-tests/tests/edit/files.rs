@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use shim_tests::{NOBODY, Run, Sandbox, Tree, mini_mathlib, need_tool};
+use shim_tests::{NOBODY, Run, Sandbox, Tree, mini_mathlib};
 
 use crate::{WRONG, expect_no_leftovers, normalize, right, workspace, wrong_manifest};
 
@@ -44,8 +44,8 @@ fn the_mode_is_kept() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_file_that_only_the_directory_lets_its_owner_change_keeps_its_mode() {
-    need_tool!("setpriv");
     let sandbox = wrong();
     for old in [0o444, 0o400] {
         sandbox.write("app/lakefile.toml", WRONG).chmod("app/lakefile.toml", old);
@@ -58,8 +58,8 @@ fn a_file_that_only_the_directory_lets_its_owner_change_keeps_its_mode() {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn root_leaves_a_file_to_whom_it_belongs() {
-    need_tool!("root");
     let sandbox = wrong();
     let lakefile = sandbox.path("app/lakefile.toml");
     std::os::unix::fs::chown(&lakefile, Some(NOBODY), Some(12)).expect("root may");
@@ -72,8 +72,8 @@ fn root_leaves_a_file_to_whom_it_belongs() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_file_of_another_user_in_ones_own_directory_becomes_ones_own() {
-    need_tool!("setpriv");
     let sandbox = wrong();
     sandbox.chown("app", NOBODY).chown("app/lakefile.toml", 0);
     let run = normalize(&sandbox, "").as_user(NOBODY).run();

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use shim_tests::{Sandbox, Tree, mini_mathlib, need_real_lake};
+use shim_tests::{Sandbox, Tree, mini_mathlib};
 
 use crate::clones::{Keepsake, expect_link, names};
 use crate::expect_no_leftovers;
@@ -259,8 +259,8 @@ fn an_option_that_names_the_workspace_is_no_hindrance() {
 }
 
 #[test]
+#[cfg_attr(not(has = "real-lake"), ignore = "needs SHIM_TEST_REAL_LAKE")]
 fn lakes_own_warning_of_two_directories_is_heard_real_lake_only() {
-    need_real_lake!();
     let sandbox = world(Locked::At(".lake/packages"), Some("deps"));
     let run = sandbox.lake("resolve-deps").env("LAKE_PKG_DIR", sandbox.path("shared")).run();
     run.expect_code(0).stderr_contains("manifest out of date: packages directory changed");

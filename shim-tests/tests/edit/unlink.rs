@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use shim_tests::{NOBODY, Run, Sandbox, Tree, need_tool, tools};
+use shim_tests::{NOBODY, Run, Sandbox, Tree, tools};
 
 use crate::clones::{
     FORK, Keepsake, expect_link, expect_own, forked, names, set_packages_dir, shared, shared_at,
@@ -308,8 +308,8 @@ fn a_fork_that_was_copied_is_the_workspaces_own() {
 // Who may not, and who is interrupted
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn where_nothing_may_be_written_the_link_stays() {
-    need_tool!("setpriv");
     let sandbox = shared();
     let (app, all) = (Tree::of(sandbox.workspace()), Tree::of(sandbox.path("shared")));
     for words in ["unlink", "unlink --copy"] {

@@ -1,10 +1,10 @@
 //! mathlib's `cache` tool as the fake lake plays it.
 
-use shim_tests::{Sandbox, Tree, need_fake_lake};
+use shim_tests::{Sandbox, Tree};
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn cache_get_downloads_and_unpacks_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib().with_cloud();
     let cache = sandbox.home().join(".cache/mathlib");
     sandbox.real_lake("exe cache").run().expect_code(0).stdout_contains("Usage: cache");
@@ -22,8 +22,8 @@ fn cache_get_downloads_and_unpacks_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn cache_get_of_a_module_brings_its_imports_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib().with_cloud();
     let run = sandbox.real_lake("exec mathlib/cache get Mathlib/Order/Basic.lean").run();
     run.expect_code(0).stdout_contains("Decompressing 3");
@@ -31,8 +31,8 @@ fn cache_get_of_a_module_brings_its_imports_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn cache_get_fails_without_a_cloud_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib();
     let run = sandbox.real_lake("exe cache get").run();
     run.expect_code(1)
@@ -45,8 +45,8 @@ fn cache_get_fails_without_a_cloud_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn cache_get_fails_as_often_as_asked_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib().with_cloud();
     let get = || sandbox.real_lake("exe cache get").env("FAKE_CLOUD_FAILURES", "2").run();
     get().expect_code(1);
@@ -55,8 +55,8 @@ fn cache_get_fails_as_often_as_asked_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn cache_prints_success_though_leantar_deleted_a_file_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib();
     let ltar = sandbox.ltar("Mathlib.Init");
     sandbox.truncate(&ltar);

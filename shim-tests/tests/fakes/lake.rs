@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
-use shim_tests::{Sandbox, need_fake_lake};
+use shim_tests::Sandbox;
 
 use crate::unpack_all;
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn no_build_tells_a_restored_workspace_from_an_empty_one_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib();
     sandbox.real_lake("build --no-build").run().expect_code(3);
     unpack_all(&sandbox).expect_code(0);
@@ -76,8 +76,8 @@ fn env_passes_the_code_on_and_puts_the_toolchain_first() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn log_keeps_arguments_and_the_state_of_the_packages_fake_lake_only() {
-    need_fake_lake!();
     use std::os::unix::ffi::OsStrExt as _;
     let sandbox = Sandbox::mini_mathlib();
     let odd = std::ffi::OsStr::from_bytes(b"Odd\xff");
@@ -94,8 +94,8 @@ fn log_keeps_arguments_and_the_state_of_the_packages_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn ends_as_asked_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib();
     let build = || sandbox.real_lake("build");
     build().env("FAKE_LAKE_EXIT", "42").run().expect_code(42);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
-use shim_tests::{Sandbox, Tree, modules, need_fake_leantar};
+use shim_tests::{Sandbox, Tree, modules};
 
 use crate::{all, leantar, list_entry, unpack_all};
 
@@ -58,8 +58,8 @@ fn leantar_deletes_a_truncated_archive_and_exits_0() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn leantar_can_keep_a_truncated_archive_fake_leantar_only() {
-    need_fake_leantar!();
     let sandbox = Sandbox::mini_mathlib();
     let ltar = sandbox.ltar("Mathlib.Init");
     sandbox.truncate(&ltar);
@@ -110,8 +110,8 @@ fn leantar_does_the_rest_when_a_file_is_missing_or_no_archive() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn leantar_aborts_on_a_flipped_bit_fake_leantar_only() {
-    need_fake_leantar!();
     let sandbox = Sandbox::mini_mathlib();
     sandbox.flip_bit(sandbox.ltar("Mathlib.Init"));
     let run = unpack_all(&sandbox);
@@ -126,8 +126,8 @@ fn leantar_aborts_on_a_flipped_bit_fake_leantar_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn leantar_dies_in_the_middle_of_a_module_fake_leantar_only() {
-    need_fake_leantar!();
     let sandbox = Sandbox::mini_mathlib();
     let list = json!([list_entry(&sandbox, "Mathlib.Init")]).to_string();
     let run = sandbox

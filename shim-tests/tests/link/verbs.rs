@@ -1,12 +1,12 @@
 //! Which commands link, before the real lake sees the workspace.
 
-use shim_tests::{Sandbox, Tree, need_fake_lake};
+use shim_tests::{Sandbox, Tree};
 
 use crate::{bare, expect_link};
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn commands_that_load_the_workspace_find_it_linked_fake_lake_only() {
-    need_fake_lake!();
     for line in [
         "build",
         "-q build",
@@ -59,8 +59,8 @@ fn mathlibs_cache_get_links_too() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn other_commands_do_not_link_fake_lake_only() {
-    need_fake_lake!();
     for line in [
         "clean",
         "new foo",
@@ -92,8 +92,8 @@ fn other_commands_do_not_link_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn a_disabled_shim_does_not_link_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib();
     let shared = sandbox.path("shared");
     sandbox

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use shim_tests::{Sandbox, need_fake_lake};
+use shim_tests::Sandbox;
 
 use crate::{baked_and_fresh, get};
 
@@ -201,8 +201,8 @@ fn unpack_objects(sandbox: &Sandbox, clone: &Path) {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn no_tool_is_taken_from_a_workspace() {
-    need_fake_lake!();
     let sandbox = baked_and_fresh();
     let planted = ["git", "lean", "leantar", "lake", "elan", "sh"];
     for place in ["app", "app/bin", "app/.lake/packages/mathlib", "app/.lake/packages/mathlib/bin"]

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use shim_tests::{Sandbox, Tree, need_tool};
+use shim_tests::{Sandbox, Tree};
 
 use crate::{baked_and_fresh, entries, get};
 
@@ -50,8 +50,8 @@ fn the_umask_is_honoured_and_not_exceeded() {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn a_group_comes_from_the_directory() {
-    need_tool!("root");
     let sandbox = baked_and_fresh();
     sandbox.mkdir("shared").chown("shared", 0);
     let shared = sandbox.path("shared");
@@ -91,8 +91,8 @@ fn expect_group(dir: &Path) -> usize {
 }
 
 #[test]
+#[cfg_attr(not(has = "setfacl"), ignore = "needs setfacl")]
 fn a_default_acl_takes_the_place_of_the_umask() {
-    need_tool!("setfacl");
     let sandbox = baked_and_fresh();
     sandbox.mkdir("shared");
     let shared = sandbox.path("shared");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use shim_tests::{Sandbox, Tree, need_tool};
+use shim_tests::{Sandbox, Tree};
 
 use crate::{ANNA, baked_and_fresh, get};
 
@@ -23,8 +23,8 @@ fn victim(sandbox: &Sandbox) -> Tree {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn root_does_not_restore_through_a_users_link() {
-    need_tool!("root");
     for place in
         [".lake", ".lake/build", ".lake/build/lib", ".lake/build/lib/lean", ".lake/build/ir"]
     {
@@ -51,8 +51,8 @@ fn root_does_not_restore_through_a_users_link() {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn packs_do_not_go_through_it_either() {
-    need_tool!("root");
     let sandbox = Sandbox::mini_mathlib();
     get(&sandbox).run().expect_code(0);
     let baked = sandbox.path("baked");
@@ -73,8 +73,8 @@ fn packs_do_not_go_through_it_either() {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn a_users_link_to_his_own_is_followed() {
-    need_tool!("root");
     let sandbox = Sandbox::mini_mathlib();
     // `.lake` on a bigger disk, and root in a container that has the user's files.
     sandbox.mkdir("scratch").chown("scratch", ANNA);
@@ -85,8 +85,8 @@ fn a_users_link_to_his_own_is_followed() {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn a_link_to_the_shared_directory_becomes_ones_own() {
-    need_tool!("root");
     let sandbox = baked_and_fresh();
     sandbox.mkdir("shared");
     plant(&sandbox, sandbox.path("shared"), "app/.lake/packages");
@@ -98,8 +98,8 @@ fn a_link_to_the_shared_directory_becomes_ones_own() {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn no_manifest_is_written_through_a_users_link() {
-    need_tool!("root");
     let sandbox = baked_and_fresh();
     let manifest = sandbox.read("app/lake-manifest.json");
     sandbox.remove("app/lake-manifest.json").write("victim/precious", "of root\n");
@@ -128,8 +128,8 @@ fn a_stamp_replaces_a_link_and_does_not_follow_it() {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn what_only_looks_like_ours_is_left_alone() {
-    need_tool!("root");
     let sandbox = Sandbox::mini_mathlib();
     let before = victim(&sandbox);
     let places = [
@@ -158,9 +158,8 @@ fn what_only_looks_like_ours_is_left_alone() {
 }
 
 #[test]
+#[cfg_attr(not(all(has = "fake-lake", has = "root")), ignore = "needs the fake lake, root")]
 fn downloads_are_not_taken_from_behind_a_link_fake_lake_only() {
-    shim_tests::need_fake_lake!();
-    need_tool!("root");
     let sandbox = Sandbox::mini_mathlib().with_cloud();
     let before = victim(&sandbox);
     let cache = sandbox.home().join(".cache/mathlib");

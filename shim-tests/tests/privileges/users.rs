@@ -4,7 +4,7 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
-use shim_tests::{Call, Sandbox, Tree, need_fake_leantar, need_tool};
+use shim_tests::{Call, Sandbox, Tree};
 
 use crate::{ANNA, BERT, GROUP, baked_and_fresh, checkout};
 
@@ -25,8 +25,8 @@ fn by<'a>(call: Call<'a>, user: u32, app: &Path, shared: &Path) -> Call<'a> {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn one_restores_and_the_other_links_builds_and_restores() {
-    need_tool!("setpriv");
     let sandbox = baked_and_fresh();
     let shared = shared(&sandbox, 0o2775);
     let [annas, berts] = [ANNA, BERT].map(|user| checkout(&sandbox, user));
@@ -50,8 +50,8 @@ fn one_restores_and_the_other_links_builds_and_restores() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn who_has_no_rights_hears_it_and_lake_is_asked_all_the_same() {
-    need_tool!("setpriv");
     let sandbox = baked_and_fresh();
     let shared = shared(&sandbox, 0o2775);
     let [annas, berts] = [ANNA, BERT].map(|user| checkout(&sandbox, user));
@@ -75,8 +75,8 @@ fn who_has_no_rights_hears_it_and_lake_is_asked_all_the_same() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_sticky_directory_keeps_everybodys_own() {
-    need_tool!("setpriv");
     let sandbox = baked_and_fresh();
     let shared = shared(&sandbox, 0o1777);
     let [annas, berts] = [ANNA, BERT].map(|user| checkout(&sandbox, user));
@@ -91,9 +91,11 @@ fn a_sticky_directory_keeps_everybodys_own() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-leantar", has = "setpriv")),
+    ignore = "needs the fake leantar, setpriv"
+)]
 fn what_one_left_when_killed_is_in_nobodys_way_fake_leantar_only() {
-    need_fake_leantar!();
-    need_tool!("setpriv");
     let sandbox = baked_and_fresh();
     let shared = shared(&sandbox, 0o2775);
     let [annas, berts] = [ANNA, BERT].map(|user| checkout(&sandbox, user));
@@ -114,9 +116,11 @@ fn what_one_left_when_killed_is_in_nobodys_way_fake_leantar_only() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-leantar", has = "setpriv")),
+    ignore = "needs the fake leantar, setpriv"
+)]
 fn they_wait_for_each_other_by_name_fake_leantar_only() {
-    need_fake_leantar!();
-    need_tool!("setpriv");
     let sandbox = baked_and_fresh();
     let shared = shared(&sandbox, 0o2775);
     let [annas, berts] = [ANNA, BERT].map(|user| checkout(&sandbox, user));

@@ -1,6 +1,6 @@
 //! Workspaces that the shim cannot understand: a warning that names the file, and lake says the rest.
 
-use shim_tests::{NOBODY, Sandbox, need_tool};
+use shim_tests::{NOBODY, Sandbox};
 
 use crate::{assert_alike_but_warned, mirror};
 
@@ -91,8 +91,8 @@ fn commands_that_need_no_workspace_do_not_look_at_it() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_manifest_of_another_user_that_may_not_be_read_is_a_warning() {
-    need_tool!("setpriv");
     let sandbox = Sandbox::mini_mathlib();
     sandbox.chmod(MANIFEST, 0o000);
     let direct = sandbox.real_lake("resolve-deps").as_user(NOBODY).run();
@@ -104,8 +104,8 @@ fn a_manifest_of_another_user_that_may_not_be_read_is_a_warning() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_workspace_that_may_not_be_entered_is_lakes_affair() {
-    need_tool!("setpriv");
     let sandbox = Sandbox::mini_mathlib();
     sandbox.chmod("app/.lake", 0o700).chmod("app/lakefile.toml", 0o600);
     let mirror = mirror(&sandbox);

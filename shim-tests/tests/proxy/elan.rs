@@ -1,7 +1,7 @@
 //! The shim in front of a real elan, which chooses the toolchain: Debian's, with its proxies and toolchains inside the
 //! sandbox. On this PATH stands no lake but the shim and elan's proxy.
 
-use shim_tests::{Run, Sandbox, need_fake_lake, need_tool, tools};
+use shim_tests::{Run, Sandbox, tools};
 
 use crate::{MATHLIB, assert_alike, lost_without_kept_with, spelled};
 
@@ -47,8 +47,8 @@ fn alike(sandbox: &Sandbox, words: &str) -> Run {
 }
 
 #[test]
+#[cfg_attr(not(has = "elan"), ignore = "needs elan")]
 fn the_toolchain_that_elan_chooses_is_run() {
-    need_tool!("elan");
     let sandbox = with_elan(Sandbox::mini_mathlib());
     sandbox.write("app/lean-toolchain", "one\n");
     alike(&sandbox, "build App -v").expect_code(5).expect_stdout("one: build App -v\n");
@@ -73,9 +73,8 @@ fn the_toolchain_that_elan_chooses_is_run() {
 }
 
 #[test]
+#[cfg_attr(not(all(has = "elan", has = "unshare")), ignore = "needs elan, unshare")]
 fn what_elan_does_not_know_is_elans_error() {
-    need_tool!("elan");
-    need_tool!("unshare");
     let sandbox = with_elan(Sandbox::mini_mathlib());
     sandbox.write("app/lean-toolchain", "three\n");
     for words in ["build", "--version", "+four build"] {
@@ -85,8 +84,8 @@ fn what_elan_does_not_know_is_elans_error() {
 }
 
 #[test]
+#[cfg_attr(not(has = "elan"), ignore = "needs elan")]
 fn the_tool_under_test_runs_behind_elan() {
-    need_tool!("elan");
     let sandbox = with_elan(Sandbox::mini_mathlib());
     sandbox.lake("resolve-deps").run().expect_code(0).expect_stdout("");
     for words in [
@@ -109,9 +108,8 @@ fn the_tool_under_test_runs_behind_elan() {
 }
 
 #[test]
+#[cfg_attr(not(all(has = "fake-lake", has = "elan")), ignore = "needs the fake lake, elan")]
 fn log_shows_one_lake_with_elans_environment_fake_lake_only() {
-    need_fake_lake!();
-    need_tool!("elan");
     let sandbox = with_elan(Sandbox::mini_mathlib());
     let running = sandbox.lake("+tested build App").env("FAKE_LAKE_EXIT", "3").spawn();
     let pid = running.pid();
@@ -125,8 +123,8 @@ fn log_shows_one_lake_with_elans_environment_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "elan"), ignore = "needs elan")]
 fn a_lake_that_elan_started_may_call_lake() {
-    need_tool!("elan");
     let sandbox = with_elan(Sandbox::mini_mathlib());
     sandbox.script(
         "toolchains/one/bin/lake",
@@ -141,8 +139,8 @@ fn a_lake_that_elan_started_may_call_lake() {
 }
 
 #[test]
+#[cfg_attr(not(has = "elan"), ignore = "needs elan")]
 fn elans_own_folder_before_the_shim_hides_it_and_nothing_loops() {
-    need_tool!("elan");
     let sandbox = with_elan(Sandbox::mini_mathlib());
     sandbox.write("app/lean-toolchain", "one\n");
     for call in [sandbox.lake("build"), sandbox.command(sandbox.shim_bin().join("lake"), "build")] {
@@ -151,8 +149,8 @@ fn elans_own_folder_before_the_shim_hides_it_and_nothing_loops() {
 }
 
 #[test]
+#[cfg_attr(not(has = "elan"), ignore = "needs elan")]
 fn clones_are_guarded_behind_elan() {
-    need_tool!("elan");
     let prepare = || with_elan(spelled(MATHLIB, &format!("{MATHLIB}.git")));
     let (_, run) = lost_without_kept_with(prepare, "resolve-deps");
     run.expect_code(1); // the fetch fails

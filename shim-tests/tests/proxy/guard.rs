@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use shim_tests::{NOBODY, Run, Sandbox, Tree, need_tool};
+use shim_tests::{NOBODY, Run, Sandbox, Tree};
 
 use crate::{
     FORK, Keepsake, MATHLIB, OTHER_REV, assert_alike, assert_lost_without, lost_without_kept_with,
@@ -256,8 +256,8 @@ fn a_fork_in_the_workspaces_own_directory_is_left_to_lake() {
 // Owners
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn a_package_of_another_user_is_kept() {
-    need_tool!("root");
     let prepare = || {
         let sandbox = Sandbox::mini_mathlib();
         sandbox.chown(sandbox.package("mathlib"), NOBODY);
@@ -272,8 +272,8 @@ fn a_package_of_another_user_is_kept() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn packages_of_root_serve_another_user() {
-    need_tool!("setpriv");
     let prepare = || {
         let sandbox = shared(Sandbox::mini_mathlib());
         sandbox.chown("app", NOBODY);
@@ -290,8 +290,8 @@ fn packages_of_root_serve_another_user() {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn a_package_of_another_user_spelled_otherwise_is_kept() {
-    need_tool!("root");
     let prepare = || {
         let sandbox = spelled(MATHLIB, &format!("{MATHLIB}.git"));
         sandbox.chown(sandbox.package("mathlib"), NOBODY);
@@ -302,8 +302,8 @@ fn a_package_of_another_user_spelled_otherwise_is_kept() {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn only_the_clones_git_directory_may_be_another_users() {
-    need_tool!("root");
     let chowned = |what: &'static str| {
         move || {
             let sandbox = Sandbox::mini_mathlib();

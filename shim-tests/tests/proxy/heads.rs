@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use shim_tests::{Call, Run, Sandbox, need_tool};
+use shim_tests::{Call, Run, Sandbox};
 
 use crate::{FORK, MATHLIB, OTHER_REV, relock, set_origin};
 
@@ -149,8 +149,8 @@ fn head_of_a_repository_with_long_names_is_read_without_git() {
 }
 
 #[test]
+#[cfg_attr(not(has = "strace"), ignore = "needs strace")]
 fn no_process_is_started_on_the_way_through() {
-    need_tool!("strace");
     let sandbox = Sandbox::mini_mathlib();
     let traced = |words: &str| {
         let strace = shim_tests::tools::find_on_path("strace").unwrap_or_default();

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
-use shim_tests::{Sandbox, need_fake_lake};
+use shim_tests::Sandbox;
 
 use crate::{MATHLIB, OTHER_REV, alike, relock, spelled};
 
@@ -57,8 +57,8 @@ fn every_command_is_as_without_the_shim_where_there_is_no_workspace() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn log_tells_arguments_argv0_cwd_and_pid_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib();
     let odd = OsStr::from_bytes(b"Odd\xff");
     let running =
@@ -146,8 +146,8 @@ fn serve_and_setup_file_speak_json_untouched() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn serve_answers_while_its_stdin_stays_open_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib();
     // The second request is made only when the first is answered.
     let dialogue = r#"mkfifo in out; lake serve <in >out & exec 3>in 4<out
@@ -211,8 +211,8 @@ fn exit_codes_of_children_are_passed_on() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn exit_codes_and_deaths_of_lake_are_its_own_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib();
     for words in ["build", "serve", "exe cache", "--version"] {
         for code in [0, 1, 2, 3, 4, 5, 42, 126, 127, 130, 255] {

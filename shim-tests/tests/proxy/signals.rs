@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use shim_tests::{Sandbox, need_fake_lake};
+use shim_tests::Sandbox;
 
 const SIGNALS: [Signal; 5] =
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGKILL];
@@ -26,8 +26,8 @@ fn the_process_started_becomes_the_parent_of_lakes_children() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn signals_reach_lake_at_work_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib();
     let log = sandbox.path("logs/lake.jsonl");
     for words in ["build", "serve", "exe cache", "frobnicate --help"] {

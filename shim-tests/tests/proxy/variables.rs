@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use serde_json::{Value, json};
-use shim_tests::{Call, NOBODY, Run, Sandbox, need_tool};
+use shim_tests::{Call, NOBODY, Run, Sandbox};
 
 use crate::{FORK, MATHLIB, spelled};
 
@@ -91,8 +91,8 @@ fn git_config_of(call: Call<'_>, sandbox: &Sandbox) -> Vec<String> {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn gits_configuration_is_extended_behind_the_users() {
-    need_tool!("root");
     let sandbox = Sandbox::mini_mathlib();
     sandbox
         .rename("app/.lake/packages", "shared")
@@ -129,8 +129,8 @@ fn gits_configuration_is_extended_behind_the_users() {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn gits_configuration_of_the_user_still_counts_in_lake() {
-    need_tool!("root");
     let sandbox = Sandbox::mini_mathlib();
     sandbox.chown(sandbox.package("mathlib"), NOBODY);
     let call = |program: Call<'_>| {
@@ -144,8 +144,8 @@ fn gits_configuration_of_the_user_still_counts_in_lake() {
 }
 
 #[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn more_of_git_configuration_than_counted_is_not_brought_to_life() {
-    need_tool!("root");
     let sandbox = Sandbox::mini_mathlib();
     sandbox.chown(sandbox.package("mathlib"), NOBODY);
     let call = sandbox

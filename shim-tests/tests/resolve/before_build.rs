@@ -1,6 +1,6 @@
 //! The proxy in a workspace without a manifest: it writes the one that a lock covers, says so in a line, and goes on.
 
-use shim_tests::{Call, Run, Tree, need_tool};
+use shim_tests::{Call, Run, Tree};
 
 use crate::case::{Case, Way};
 use crate::golden;
@@ -26,8 +26,8 @@ fn lines_with(run: &Run, part: &str) -> usize {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn a_build_writes_lakes_manifest_says_so_in_one_line_and_goes_on() {
-    need_tool!("unshare");
     for name in golden::CASES {
         let case = baked(name);
         let run = lake(&case, "build Root").run();
@@ -45,8 +45,8 @@ fn a_build_writes_lakes_manifest_says_so_in_one_line_and_goes_on() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn every_command_that_loads_the_workspace_finds_a_manifest() {
-    need_tool!("unshare");
     for words in ["env true", "exe tool", "test", "lint", "query Root", "resolve-deps", "serve"] {
         let case = baked("two_paths_share_git_dotgit");
         lake(&case, words).run().expect_code(0).expect_stdout(&format!("{words}\n"));
@@ -55,8 +55,8 @@ fn every_command_that_loads_the_workspace_finds_a_manifest() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn what_is_none_of_our_business_writes_nothing() {
-    need_tool!("unshare");
     let case = baked("two_paths_share_git_dotgit");
     let app = Tree::of(case.sandbox.workspace());
     for words in ["update", "upgrade", "update m", "build --update", "--version", "help", "new x"] {
@@ -69,8 +69,8 @@ fn what_is_none_of_our_business_writes_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn the_old_short_form_of_update_is_lakes_own() {
-    need_tool!("unshare");
     // Lake 4.27: the '-U' shorthand for '--update' is deprecated.
     let case = baked("two_paths_share_git_dotgit");
     let app = Tree::of(case.sandbox.workspace());
@@ -79,8 +79,8 @@ fn the_old_short_form_of_update_is_lakes_own() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn a_manifest_that_is_there_is_lakes_to_judge() {
-    need_tool!("unshare");
     let case = baked("path_with_manifest");
     let other = case.golden().replace("\"inputRev\": \"v1\"", "\"inputRev\": \"v0\"");
     assert_ne!(other, case.golden());
@@ -91,8 +91,8 @@ fn a_manifest_that_is_there_is_lakes_to_judge() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn what_no_lock_covers_is_left_to_lake_without_a_word() {
-    need_tool!("unshare");
     let case = Case::of("path_with_manifest");
     case.sandbox.mkdir("baked");
     let app = Tree::of(case.sandbox.workspace());

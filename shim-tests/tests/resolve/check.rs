@@ -1,7 +1,7 @@
 //! `--check` and `--json`: what would change, told and not done; and what is right already, left alone.
 
 use serde_json::{Value, json};
-use shim_tests::{Run, Tree, need_tool};
+use shim_tests::{Run, Tree};
 
 use crate::case::{Case, Way};
 use crate::golden;
@@ -26,8 +26,8 @@ fn object(run: &Run) -> Value {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn check_passes_on_lakes_own_manifest_and_writes_nothing() {
-    need_tool!("unshare");
     for name in golden::CASES {
         let case = Case::of(name);
         case.sandbox.write(case.manifest(), case.golden());
@@ -39,8 +39,8 @@ fn check_passes_on_lakes_own_manifest_and_writes_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn check_without_a_manifest_shows_all_of_it_and_writes_nothing() {
-    need_tool!("unshare");
     for name in golden::CASES {
         let case = Case::of(name);
         let app = Tree::of(case.sandbox.workspace());
@@ -58,8 +58,8 @@ fn check_without_a_manifest_shows_all_of_it_and_writes_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn check_shows_what_differs_and_writes_nothing() {
-    need_tool!("unshare");
     let (case, right, wrong) = outdated();
     let app = Tree::of(case.sandbox.workspace());
     let run = case.resolve_from_golden("--check").run();
@@ -75,8 +75,8 @@ fn check_shows_what_differs_and_writes_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn a_manifest_that_says_the_same_in_another_layout_is_left_alone() {
-    need_tool!("unshare");
     let case = Case::of("two_paths_share_git_dotgit");
     let golden: Value = serde_json::from_str(&case.golden()).expect("JSON");
     case.sandbox.write(case.manifest(), golden.to_string());
@@ -88,8 +88,8 @@ fn a_manifest_that_says_the_same_in_another_layout_is_left_alone() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn resolving_again_changes_nothing() {
-    need_tool!("unshare");
     let case = Case::of("path_without_manifest");
     case.resolve_from_golden("").run().expect_code(0).stderr_contains("wrote");
     let app = Tree::of(case.sandbox.workspace());
@@ -99,8 +99,8 @@ fn resolving_again_changes_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn an_outdated_manifest_keeps_what_we_do_not_know() {
-    need_tool!("unshare");
     let (case, right, wrong) = outdated();
     let outdated = case.sandbox.read(case.manifest());
     let added = |text: &str| {
@@ -115,8 +115,8 @@ fn an_outdated_manifest_keeps_what_we_do_not_know() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn json_says_what_was_written_and_from_which_lock() {
-    need_tool!("unshare");
     let case = Case::of("diamond_through_two_gits");
     drop(case.prepare(Way::Packs));
     let index = case.sandbox.read("baked/lake-shim/index.json");
@@ -143,8 +143,8 @@ fn json_says_what_was_written_and_from_which_lock() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn json_names_no_lock_where_none_was_needed() {
-    need_tool!("unshare");
     let case = Case::of("path_upward_in_path");
     let run = case.resolve("--json").run();
     run.expect_code(0);
@@ -156,8 +156,8 @@ fn json_names_no_lock_where_none_was_needed() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn json_names_the_manifest_that_was_given_as_lock() {
-    need_tool!("unshare");
     let case = Case::of("odd_names");
     let run = case.resolve_from_golden("--json").run();
     run.expect_code(0);

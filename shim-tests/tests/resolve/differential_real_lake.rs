@@ -7,7 +7,7 @@
 
 use std::env;
 
-use shim_tests::{Run, Sandbox, need_real_lake, need_tool};
+use shim_tests::{Run, Sandbox};
 
 use crate::world::random::{NAMES, NAMES_AND_ROOT};
 use crate::world::{Revisions, World};
@@ -134,30 +134,38 @@ impl Trial<'_> {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "real-lake", has = "unshare")),
+    ignore = "needs SHIM_TEST_REAL_LAKE, unshare"
+)]
 fn clones_that_lie_there_give_lakes_manifest_real_lake_only() {
-    need_real_lake!();
-    need_tool!("unshare");
     Trial { ask: with_clones, names: &NAMES, worlds: 60, may_be_unknown: false }.assert_alike();
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "real-lake", has = "unshare")),
+    ignore = "needs SHIM_TEST_REAL_LAKE, unshare"
+)]
 fn dependencies_of_the_roots_name_give_lakes_manifest_real_lake_only() {
-    need_real_lake!();
-    need_tool!("unshare");
     let names = &NAMES_AND_ROOT;
     Trial { ask: with_clones, names, worlds: 60, may_be_unknown: false }.assert_alike();
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "real-lake", has = "unshare")),
+    ignore = "needs SHIM_TEST_REAL_LAKE, unshare"
+)]
 fn a_baked_store_gives_lakes_manifest_real_lake_only() {
-    need_real_lake!();
-    need_tool!("unshare");
     Trial { ask: with_packs, names: &NAMES, worlds: 30, may_be_unknown: false }.assert_alike();
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "real-lake", has = "unshare")),
+    ignore = "needs SHIM_TEST_REAL_LAKE, unshare"
+)]
 fn a_lock_alone_gives_lakes_manifest_or_none_real_lake_only() {
-    need_real_lake!();
-    need_tool!("unshare");
     Trial { ask: without_files, names: &NAMES, worlds: 60, may_be_unknown: true }.assert_alike();
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use shim_tests::{Call, Run, Running, Sandbox, Tree, need_tool};
+use shim_tests::{Call, Run, Running, Sandbox, Tree};
 
 pub(crate) const MATHLIB: &str = "https://github.com/leanprover-community/mathlib4";
 const PACKAGES: usize = 5;
@@ -149,20 +149,20 @@ fn one_after_the_other(packages_dir: impl Fn(&Sandbox) -> String) {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn five_packages_one_after_the_other_are_built_offline_from_one_packages_directory() {
-    need_tool!("unshare");
     one_after_the_other(|_| DEFAULT.to_owned());
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn a_packages_dir_that_is_the_shared_directory_itself_is_as_good() {
-    need_tool!("unshare");
     one_after_the_other(|sandbox| sandbox.path("shared").display().to_string());
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn five_packages_at_once_are_built_offline_from_one_packages_directory() {
-    need_tool!("unshare");
     let sandbox = generated();
     let libraries = libraries(&sandbox);
     let works: Vec<_> = (0..PACKAGES).map(|i| Work::prepare(&sandbox, i, DEFAULT)).collect();
@@ -188,8 +188,8 @@ fn five_packages_at_once_are_built_offline_from_one_packages_directory() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn without_the_shim_the_same_script_needs_the_network() {
-    need_tool!("unshare");
     let sandbox = generated();
     let work = Work::prepare(&sandbox, 0, DEFAULT);
     let run = sandbox.real_lake("build").cwd(&work.dir).without_network().run();

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use shim_tests::tree::Entry;
-use shim_tests::{Sandbox, Tree, modules, need_tool};
+use shim_tests::{Sandbox, Tree, modules};
 
 use crate::first_user::{DEFAULT, MATHLIB, Work, generated, script};
 
@@ -49,8 +49,8 @@ fn marks(sandbox: &Sandbox) -> Vec<(u64, i64, i64)> {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn clones_that_lie_there_are_kept_whatever_their_spelling() {
-    need_tool!("unshare");
     for origin in [MATHLIB, &dot_git()] {
         let sandbox = with_clones(origin);
         let (before, marks_before) = (checkouts(&sandbox), marks(&sandbox));
@@ -67,8 +67,8 @@ fn clones_that_lie_there_are_kept_whatever_their_spelling() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn a_clone_at_another_revision_is_not_deleted_over_its_spelling() {
-    need_tool!("unshare");
     let prepare = || {
         let sandbox = with_clones(MATHLIB);
         let mathlib = sandbox.path("shared/mathlib");
@@ -94,8 +94,8 @@ fn a_clone_at_another_revision_is_not_deleted_over_its_spelling() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn without_cache_get_the_build_restores_and_paths_may_be_relative() {
-    need_tool!("unshare");
     let mut sandbox = generated();
     sandbox.set_env("CI", "");
     let root = sandbox.path("");

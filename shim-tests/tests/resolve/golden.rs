@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use shim_tests::{mini_mathlib, need_tool};
+use shim_tests::mini_mathlib;
 
 use crate::case::{Case, Way};
 
@@ -38,19 +38,19 @@ fn these_are_all() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn from_a_lock_alone_it_is_as_lake_wrote_it() {
-    need_tool!("unshare");
     assert_all(Way::Lock);
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn from_a_baked_store_it_is_as_lake_wrote_it() {
-    need_tool!("unshare");
     assert_all(Way::Packs);
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn from_clones_that_lie_there_it_is_as_lake_wrote_it() {
-    need_tool!("unshare");
     assert_all(Way::Clones);
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use shim_tests::{Tree, mini_mathlib, need_real_lake, need_tool};
+use shim_tests::{Tree, mini_mathlib};
 
 use crate::case::{Case, Way};
 
@@ -21,8 +21,8 @@ fn assert_as_lake(ways: &[Way], names: &[&str]) {
 }
 
 #[test]
+#[cfg_attr(not(has = "real-lake"), ignore = "needs SHIM_TEST_REAL_LAKE")]
 fn a_real_lake_writes_these_manifests_real_lake_only() {
-    need_real_lake!();
     for folder in ["resolve", "resolve-more"] {
         for entry in fs::read_dir(mini_mathlib::fixtures().join(folder)).expect("fixtures") {
             let name = entry.expect("entry").file_name().into_string().expect("UTF-8");
@@ -46,8 +46,8 @@ fn every_workspace_is_tried() {
 // Paths
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn a_path_in_a_path_keeps_every_step() {
-    need_tool!("unshare");
     let names = [
         "path_upward_in_path",
         "path_upward_in_path_with_manifest",
@@ -60,14 +60,14 @@ fn a_path_in_a_path_keeps_every_step() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn an_absolute_path_stands_for_itself() {
-    need_tool!("unshare");
     assert_as_lake(&EVERY_WAY, &["absolute_paths"]);
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn cycles_of_paths_are_no_error() {
-    need_tool!("unshare");
     let names = [
         "cycle_of_paths",
         "cycle_of_paths_with_manifests",
@@ -78,16 +78,16 @@ fn cycles_of_paths_are_no_error() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn an_entry_of_the_roots_own_name_is_written_as_lake_does() {
-    need_tool!("unshare");
     assert_as_lake(&EVERY_WAY, &["manifest_of_dependency_has_the_roots_name"]);
 }
 
 // Conflicts
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn the_first_entry_of_a_name_wins() {
-    need_tool!("unshare");
     let names = [
         "manifests_pin_different_revisions",
         "requirers_without_manifests_differ",
@@ -99,15 +99,15 @@ fn the_first_entry_of_a_name_wins() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn the_root_overrides_what_a_dependency_requires() {
-    need_tool!("unshare");
     assert_as_lake(&EVERY_WAY, &["root_overrides_a_manifests_git"]);
     assert_as_lake(&WITH_FILES, &["root_overrides_a_git_by_a_path"]);
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn what_a_package_without_files_requires_is_not_guessed() {
-    need_tool!("unshare");
     // The lock has `o` from git, because `a` requires it; the files at hand only tell of a path.
     let case = Case::of("root_overrides_a_git_by_a_path");
     let call = case.prepare(Way::Lock);
@@ -117,29 +117,29 @@ fn what_a_package_without_files_requires_is_not_guessed() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn what_nobody_requires_is_not_written() {
-    need_tool!("unshare");
     assert_as_lake(&WITH_FILES, &["stale_entries_of_a_manifest"]);
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn duplicate_names_are_written_as_often_as_lake_does() {
-    need_tool!("unshare");
     let names = ["duplicate_names_in_the_root", "duplicate_names_in_a_dependency"];
     assert_as_lake(&EVERY_WAY, &names);
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn packages_stand_in_lakes_order() {
-    need_tool!("unshare");
     assert_as_lake(&EVERY_WAY, &["order_of_a_tree", "order_of_a_tree_of_gits"]);
 }
 
 // Git
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn a_revision_may_be_of_any_kind() {
-    need_tool!("unshare");
     assert_as_lake(&EVERY_WAY, &["revisions_of_every_kind"]);
 }
 
@@ -161,21 +161,21 @@ const PATHS_WITH_DOTS_IN_REPOSITORIES: [&str; 4] = [
 ];
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn a_path_in_a_gits_repository_lies_in_its_clone() {
-    need_tool!("unshare");
     assert_as_lake(&WITH_FILES, &PATHS_IN_REPOSITORIES);
     assert_as_lake(&[Way::Clones], &PATHS_WITH_DOTS_IN_REPOSITORIES);
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn a_path_with_dots_in_a_gits_repository_is_found_in_its_pack() {
-    need_tool!("unshare");
     assert_as_lake(&[Way::Packs], &PATHS_WITH_DOTS_IN_REPOSITORIES);
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn a_path_in_a_gits_repository_is_known_from_a_lock_alone() {
-    need_tool!("unshare");
     assert_as_lake(&[Way::Lock], &PATHS_IN_REPOSITORIES);
     assert_as_lake(&[Way::Lock], &PATHS_WITH_DOTS_IN_REPOSITORIES);
     assert_as_lake(&[Way::Lock], &["requires_of_every_form"]);
@@ -184,8 +184,8 @@ fn a_path_in_a_gits_repository_is_known_from_a_lock_alone() {
 // Names
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn names_are_printed_as_lean_prints_them() {
-    need_tool!("unshare");
     let names = [
         "names_that_need_quotes",
         "names_that_need_quotes_in_manifests",
@@ -198,21 +198,21 @@ fn names_are_printed_as_lean_prints_them() {
 // Configurations
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn a_manifest_may_have_another_name() {
-    need_tool!("unshare");
     assert_as_lake(&WITH_FILES, &["manifest_file_and_packages_dir"]);
     assert_as_lake(&EVERY_WAY, &["manifest_file_of_a_git"]);
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn an_entry_says_which_configuration_a_package_has() {
-    need_tool!("unshare");
     assert_as_lake(&EVERY_WAY, &["config_file_of_an_entry"]);
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn requires_may_be_in_any_form() {
-    need_tool!("unshare");
     assert_as_lake(&WITH_FILES, &["requires_of_every_form"]);
     assert_as_lake(&EVERY_WAY, &["lakefile_with_crlf_and_multi_line_strings"]);
 }
@@ -220,16 +220,16 @@ fn requires_may_be_in_any_form() {
 // Manifests of dependencies
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn what_reservoir_once_said_is_in_a_dependencys_manifest() {
-    need_tool!("unshare");
     assert_as_lake(&WITH_FILES, &["reservoirs_packages_in_a_manifest"]);
 }
 
 const OLD_VERSIONS: [&str; 2] = ["manifest_of_version_6", "manifest_of_version_7"];
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn a_dependencys_manifest_may_be_of_any_version() {
-    need_tool!("unshare");
     assert_as_lake(&WITH_FILES, &OLD_VERSIONS);
     let names = [
         "manifest_of_version_1_0_0",
@@ -240,8 +240,8 @@ fn a_dependencys_manifest_may_be_of_any_version() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn files_of_a_package_are_known_from_a_lock_alone() {
-    need_tool!("unshare");
     assert_as_lake(&[Way::Lock], &OLD_VERSIONS);
     let names = [
         "manifest_file_and_packages_dir",
@@ -252,8 +252,8 @@ fn files_of_a_package_are_known_from_a_lock_alone() {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn a_dependencys_manifest_that_lake_cannot_load_is_ignored() {
-    need_tool!("unshare");
     let names = ["manifest_with_an_entry_that_lacks_inherited", "manifest_with_an_unquoted_name"];
     assert_as_lake(&EVERY_WAY, &names);
 }
@@ -261,7 +261,7 @@ fn a_dependencys_manifest_that_lake_cannot_load_is_ignored() {
 // Layout
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn lines_break_where_lean_breaks_them() {
-    need_tool!("unshare");
     assert_as_lake(&EVERY_WAY, &["long_lines", "long_name_and_packages_dir", "one_short_entry"]);
 }

@@ -4,7 +4,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use shim_tests::{Tree, mini_mathlib, need_tool};
+use shim_tests::{Tree, mini_mathlib};
 
 use crate::case::{Case, Way};
 
@@ -83,19 +83,19 @@ fn assert_as_good(way: Way, lock: OtherLock) {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn with_clones_at_hand_a_lock_of_another_workspace_is_as_good() {
-    need_tool!("unshare");
     assert_as_good(Way::Clones, with_more);
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn without_files_nothing_is_guessed_from_the_order_of_another_workspaces_lock() {
-    need_tool!("unshare");
     assert_as_good(Way::Lock, in_another_order);
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn without_files_nothing_is_guessed_from_what_else_another_workspaces_lock_has() {
-    need_tool!("unshare");
     assert_as_good(Way::Lock, with_more);
 }

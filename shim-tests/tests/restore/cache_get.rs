@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
-use shim_tests::{NOBODY, Sandbox, Tree, modules, need_fake_lake, need_tool};
+use shim_tests::{NOBODY, Sandbox, Tree, modules};
 
 use crate::{
     all, expect_leantar_runs, expect_no_lake, expect_no_leftovers, lake_lines, offline, offline_get,
@@ -18,8 +18,8 @@ fn make_read_only(sandbox: &Sandbox) {
 }
 
 #[test]
+#[cfg_attr(not(has = "unshare"), ignore = "needs unshare")]
 fn everything_is_restored_without_network_from_a_read_only_store() {
-    need_tool!("unshare");
     let sandbox = Sandbox::mini_mathlib();
     make_read_only(&sandbox);
     let store = Tree::of(sandbox.store());
@@ -37,9 +37,8 @@ fn everything_is_restored_without_network_from_a_read_only_store() {
 }
 
 #[test]
+#[cfg_attr(not(all(has = "unshare", has = "setpriv")), ignore = "needs unshare, setpriv")]
 fn another_user_restores_into_his_workspace_from_the_store_of_root() {
-    need_tool!("unshare");
-    need_tool!("setpriv");
     let sandbox = Sandbox::mini_mathlib();
     make_read_only(&sandbox);
     sandbox.chown("app", NOBODY);
@@ -192,8 +191,8 @@ fn forced_verbs_unpack_what_is_up_to_date_too() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn get_forced_is_the_real_lakes_where_there_may_be_a_network_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib().with_cloud();
     let run = sandbox.lake("exe cache get! Mathlib.Init").run();
     run.expect_code(0).stdout_contains("Attempting to download 2 file(s)");
@@ -226,8 +225,8 @@ fn every_spelling_of_mathlibs_tool_is_understood() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn what_the_store_cannot_answer_goes_to_the_real_lake_fake_lake_only() {
-    need_fake_lake!();
     for line in [
         "exe cache",
         "exe cache help",
@@ -246,8 +245,8 @@ fn what_the_store_cannot_answer_goes_to_the_real_lake_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn an_exe_named_cache_is_not_mathlibs_without_mathlib_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::empty();
     sandbox
         .write("app/lakefile.toml", "name = \"other\"\n")
@@ -300,8 +299,8 @@ fn builds_restore_first_only_when_told_to() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn a_build_goes_on_when_the_restore_before_it_fails_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib();
     sandbox.remove(sandbox.ltar("Mathlib.Order.Lattice"));
     let run = sandbox
@@ -317,8 +316,8 @@ fn a_build_goes_on_when_the_restore_before_it_fails_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn commands_that_an_editor_waits_for_never_restore_fake_lake_only() {
-    need_fake_lake!();
     for line in ["serve", "setup-file App.lean", "update"] {
         let sandbox = Sandbox::mini_mathlib();
         let _ = sandbox.lake(line).env("LAKE_SHIM_RESTORE", "always").run();

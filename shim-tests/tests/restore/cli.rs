@@ -1,7 +1,7 @@
 //! `lake-shim`'s own command line: `restore`, and what it answers to a wrong call.
 
 use serde_json::{Value, json};
-use shim_tests::{Call, Run, Sandbox, Tree, need_fake_leantar};
+use shim_tests::{Call, Run, Sandbox, Tree};
 
 use crate::{all, all_but, expect_leantar_runs, expect_no_lake, expect_no_leftovers, offline_get};
 
@@ -125,8 +125,8 @@ fn flags_stand_for_the_variables_of_the_same_meaning() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn threads_are_passed_on_fake_leantar_only() {
-    need_fake_leantar!();
     let sandbox = Sandbox::mini_mathlib();
     never(&sandbox, "restore --jobs 3").run().expect_code(0);
     let call = &sandbox.leantar_calls()[0];

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 use shim_tests::ltar::{Entry, Ltar};
-use shim_tests::{Run, Sandbox, Tree, modules, need_fake_leantar};
+use shim_tests::{Run, Sandbox, Tree, modules};
 
 use crate::{
     all_but, clean, expect_leantar_runs, expect_no_lake, expect_no_leftovers, offline_get,
@@ -114,8 +114,8 @@ fn a_flipped_bit_costs_one_module() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn a_flipped_bit_kills_leantar_and_the_rest_is_restored_fake_leantar_only() {
-    need_fake_leantar!();
     let sandbox = Sandbox::mini_mathlib();
     sandbox.flip_bit(sandbox.ltar(INIT));
     expect_culprits(&sandbox, &[INIT])
@@ -161,8 +161,8 @@ fn a_flipped_bit_anywhere_never_becomes_a_wrong_file() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn an_archive_whose_trace_is_of_another_build_is_refused_fake_leantar_only() {
-    need_fake_leantar!();
     let sandbox = Sandbox::mini_mathlib();
     let ours = modules().iter().find(|module| module.name == INIT).expect("the module").dep_hash;
     edit_ltar(&sandbox, INIT, |ltar| {
@@ -176,8 +176,8 @@ fn an_archive_whose_trace_is_of_another_build_is_refused_fake_leantar_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn silently_damaged_outputs_are_found_fake_leantar_only() {
-    need_fake_leantar!();
     for (ending, file) in [(".olean", "Init.olean"), (".c", "Init.c"), (".ilean", "Init.ilean")] {
         let sandbox = Sandbox::mini_mathlib();
         edit_ltar(&sandbox, INIT, |ltar| archived(ltar, ending)[7] ^= 1);
@@ -187,8 +187,8 @@ fn silently_damaged_outputs_are_found_fake_leantar_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn silently_damaged_hash_files_are_found_fake_leantar_only() {
-    need_fake_leantar!();
     // Lake takes a `.hash` file's word for its neighbour; a wrong one has every importer rebuilt.
     for ending in [".olean.hash", ".c.hash", ".ilean.hash"] {
         let sandbox = Sandbox::mini_mathlib();
@@ -198,8 +198,8 @@ fn silently_damaged_hash_files_are_found_fake_leantar_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn an_archive_that_lacks_a_file_is_refused_fake_leantar_only() {
-    need_fake_leantar!();
     for (ending, file) in [(".olean", "Init.olean"), (".c", "Init.c"), (".trace", "")] {
         let sandbox = Sandbox::mini_mathlib();
         edit_ltar(&sandbox, INIT, |ltar| {
@@ -217,8 +217,8 @@ fn an_archive_that_lacks_a_file_is_refused_fake_leantar_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn an_archive_cannot_write_outside_of_its_module_fake_leantar_only() {
-    need_fake_leantar!();
     let sandbox = Sandbox::mini_mathlib();
     let before = Tree::of(sandbox.home());
     edit_ltar(&sandbox, INIT, |ltar| {

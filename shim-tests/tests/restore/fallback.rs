@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::json;
-use shim_tests::{Sandbox, Tree, modules, need_fake_lake};
+use shim_tests::{Sandbox, Tree, modules};
 
 use crate::{
     all_but, clean, edit_manifest, expect_no_lake, expect_no_leftovers, lake_lines, offline,
@@ -60,8 +60,8 @@ fn ten_missing_modules_are_named_and_the_others_counted() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn the_real_lake_downloads_only_what_is_missing_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = incomplete(&[LATTICE]);
     sandbox.chmod("store", 0o555);
     let store = Tree::of(sandbox.store());
@@ -89,8 +89,8 @@ fn the_real_lake_downloads_only_what_is_missing_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn downloads_are_kept_and_not_fetched_again_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = incomplete(&[LATTICE]);
     sandbox.lake("exe cache get").run().expect_code(0);
     let cache = sandbox.home().join(".cache/mathlib");
@@ -107,8 +107,8 @@ fn downloads_are_kept_and_not_fetched_again_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn a_failing_download_is_tried_again_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = incomplete(&[LATTICE]);
     let run = sandbox.lake("exe cache get").env("FAKE_CLOUD_FAILURES", "2").run();
     run.expect_code(0).stderr_contains("attempt 3 of 3");
@@ -119,8 +119,8 @@ fn a_failing_download_is_tried_again_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn a_download_that_never_works_ends_with_lakes_code_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = incomplete(&[LATTICE]);
     sandbox.script(
         "failing-lake",
@@ -135,8 +135,8 @@ fn a_download_that_never_works_ends_with_lakes_code_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn a_damaged_archive_is_fetched_afresh_fake_lake_only() {
-    need_fake_lake!();
     let damages: [fn(&Sandbox); 3] = [
         |sandbox| {
             sandbox.truncate(sandbox.ltar(LATTICE));
@@ -161,8 +161,8 @@ fn a_damaged_archive_is_fetched_afresh_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn modules_in_no_cache_at_all_are_named_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = incomplete(&[LATTICE]);
     let ltar = sandbox.ltar(LATTICE);
     sandbox.remove(sandbox.cloud().join(ltar.file_name().expect("a name")));
@@ -173,8 +173,8 @@ fn modules_in_no_cache_at_all_are_named_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn get_minus_has_missing_files_downloaded_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = incomplete(&[LATTICE]);
     let run = sandbox.lake("exe cache get-").run();
     run.expect_code(0).stdout_contains("Attempting to download 1 file(s)");
@@ -184,8 +184,8 @@ fn get_minus_has_missing_files_downloaded_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn without_leantar_the_real_lake_is_asked_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = incomplete(&[]);
     sandbox.rename("toolchain/bin/leantar", "hidden/leantar");
     let run = sandbox
@@ -199,8 +199,8 @@ fn without_leantar_the_real_lake_is_asked_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn missing_sources_are_the_real_lakes_to_fetch_fake_lake_only() {
-    need_fake_lake!();
     for package in ["mathlib", "batteries"] {
         let sandbox = incomplete(&[]).online();
         sandbox.remove(sandbox.package(package));
@@ -230,8 +230,8 @@ fn edit_mathlib(sandbox: &Sandbox, file: &str, from: &str, to: &str) {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn a_recipe_that_is_not_known_is_left_to_the_real_lake_fake_lake_only() {
-    need_fake_lake!();
     let edits = [
         (
             "Cache/Hashing.lean",

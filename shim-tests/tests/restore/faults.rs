@@ -6,13 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use shim_tests::{NOBODY, Sandbox, Tree, need_fake_leantar, need_tool};
+use shim_tests::{NOBODY, Sandbox, Tree};
 
 use crate::{all_but, clean, expect_leantar_runs, expect_no_leftovers, offline, offline_get};
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn packages_that_may_not_be_written_are_an_error_that_names_them() {
-    need_tool!("setpriv");
     let sandbox = Sandbox::mini_mathlib();
     let packages = Tree::of(sandbox.packages());
     let run = offline_get(&sandbox).as_user(NOBODY).run();
@@ -26,8 +26,8 @@ fn packages_that_may_not_be_written_are_an_error_that_names_them() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_build_goes_on_where_packages_may_not_be_written() {
-    need_tool!("setpriv");
     let sandbox = Sandbox::mini_mathlib();
     offline_get(&sandbox).run().expect_code(0);
     sandbox.remove(sandbox.package("batteries").join(".lake/build/lib/lean/Batteries.trace"));
@@ -38,8 +38,8 @@ fn a_build_goes_on_where_packages_may_not_be_written() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn what_root_restored_serves_another_user() {
-    need_tool!("setpriv");
     let sandbox = Sandbox::mini_mathlib();
     sandbox.shim_bin();
     sandbox.command("sh", "-c").arg("umask 022; exec lake exe cache get").run().expect_code(0);
@@ -101,8 +101,8 @@ fn a_dead_processs_stage_is_swept_away_though_there_is_nothing_to_do() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn of_two_restores_at_once_one_waits_and_finds_nothing_to_do_fake_leantar_only() {
-    need_fake_leantar!();
     let sandbox = Sandbox::mini_mathlib();
     let slow = || offline_get(&sandbox).env("FAKE_LEANTAR_SLEEP_MS", "60").spawn();
     let first = slow();
@@ -121,8 +121,8 @@ fn of_two_restores_at_once_one_waits_and_finds_nothing_to_do_fake_leantar_only()
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn a_waiting_restore_does_the_rest_itself_when_the_first_is_killed_fake_leantar_only() {
-    need_fake_leantar!();
     let sandbox = Sandbox::mini_mathlib();
     let first = offline_get(&sandbox).env("FAKE_LEANTAR_SLEEP_MS", "100").spawn();
     first.wait_until(|| !sandbox.leantar_calls().is_empty());

@@ -1,6 +1,6 @@
 //! Leantars that are absent, cannot be run, die or lie.
 
-use shim_tests::{Sandbox, need_fake_lake, need_fake_leantar};
+use shim_tests::Sandbox;
 
 use crate::{expect_no_leftovers, offline_get};
 
@@ -15,8 +15,8 @@ fn leantar_must_exist_where_it_is_named() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn without_any_leantar_the_places_looked_at_are_named_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib();
     sandbox.remove("toolchain/bin/leantar");
     let run = offline_get(&sandbox).run();
@@ -67,8 +67,8 @@ fn a_leantar_that_does_nothing_is_not_believed() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn a_leantar_killed_on_the_way_costs_nothing_fake_leantar_only() {
-    need_fake_leantar!();
     // Dies on every longer list, between the trace of a module and its olean.
     for after in ["20", "25", "31"] {
         let sandbox = Sandbox::mini_mathlib();

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use shim_tests::ltar::Ltar;
-use shim_tests::{Sandbox, Tmpfs, Tree, mini_mathlib, modules, need_fake_lake, need_tool, tools};
+use shim_tests::{Sandbox, Tmpfs, Tree, mini_mathlib, modules, tools};
 
 use crate::{bake, baked, built, files, files_ending, index, ltar, verify};
 
@@ -152,8 +152,8 @@ fn git_variables_of_a_hook_do_not_show() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn a_fresh_checkout_is_materialised_and_filled_from_the_cloud_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib_without_packages().online().with_cloud();
     let run = bake(&sandbox, "").run();
     run.expect_code(0).stderr_contains("running `lake resolve-deps`");
@@ -171,8 +171,8 @@ fn a_fresh_checkout_is_materialised_and_filled_from_the_cloud_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn what_the_cloud_lacks_and_is_built_is_packed_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = built().with_cloud();
     let lacking = sandbox.ltar("Mathlib.Order.Lattice");
     let name = lacking.file_name().expect("a name");
@@ -183,8 +183,8 @@ fn what_the_cloud_lacks_and_is_built_is_packed_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn from_source_asks_no_cloud_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = built().with_cloud();
     bake(&sandbox, "--from-source").run().expect_code(0);
     let lines: Vec<_> = sandbox.lake_calls().iter().map(|call| call.line()).collect();
@@ -220,8 +220,8 @@ fn the_index_says_what_there_is() {
 }
 
 #[test]
+#[cfg_attr(not(has = "mount"), ignore = "needs mount")]
 fn temporary_files_may_lie_on_another_file_system() {
-    need_tool!("mount");
     let sandbox = built();
     let _disk = Tmpfs::mount(sandbox.path("tmp"), "64m");
     bake(&sandbox, "").run().expect_code(0);

@@ -1,7 +1,7 @@
 //! When a bake must not end well, and what it leaves then.
 
 use serde_json::json;
-use shim_tests::{NOBODY, Sandbox, Tree, modules, need_fake_lake, need_tool};
+use shim_tests::{NOBODY, Sandbox, Tree, modules};
 
 use crate::{
     bake, baked, built, edit_manifest, files_ending, ltar, move_batteries, packages, verify,
@@ -38,8 +38,8 @@ fn nothing_is_baked_without_a_toolchain_or_a_workspace() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn what_cannot_be_had_is_listed_and_no_index_written_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = built();
     let lattice = modules().iter().find(|module| module.name == "Mathlib.Order.Lattice");
     let lattice = lattice.expect("in the fixture");
@@ -59,16 +59,16 @@ fn what_cannot_be_had_is_listed_and_no_index_written_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn nothing_at_all_is_an_error_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib();
     bake(&sandbox, "").run().expect_code(1).stderr_contains("11 modules missing");
     assert!(!index_exists(&sandbox));
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn an_incomplete_bake_leaves_the_index_of_another_lock_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = built();
     bake(&sandbox, "").run().expect_code(0);
     let before = sandbox.read("baked/lake-shim/index.json");
@@ -80,8 +80,8 @@ fn an_incomplete_bake_leaves_the_index_of_another_lock_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn a_build_of_other_sources_is_not_packed_under_the_new_name_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = built();
     // The sources move on, the build stays, and lake fails to build them.
     let [_, new] = move_batteries(&sandbox);
@@ -111,8 +111,8 @@ fn a_url_with_a_password_is_refused() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_store_that_may_not_be_written_is_an_error_that_names_it() {
-    need_tool!("setpriv");
     let sandbox = built();
     sandbox.mkdir("baked");
     let before = Tree::of(baked(&sandbox));
@@ -132,8 +132,8 @@ fn a_wrong_level_or_format_is_told_with_code_2() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn a_damaged_cache_file_in_another_store_is_not_baked_as_whole_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = Sandbox::mini_mathlib();
     sandbox.truncate(sandbox.ltar("Mathlib.Order.Lattice"));
     let run = bake(&sandbox, "").env("MATHLIB_CACHE_DIR", sandbox.store()).run();

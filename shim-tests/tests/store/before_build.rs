@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use shim_tests::{Sandbox, Tree, need_fake_leantar, tools};
+use shim_tests::{Sandbox, Tree, tools};
 
 use crate::{
     bake, baked_and_fresh, baked_and_fresh_from, built, clear, expect_clones, lake, move_batteries,
@@ -44,8 +44,8 @@ fn nothing_is_printed_on_stdout_by_us() {
 }
 
 #[test]
+#[cfg_attr(not(has = "strace"), ignore = "needs strace")]
 fn a_stamped_workspace_opens_neither_index_nor_modules() {
-    shim_tests::need_tool!("strace");
     let sandbox = baked_and_fresh();
     lake(&sandbox, "env true").run().expect_code(0);
     let log = sandbox.path("logs/strace");
@@ -169,8 +169,8 @@ fn a_plain_store_restores_before_builds_only_when_asked() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn what_could_not_be_restored_is_tried_again_fake_leantar_only() {
-    need_fake_leantar!();
     let sandbox = baked_and_fresh();
     sandbox.copy("baked", "whole").truncate(crate::ltar(&sandbox, "Mathlib.Order.Lattice"));
     let run = lake(&sandbox, "env true").run();

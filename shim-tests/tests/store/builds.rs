@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use shim_tests::{Sandbox, need_fake_lake, need_fake_leantar};
+use shim_tests::Sandbox;
 
 use crate::{
     bake, baked_and_fresh_from, built, clear, edit_index, edit_manifest, expect_clones,
@@ -96,8 +96,8 @@ fn packs_alone_hold_everything() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn with_packs_alone_nothing_built_is_nothing_baked_fake_lake_only() {
-    need_fake_lake!();
     // The fake lake builds nothing, and there are no files of a build.
     let sandbox = Sandbox::mini_mathlib();
     bake(&sandbox, "--format pack").run().expect_code(1).stderr_contains("mathlib");
@@ -187,8 +187,8 @@ fn a_build_that_is_there_is_replaced_by_the_packed_one_of_this_lock() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn lakes_own_cache_get_is_answered_when_every_build_is_packed_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = baked_and_fresh_from(built(), "--format pack");
     let already = sandbox.lake_calls().len();
     let run = lake(&sandbox, "cache get").run();
@@ -202,8 +202,8 @@ fn lakes_own_cache_get_is_answered_when_every_build_is_packed_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn lakes_own_cache_get_is_lakes_when_a_build_is_not_packed_fake_lake_only() {
-    need_fake_lake!();
     let sandbox = with_extra("");
     sandbox.clone_packages(&sandbox.packages());
     // Only `extra` has a pack of a build.
@@ -214,9 +214,11 @@ fn lakes_own_cache_get_is_lakes_when_a_build_is_not_packed_fake_lake_only() {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has = "fake-lake", has = "fake-leantar")),
+    ignore = "needs the fake lake, the fake leantar"
+)]
 fn lakes_own_cache_get_is_lakes_when_a_pack_is_damaged_fake_leantar_only() {
-    need_fake_lake!();
-    need_fake_leantar!();
     let sandbox = baked_and_fresh_from(built(), "--format pack");
     sandbox.clone_packages(&sandbox.packages()).flip_bit(shard(&sandbox, "mathlib", "build"));
     let already = sandbox.lake_calls().len();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use shim_tests::{Sandbox, Tree, mini_mathlib, need_tool, tools};
+use shim_tests::{Sandbox, Tree, mini_mathlib, tools};
 
 use crate::{bake, baked, baked_and_fresh, built, clear, expect_clones, restore, shard};
 
@@ -127,8 +127,8 @@ fn executables_symlinks_and_odd_names_survive() {
 }
 
 #[test]
+#[cfg_attr(not(has = "strace"), ignore = "needs strace")]
 fn git_finds_nothing_changed_without_reading_a_source() {
-    need_tool!("strace");
     let sandbox = baked_and_fresh();
     restore(&sandbox, "").run().expect_code(0);
     for (package, _) in mini_mathlib::PACKAGES {
@@ -149,8 +149,8 @@ fn git_finds_nothing_changed_without_reading_a_source() {
 }
 
 #[test]
+#[cfg_attr(not(has = "strace"), ignore = "needs strace")]
 fn unpacking_sources_starts_no_git() {
-    need_tool!("strace");
     let sandbox = baked_and_fresh();
     sandbox.shim_bin();
     let log = sandbox.path("logs/restore.strace");

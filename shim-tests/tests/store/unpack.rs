@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::json;
-use shim_tests::{NOBODY, Tree, need_tool, tools};
+use shim_tests::{NOBODY, Tree, tools};
 
 use crate::{
     baked, baked_and_fresh, built, clear, edit_manifest, expect_clones, expect_no_leftovers, lake,
@@ -13,9 +13,8 @@ use crate::{
 const BOTH: [&str; 2] = ["mathlib", "batteries"];
 
 #[test]
+#[cfg_attr(not(all(has = "setpriv", has = "unshare")), ignore = "needs setpriv, unshare")]
 fn a_checkout_of_four_files_becomes_a_built_workspace_for_anybody_anywhere_offline() {
-    need_tool!("setpriv");
-    need_tool!("unshare");
     let sandbox = baked_and_fresh();
     sandbox.rename("baked", "elsewhere/opt/mathlib-cache");
     let store = sandbox.path("elsewhere/opt/mathlib-cache");
@@ -169,8 +168,8 @@ fn two_restores_of_a_fresh_checkout_at_once_are_both_whole() {
 }
 
 #[test]
+#[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_workspace_that_may_not_be_written_is_an_error_that_names_it() {
-    need_tool!("setpriv");
     let sandbox = baked_and_fresh();
     let before = Tree::of(sandbox.workspace());
     let run = restore(&sandbox, "").as_user(NOBODY).run();

@@ -222,7 +222,7 @@ fn spelled(packages: &[Seen]) -> Option<Finding> {
     let commands: Vec<_> = commands.collect();
     let hint = format!("{BYPASS}:\n{}", commands.join("\n"));
     let seen = spelled.iter().map(|(seen, wanted, origin)| {
-        format!("`{}`: its `origin` is `{origin}`,Lake wants `{wanted}`", seen.name)
+        format!("`{}`: its `origin` is `{origin}`, and Lake wants `{wanted}`", seen.name)
     });
     Some(Finding::note("url-spelling", message, hint).all_seen(seen))
 }

@@ -276,13 +276,11 @@ fn is_sound(entry: &RawEntry) -> bool {
 
 fn entry(raw: RawEntry) -> Result<Entry> {
     let name = Name::new(&raw.name);
-    // The name becomes a directory's, and a word of messages.
-    if !name.is_file_name() {
-        bail!("`{}` is no package name", raw.name.escape_debug());
-    }
     let missing = |field: &str| format!("package `{name}` has no `{field}`");
     let source = match raw.r#type.as_deref() {
         Some("path") => Source::Path { dir: raw.dir.with_context(|| missing("dir"))? },
+        // It is cloned into a directory of its name.
+        Some("git") if !name.is_file_name() => bail!("`{name}` is no package name"),
         Some("git") => Source::Git {
             url: raw.url.with_context(|| missing("url"))?,
             rev: raw.rev.with_context(|| missing("rev"))?,
@@ -335,14 +333,19 @@ mod tests {
     }
 
     #[test]
-    fn names_become_directories() {
-        let entry = |name| {
-            format!(r#"{{"version":7,"packages":[{{"type":"path","name":"{name}","dir":"d"}}]}}"#)
+    fn names_of_clones_become_directories_and_those_of_paths_only_labels() {
+        let entry = |kind: &str, name| {
+            let place = r#""dir":"d","url":"u","rev":"r""#;
+            let entry = format!(r#"{{"type":"{kind}","name":"{name}",{place}}}"#);
+            format!(r#"{{"version":7,"packages":[{entry}]}}"#)
         };
-        assert!(parse(&entry("a")).is_ok());
+        assert!(parse(&entry("git", "a")).is_ok());
         for bad in ["", "..", "a/b", "«../x»", "«a»/b", "a\\u0000", "a\\nhint: b", "\\u001b[2Ja"]
         {
-            assert!(parse(&entry(bad)).is_err(), "{bad}");
+            assert!(parse(&entry("git", bad)).is_err(), "{bad}");
+            let manifest = parse(&entry("path", bad)).expect("Lake takes it");
+            let name = &manifest.packages[0].name;
+            assert!(!format!("{name} {}", name.label()).contains(char::is_control), "{bad}");
         }
     }
 }

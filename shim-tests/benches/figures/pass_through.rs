@@ -1,0 +1,90 @@
+//! What the shim costs where it has nothing to do.
+
+use super::{Bar, Figure, compete};
+use crate::lab::Lab;
+use crate::timing::Contender;
+use anyhow::{Context, Result};
+use fs_err as fs;
+use serde_json::json;
+use shim_tests::tools::find_on_path;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+/// `lake build` in a linked workspace with nine packages that are where the manifest wants them.
+pub fn measure(lab: &Lab) -> Result<Figure> {
+    let dir = lab.work.join("pass-through");
+    let (app, packages) = (dir.join("app"), dir.join("packages"));
+    fs::create_dir_all(app.join(".lake"))?;
+    write_workspace(lab, &dir, &app, &packages)?;
+    let toolchain = lab.work.join("toolchain");
+    let elan = elan_proxy(lab, &dir, &toolchain)?;
+
+    let vars = format!("LAKE_PKG_DIR={}", packages.display());
+    let home = format!("ELAN_HOME={}", dir.join("elan").display());
+    let run = |lake: &Path| {
+        let lake = lake.display();
+        format!("env --chdir={} {vars} {home} {lake} build", app.display())
+    };
+    let contenders = [
+        Contender::new("shim", run(&lab.shim.join("lake"))),
+        Contender::new("the real lake alone", run(&toolchain.join("bin/lake"))),
+        Contender::new("elan's proxy", run(&elan)),
+    ];
+    let (runs, others) = compete(lab, &contenders, lab.scale.short)?;
+    let added = (runs[0].median() - runs[1].median()) * 1000.0;
+    lab.discard(&dir)?;
+    Ok(Figure {
+        title: "Pass-through",
+        about: "`lake build` in a linked workspace with nine packages. The real lake is \
+                `/bin/true`, so that nothing but the way to it is measured; every run is started \
+                through `env`, which is in all figures alike."
+            .to_owned(),
+        runs,
+        memory: Vec::new(),
+        bars: vec![Bar {
+            what: "over the real lake".to_owned(),
+            found: added,
+            at_most: 1.5,
+            unit: "ms",
+        }],
+        others,
+    })
+}
+
+fn write_workspace(lab: &Lab, dir: &Path, app: &Path, packages: &Path) -> Result<()> {
+    let origin = dir.join("origin").display().to_string();
+    lab.run(dir, "git", &["init", "-q", &origin])?;
+    let commit = ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q"];
+    let commit: Vec<_> = ["-C", &origin].into_iter().chain(commit).collect();
+    lab.run(dir, "git", &[&commit[..], &["--allow-empty", "-m", "a"]].concat())?;
+    let rev = lab.run(dir, "git", &["-C", &origin, "rev-parse", "HEAD"])?;
+    let mut entries = Vec::new();
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i"] {
+        let clone = packages.join(name).display().to_string();
+        lab.run(dir, "git", &["clone", "-q", &origin, &clone])?;
+        lab.run(dir, "git", &["-C", &clone, "checkout", "-q", "--detach"])?;
+        let (url, rev) = (&origin, rev.trim());
+        entries.push(
+            json!({ "type": "git", "name": name, "url": url, "rev": rev, "inherited": false }),
+        );
+    }
+    let manifest = json!({
+        "version": "1.1.0", "packagesDir": ".lake/packages", "packages": entries,
+    });
+    fs::write(app.join("lake-manifest.json"), manifest.to_string())?;
+    fs::write(app.join("lakefile.toml"), "name = \"app\"\n")?;
+    fs::write(app.join("lean-toolchain"), "bench\n")?;
+    Ok(symlink(packages, app.join(".lake/packages"))?)
+}
+
+/// elan's own proxy before the same toolchain.
+fn elan_proxy(lab: &Lab, dir: &Path, toolchain: &Path) -> Result<std::path::PathBuf> {
+    let bin = dir.join("elan/bin");
+    fs::create_dir_all(&bin)?;
+    let elan = find_on_path("elan").context("there is no `elan` on PATH")?;
+    symlink(fs::canonicalize(elan)?, bin.join("lake"))?;
+    let mut link = lab.command("elan");
+    link.env("ELAN_HOME", dir.join("elan")).args(["toolchain", "link", "bench"]).arg(toolchain);
+    anyhow::ensure!(link.output()?.status.success(), "`elan toolchain link` failed");
+    Ok(bin.join("lake"))
+}
