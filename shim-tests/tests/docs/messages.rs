@@ -4,8 +4,11 @@ use std::path::Path;
 
 use shim_tests::{Running, Sandbox, modules};
 
+/// Makes something fail, and returns what is printed.
+type BringAbout = fn() -> String;
+
 /// The table's first column, in its order, and what brings each about.
-const ROWS: [(&str, fn() -> String); 7] = [
+const ROWS: [(&str, BringAbout); 7] = [
     ("no real lake: …", nothing_but_the_shim),
     ("3 modules in no store", an_incomplete_store),
     ("these files of the store are damaged", a_damaged_store),
