@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Bytes of what people write, or Lake for them: configurations, manifests, Dockerfiles. Real ones have
 /// kilobytes.
-pub const TEXT: u64 = 4 << 20;
+pub const TEXT: u64 = 1 << 20;
 
 /// Bytes of what git has packed all its branches and tags in.
 pub const REFS: u64 = 64 << 20;
@@ -23,7 +23,7 @@ pub const TRACE: u64 = 64 << 20;
 pub const SOURCE: u64 = 256 << 20;
 
 /// Bytes of a store's index. One lock on a Mathlib of 8,000 modules takes 2 MB.
-pub const INDEX: u64 = 128 << 20;
+pub const INDEX: u64 = 64 << 20;
 
 /// Opens the file at `path`.
 ///

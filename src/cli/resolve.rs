@@ -18,6 +18,10 @@ use similar::TextDiff;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// The shortest way from one text to another may take hours to find. After this any way will do.
+const DIFF_TIME: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub struct ResolveArgs {
@@ -192,7 +196,8 @@ fn diff(rewrite: &Rewrite, path: &Path) -> String {
     let old = rewrite.old.as_deref().unwrap_or_default();
     let name = path.display().to_string();
     let old_name = if rewrite.old.is_some() { &name } else { "/dev/null" };
-    TextDiff::from_lines(old, &rewrite.new).unified_diff().header(old_name, &name).to_string()
+    let diff = TextDiff::configure().timeout(DIFF_TIME).diff_lines(old, &rewrite.new);
+    diff.unified_diff().header(old_name, &name).to_string()
 }
 
 fn files_of(workspace: &Workspace) -> Vec<PathBuf> {

@@ -8,6 +8,8 @@
 mod checkout;
 mod docker;
 mod environment;
+#[cfg(test)]
+mod generated;
 mod lean;
 mod pack;
 mod store;

@@ -37,7 +37,8 @@ pub fn manifest(data: &[u8]) {
         let again: Value = serde_json::from_str(&text).expect("what we print is JSON");
         assert_eq!(again, json);
         let read = Manifest::parse(text.as_bytes()).expect("what we print is a manifest");
-        assert_eq!(read, with_defaults(&manifest));
+        // Of what its version does not have, the old one's stays.
+        assert_eq!(with_defaults(&read), with_defaults(&manifest));
         assert_eq!(read.to_json(Some(&json)).expect("still"), json, "it is not written twice");
     }
     for entry in manifest.lock_entries() {
@@ -175,7 +176,7 @@ pub fn url(data: &[u8]) {
         return;
     }
     let shouted = a.strip_prefix("https://").map(|rest| format!("HTTPS://{rest}"));
-    for other in [format!(" {a} "), format!("{a}/")].into_iter().chain(shouted) {
+    for other in [format!(" {a} "), format!("{}/", a.trim())].into_iter().chain(shouted) {
         assert!(same_repository(&a, &other), "`{a}` and `{other}`");
         assert_eq!(same_repository(&other, &b), is_same || other == b && a == b);
     }

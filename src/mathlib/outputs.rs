@@ -155,7 +155,8 @@ impl Output {
     fn check_hash_file(&self, output: &Path, expected: u64) -> Result<(), Fault> {
         let path = with_suffix(output, "hash");
         let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match read::text(&path, read::TEXT) {
+        match read::bytes(&path, read::TEXT).map(|text| String::from_utf8_lossy(&text).into_owned())
+        {
             Ok(text) if hash::digits(&text) == Some(expected) || text.parse() == Ok(expected) => {
                 Ok(())
             }

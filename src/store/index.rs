@@ -28,8 +28,8 @@ use thiserror::Error;
 /// The schema this shim writes, and the only one it reads.
 const SCHEMA: u64 = 1;
 
-/// Bytes of the manifests' entries of all locks. A lock on a Mathlib has 4 KB of them.
-const MAX_KEPT: usize = 4 << 20;
+/// Bytes of what is said of packages, in all locks and packs. A lock on a Mathlib takes 10 KB of it.
+const MAX_SWELLING: usize = 4 << 20;
 
 /// Our directory in a store.
 const DIR: &str = "lake-shim";
@@ -103,25 +103,41 @@ struct Outline<'a> {
     schema: &'a RawValue,
 }
 
-/// What of an index is kept as JSON.
+/// What of an index takes more than ten times its size when it is read: JSON that is kept as it is,
+/// and collections of short texts.
 #[derive(Deserialize)]
-struct Kept<'a> {
+struct Swelling<'a> {
     #[serde(borrow)]
-    locks: BTreeMap<Cow<'a, str>, KeptOfLock<'a>>,
+    locks: BTreeMap<Cow<'a, str>, SwellingLock<'a>>,
+    #[serde(borrow)]
+    packs: Vec<SwellingPack<'a>>,
 }
 
 #[derive(Deserialize)]
-struct KeptOfLock<'a> {
+struct SwellingLock<'a> {
     #[serde(borrow)]
     version: Option<&'a RawValue>,
     #[serde(borrow)]
     packages: &'a RawValue,
+    #[serde(borrow)]
+    builds: Option<&'a RawValue>,
 }
 
-impl KeptOfLock<'_> {
+#[derive(Deserialize)]
+struct SwellingPack<'a> {
+    #[serde(borrow)]
+    dependencies: Option<&'a RawValue>,
+}
+
+impl Swelling<'_> {
     fn len(&self) -> usize {
-        let Self { version, packages } = self;
-        packages.get().len() + version.map_or(0, |version| version.get().len())
+        let Self { locks, packs } = self;
+        let locks = locks.values().flat_map(|lock| {
+            let SwellingLock { version, packages, builds } = lock;
+            [*version, Some(*packages), *builds]
+        });
+        let packs = packs.iter().map(|SwellingPack { dependencies }| *dependencies);
+        locks.chain(packs).flatten().map(|json| json.get().len()).sum()
     }
 }
 
@@ -184,25 +200,25 @@ impl Index {
         let Outline { schema } = serde_json::from_slice(text)?;
         let schema = serde_json::from_str(schema.get()).context("its schema is no number")?;
         ensure!(schema == SCHEMA, OtherSchema(schema));
-        // JSON that is kept as it is takes many times its size.
-        let Kept { locks } = serde_json::from_slice(text)?;
-        let kept: usize = locks.values().map(KeptOfLock::len).sum();
-        let limit = MAX_KEPT >> 20;
-        ensure!(kept <= MAX_KEPT, "its locks have more than {limit} MiB of packages");
+        let swelling = serde_json::from_slice::<Swelling>(text)?.len();
+        let limit = MAX_SWELLING >> 20;
+        ensure!(swelling <= MAX_SWELLING, "what it says of packages has more than {limit} MiB");
         Ok(serde_json::from_slice(text)?)
     }
 
     /// Writes the index of `store`, atomically. The same index gives the same bytes.
     pub fn write(&self, store: &Path) -> Result<()> {
         let path = Self::path(store);
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        ensure!(text.len() as u64 <= read::INDEX, too_large(&path, text.len()));
         let dir = store.join(DIR);
         fs::create_dir_all(&dir)?;
         let mut file = tempfile::Builder::new()
             .prefix(".lake-shim-")
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(&dir)?;
-        serde_json::to_writer_pretty(&mut file, self)?;
-        file.write_all(b"\n")?;
+        file.write_all(&text)?;
         file.persist(path)?;
         Ok(())
     }
@@ -307,6 +323,15 @@ impl Lock {
     pub fn ltars(&self) -> BTreeSet<LtarName> {
         self.modules.values().copied().collect()
     }
+}
+
+/// No shim would read it.
+fn too_large(path: &Path, size: usize) -> String {
+    let (size, limit) = (size >> 20, read::INDEX >> 20);
+    hint(
+        format!("`{}` would have {size} MiB, and {limit} are read", path.display()),
+        "`lake-shim gc` removes locks that nobody needs; or bake to another store",
+    )
 }
 
 /// A short name that tells locks apart: toolchain and packages at their revisions, hashed.

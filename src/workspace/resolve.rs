@@ -54,14 +54,14 @@ pub struct Resolution {
 }
 
 /// Something that only the network, or running a program, could tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Gap {
     pub package: Name,
     pub kind: GapKind,
     pub reason: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GapKind {
     /// Which revision, or whether it can be had.
     Package,
@@ -100,7 +100,9 @@ pub fn resolve(root: Root, materials: &dyn Materials) -> Resolution {
         locked: BTreeMap::new(),
         loaded: Vec::new(),
         met: BTreeSet::new(),
+        clones: BTreeMap::new(),
         gaps: Vec::new(),
+        told: BTreeSet::new(),
     };
     let requires = root.requires.iter().rev();
     let direct: Vec<_> = requires.filter_map(|require| walk.require(require)).collect();
@@ -139,7 +141,11 @@ struct Walk<'a> {
     loaded: Vec<Loaded>,
     /// The names of what is loaded.
     met: BTreeSet<Name>,
+    /// The git packages that names are locked to, by their directories among the packages.
+    clones: BTreeMap<String, Name>,
     gaps: Vec<Gap>,
+    /// What is among them.
+    told: BTreeSet<Gap>,
 }
 
 /// A package whose configuration has been read.
@@ -184,8 +190,15 @@ impl Walk<'_> {
         };
         let entry =
             entry.map_err(|reason| self.gap(&require.name, GapKind::Package, reason)).ok()?;
-        self.locked.insert(entry.name.clone(), entry.clone());
+        self.lock_to(entry.clone());
         Some(entry)
+    }
+
+    fn lock_to(&mut self, entry: Entry) {
+        if entry.is_git() {
+            self.clones.insert(entry.name.plain(), entry.name.clone());
+        }
+        self.locked.insert(entry.name.clone(), entry);
     }
 
     fn path(&self, parent: Option<usize>, require: &Require, dir: &str) -> Entry {
@@ -220,7 +233,9 @@ impl Walk<'_> {
             Ok(config) => {
                 for pinned in config.manifest.packages {
                     let pinned = self.relative_to(&entry, pinned);
-                    self.locked.entry(pinned.name.clone()).or_insert(pinned);
+                    if !self.locked.contains_key(&pinned.name) {
+                        self.lock_to(pinned);
+                    }
                 }
                 entry.config_file = Some(config.file);
                 entry.manifest_file = Some(config.manifest_file);
@@ -305,11 +320,11 @@ impl Walk<'_> {
     /// another one is at the other's revision.
     fn repository_of(&self, dir: &str) -> Option<(&Entry, String)> {
         let dir = simplified(dir);
-        self.locked.values().filter(|entry| entry.is_git()).find_map(|entry| {
-            let clone = join(self.root.packages_dir, &entry.name.plain());
-            let inside = dir.strip_prefix(simplified(&clone)).ok()?.to_str()?;
-            Some((entry, if inside.is_empty() { "." } else { inside }.to_owned()))
-        })
+        let below = dir.strip_prefix(simplified(self.root.packages_dir)).ok()?;
+        let clone = below.iter().next()?;
+        let entry = self.locked.get(self.clones.get(clone.to_str()?)?).filter(|e| e.is_git())?;
+        let inside = below.strip_prefix(clone).ok()?.to_str()?;
+        Some((entry, if inside.is_empty() { "." } else { inside }.to_owned()))
     }
 
     /// Where a package lies, relative to the root.
@@ -325,7 +340,7 @@ impl Walk<'_> {
 
     fn gap(&mut self, package: &Name, kind: GapKind, reason: String) {
         let gap = Gap { package: package.clone(), kind, reason };
-        if !self.gaps.contains(&gap) {
+        if self.told.insert(gap.clone()) {
             self.gaps.push(gap);
         }
     }

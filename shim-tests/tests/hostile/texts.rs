@@ -14,13 +14,13 @@ type Arrange = fn(&Sandbox);
 
 /// What is in a file's place, and what a restore says of it.
 const PLACED: [(&str, Arrange, &str); 9] = [
-    (MANIFEST, |sandbox| sparse(sandbox, MANIFEST, 1 << 30), "more than the 4 MiB"),
+    (MANIFEST, |sandbox| sparse(sandbox, MANIFEST, 1 << 30), "more than the 1 MiB"),
     (MANIFEST, |sandbox| pipe(sandbox, MANIFEST), "is a pipe or a device"),
     (MANIFEST, |sandbox| zeros(sandbox, MANIFEST), "is a pipe or a device"),
     (MANIFEST, |sandbox| deep(sandbox, MANIFEST, "packages"), "cannot understand"),
-    (LAKEFILE, |sandbox| sparse(sandbox, LAKEFILE, 1 << 30), "more than the 4 MiB"),
+    (LAKEFILE, |sandbox| sparse(sandbox, LAKEFILE, 1 << 30), "more than the 1 MiB"),
     (LAKEFILE, |sandbox| zeros(sandbox, LAKEFILE), "is a pipe or a device"),
-    (INDEX, |sandbox| sparse(sandbox, INDEX, 10 << 30), "more than the 128 MiB"),
+    (INDEX, |sandbox| sparse(sandbox, INDEX, 10 << 30), "more than the 64 MiB"),
     (INDEX, |sandbox| pipe(sandbox, INDEX), "is a pipe or a device"),
     (INDEX, |sandbox| deep(sandbox, INDEX, "schema"), "cannot understand"),
 ];
