@@ -18,8 +18,9 @@ use landlock::{
 mod on_path;
 
 /// What a test may need, and what brings it.
-const NEEDS: [(&str, &str); 18] = [
+const NEEDS: [(&str, &str); 19] = [
     ("actionlint", ".ci/lint-tools"),
+    ("cc", "apt-get install gcc"),
     ("curl", "apt-get install curl"),
     ("elan", "apt-get install elan"),
     ("hadolint", ".ci/lint-tools"),

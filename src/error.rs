@@ -84,14 +84,26 @@ pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
     })
 }
 
-/// The error number in a cause. `fs-err` keeps no more of one than what the standard library prints.
+/// The error number in a cause. `fs-err` keeps no more of one than what the standard library prints,
+/// and git no more than what C does.
 fn errno(cause: &(dyn Error + 'static)) -> Option<Errno> {
-    cause.downcast_ref::<Errno>().copied().or_else(|| {
-        let text = cause.to_string();
+    let text = cause.to_string();
+    let number = || {
         let (_, number) = text.rsplit_once("(os error ")?;
         Some(Errno::from_raw(number.split_once(')')?.0.parse().ok()?))
-    })
+    };
+    let said = || PLAIN.into_iter().find(|(_, said)| text.contains(said)).map(|(errno, _)| errno);
+    cause.downcast_ref::<Errno>().copied().or_else(number).or_else(said)
 }
+
+/// What nobody says of anything else.
+const PLAIN: [(Errno, &str); 5] = [
+    (Errno::ENOSPC, "No space left on device"),
+    (Errno::ENOSPC, "Out of diskspace"),
+    (Errno::EDQUOT, "Disk quota exceeded"),
+    (Errno::EACCES, "Permission denied"),
+    (Errno::EROFS, "Read-only file system"),
+];
 
 /// A message with a hint on a line of its own, saying what to do next.
 pub fn hint(message: impl fmt::Display, hint: impl fmt::Display) -> String {

@@ -13,7 +13,7 @@ use links::MAX_LINKS;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::unistd::fchown;
-use std::fs::{DirBuilder, File, Permissions};
+use std::fs::{DirBuilder, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -136,13 +136,10 @@ pub fn replace_file(path: &Path, contents: &[u8]) -> Result<()> {
 /// Gives the name `path` to a new file with these contents. A symlink of that name is replaced, not
 /// followed.
 pub fn replace_name(path: &Path, contents: &[u8]) -> Result<()> {
-    let parent = path.parent().context("a file has a parent")?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(PREFIX).permissions(Permissions::from_mode(0o666));
-    let mut file = builder.tempfile_in(parent)?;
-    file.write_all(contents)?;
-    file.persist(path)?;
-    Ok(())
+    let work = WorkDir::new_in(path.parent().context("a file has a parent")?)?;
+    let file = work.path().join("file");
+    fs::write(&file, contents)?;
+    Ok(fs::rename(file, path)?)
 }
 
 /// Removes what a killed [`replace_file`] has left of `path`.
@@ -183,7 +180,8 @@ pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     }
     let mode = meta.mode() & RIGHTS;
     if meta.is_dir() {
-        DirBuilder::new().mode(mode | OWNER).create(to)?;
+        let made = DirBuilder::new().mode(mode | OWNER).create(to);
+        made.with_context(|| format!("cannot make the directory `{}`", to.display()))?;
         for entry in fs::read_dir(from)? {
             let entry = entry?;
             copy_tree(&entry.path(), &to.join(entry.file_name()))?;
@@ -195,7 +193,8 @@ pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
         return Ok(());
     }
     let times = std::fs::FileTimes::new().set_modified(meta.modified()?);
-    Ok(File::open(to)?.set_times(times)?)
+    let set = fs::File::open(to)?.file().set_times(times);
+    set.with_context(|| format!("cannot set the times of `{}`", to.display()))
 }
 
 /// The mode of a new file in `dir`: what the umask leaves of it, or a default ACL in its place. One
@@ -205,6 +204,22 @@ pub fn new_file_mode(dir: &Path) -> Result<u32> {
     let file =
         builder.prefix(PREFIX).permissions(Permissions::from_mode(0o666)).tempfile_in(dir)?;
     Ok(file.as_file().metadata()?.mode() & RIGHTS)
+}
+
+/// Makes a directory unless it is there, but nothing that leads to it.
+pub fn ensure_dir(dir: &Path) -> io::Result<()> {
+    match fs::create_dir(dir) {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// Makes `names` in `dir`, one in the other.
+pub fn make_in(dir: &Path, names: &[&str]) -> io::Result<PathBuf> {
+    names.iter().try_fold(dir.to_owned(), |dir, name| {
+        let next = dir.join(name);
+        ensure_dir(&next).map(|()| next)
+    })
 }
 
 /// Whether two paths lead to one file or directory.

@@ -2,7 +2,8 @@
 //!
 //! A restore has gigabytes of unfinished work in its stages and a child that goes on writing there.
 //! While an [`Interrupts`] is alive, SIGINT, SIGTERM and SIGHUP are passed on to the child and
-//! remembered; whoever waited for the child returns [`Failure::Interrupted`], everything is cleaned
+//! remembered; a child that goes on all the same is killed after a while. Whoever waited for it
+//! returns [`Failure::Interrupted`], everything is cleaned
 //! up on the way out, and `main` ends the process by the same signal, as if nobody had caught it.
 
 use crate::error::Failure;
@@ -12,15 +13,27 @@ use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use std::process::Child;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+/// How long a child may take to end when it was told to. leantar needs no time at all; who sent the
+/// signal may not wait much longer.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// Catches signals until it is dropped.
 #[derive(Debug)]
 pub struct Interrupts {
-    state: Arc<Mutex<State>>,
+    state: Arc<Shared>,
     handle: Handle,
     watcher: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// The child has ended, or there is another.
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -34,17 +47,10 @@ impl Interrupts {
         let mut signals =
             Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot catch signals")?;
         let handle = signals.handle();
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Shared::default());
         let shared = Arc::clone(&state);
-        let watcher = std::thread::spawn(move || {
-            for signal in signals.forever() {
-                let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                state.received = Some(signal);
-                if let (Some(child), Ok(signal)) = (state.child, Signal::try_from(signal)) {
-                    let _ = kill(child, signal); // it may have ended just now
-                }
-            }
-        });
+        let watch = move || signals.forever().for_each(|signal| shared.receive(signal));
+        let watcher = Builder::new().spawn(watch).context("cannot watch for signals")?;
         Ok(Self { state, handle, watcher: Some(watcher) })
     }
 
@@ -77,7 +83,31 @@ impl Interrupts {
     }
 
     fn with_state<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
-        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        let result = f(&mut self.state.lock());
+        self.state.changed.notify_all();
+        result
+    }
+}
+
+impl Shared {
+    /// Passes `signal` on to the child, if there is one, and sees to it that it ends.
+    fn receive(&self, signal: i32) {
+        let mut state = self.lock();
+        state.received = Some(signal);
+        let (Some(child), Ok(signal)) = (state.child, Signal::try_from(signal)) else {
+            return;
+        };
+        let _ = kill(child, signal); // it may have ended just now
+        let is_there = |state: &mut State| state.child == Some(child);
+        let waited = self.changed.wait_timeout_while(state, GRACE, is_there);
+        let (_state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() {
+            let _ = kill(child, Signal::SIGKILL);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

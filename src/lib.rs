@@ -23,6 +23,7 @@ mod report;
 mod restore;
 mod settings;
 mod store;
+mod threads;
 mod workspace;
 
 pub use cli::run as run_cli;

@@ -32,6 +32,7 @@ pub struct Call<'a> {
     groups: Vec<u32>,
     umask: Option<u32>,
     without_network: bool,
+    through: Vec<OsString>,
     timeout: Duration,
 }
 
@@ -57,6 +58,7 @@ impl<'a> Call<'a> {
             groups: Vec::new(),
             umask: None,
             without_network: false,
+            through: Vec::new(),
             timeout: TIMEOUT,
         }
     }
@@ -95,6 +97,12 @@ impl<'a> Call<'a> {
     /// Where to run; relative to the sandbox's root. The workspace, if not called.
     pub fn cwd(mut self, folder: impl AsRef<Path>) -> Call<'a> {
         self.cwd = self.sandbox.path(folder);
+        self
+    }
+
+    /// Has another program run it, such as `nice -n 5`.
+    pub fn through(mut self, words: &[&str]) -> Call<'a> {
+        self.through = words.iter().map(OsString::from).collect();
         self
     }
 
@@ -202,6 +210,7 @@ impl<'a> Call<'a> {
             let script = format!("umask {mask:o} && exec \"$@\"");
             words.extend([find("sh"), "-c".into(), script.into(), "sh".into()]);
         }
+        words.extend(self.through.iter().cloned());
         words
     }
 
@@ -230,6 +239,11 @@ impl Running {
     pub fn signal(&self, signal: Signal) -> &Running {
         kill(self.raw_pid(), signal).or_panic();
         self
+    }
+
+    /// Whether it has come to its end.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().or_panic().is_some()
     }
 
     /// Waits until something can be seen, such as a file that the run writes; fails after ten seconds.

@@ -7,23 +7,50 @@ use fs_err as fs;
 
 use crate::or_panic::OrPanic as _;
 
-/// A tmpfs, unmounted when dropped: declare it after the sandbox. The test needs `has = "mount"`.
+/// A mount, unmounted when dropped: declare it after the sandbox. The test needs `has = "mount"`.
 pub struct Tmpfs(PathBuf);
 
 impl Tmpfs {
     /// Mounts one of `size` (`64k`, `10m`) at a directory, which is made.
     #[track_caller]
     pub fn mount(path: impl AsRef<Path>, size: &str) -> Tmpfs {
+        Tmpfs::mount_with(path, &format!("size={size}"))
+    }
+
+    /// As [`Tmpfs::mount`], with any options of `tmpfs(5)`.
+    #[track_caller]
+    pub fn mount_with(path: impl AsRef<Path>, options: &str) -> Tmpfs {
         let path = path.as_ref().to_owned();
         fs::create_dir_all(&path).or_panic();
-        mount(&path, &format!("size={size},mode=755"));
+        mount(&path, &format!("{options},mode=755"));
+        Tmpfs(path)
+    }
+
+    /// Has a directory, which is made, be read-only until this is dropped.
+    #[track_caller]
+    pub fn read_only(path: impl AsRef<Path>) -> Tmpfs {
+        let path = path.as_ref().to_owned();
+        fs::create_dir_all(&path).or_panic();
+        let bind = |options: &[&str]| {
+            let mut command = Command::new("mount");
+            let status = command.args(options).arg(&path).arg(&path).status().or_panic();
+            assert!(status.success(), "cannot mount {} upon itself", path.display());
+        };
+        bind(&["--bind"]);
+        bind(&["-o", "remount,bind,ro"]);
         Tmpfs(path)
     }
 
     /// Gives it another size.
     #[track_caller]
     pub fn resize(&self, size: &str) {
-        mount(&self.0, &format!("remount,size={size}"));
+        self.limit(&format!("size={size}"));
+    }
+
+    /// Gives it other options.
+    #[track_caller]
+    pub fn limit(&self, options: &str) {
+        mount(&self.0, &format!("remount,{options}"));
     }
 }
 

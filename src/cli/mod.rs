@@ -21,6 +21,7 @@ use crate::report::Report;
 use crate::restore::Event;
 use crate::restore::session::Session;
 use crate::settings::{Environment, Settings, current_dir, var};
+use crate::threads;
 use crate::workspace::{Location, Workspace};
 use anyhow::{Context, Result};
 use clap::{FromArgMatches, Parser, Subcommand};
@@ -120,6 +121,7 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
         Ok(cli) => cli,
         Err(error) => return misuse::answer(&error, args),
     };
+    threads::prepare();
     // Completions must not fail over a bad setting.
     let place = || Place::new(&cli.flags);
     match &cli.command {

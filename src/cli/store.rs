@@ -1,6 +1,7 @@
 //! The commands that manage a store.
 
 use super::Place;
+use crate::child::die_with_us;
 use crate::error::{Failure, hint};
 use crate::mathlib::request::Request;
 use crate::proxy::exec::{ChildEnvironment, RealLake};
@@ -76,6 +77,7 @@ impl Place {
             // A shim further down PATH is not to answer from the stores that are being filled.
             command.envs(&guard.env).current_dir(&workspace.root).env(var::DISABLE, "1");
             command.stdout(std::io::stderr());
+            die_with_us(&mut command);
             command.status().context("cannot run the real lake")
         };
         let bake = Bake {
@@ -154,13 +156,15 @@ impl Place {
 
     pub(super) fn gc(&self, args: &GcArgs) -> Result<ExitCode> {
         let store = self.store();
-        let garbage = gc::find(&store, &args.keep)?;
-        if args.dry_run {
+        let garbage = if args.dry_run {
+            let garbage = gc::find(&store, &args.keep)?;
             let lines = garbage.files.iter().map(|file| format!("{}\n", file.display()));
             data(&lines.collect::<String>())?;
+            garbage
         } else {
-            garbage.remove(&store)?;
-        }
+            let waiting = |holder| self.report.info(&format!("waiting for {holder}"));
+            gc::remove(&store, &args.keep, waiting)?
+        };
         let verb = if args.dry_run { "would remove" } else { "removed" };
         let (files, bytes) = (count(garbage.files.len(), "file"), garbage.bytes);
         self.report.info(&format!("{verb} {files}, {bytes} bytes, from `{}`", store.display()));

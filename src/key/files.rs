@@ -8,7 +8,7 @@
 use super::fields::Fields;
 use crate::read;
 use crate::store::pack::{Digest, Hashing};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use fs_err as fs;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -97,8 +97,7 @@ impl<'a> Entry<'a> {
 
 /// The digest of what is in the file at `path`.
 pub fn contents(path: &Path) -> Result<Digest> {
-    let read = || digest(&mut read::open(path)?);
-    read().with_context(|| format!("cannot read `{}`", path.display()))
+    Ok(digest(&mut read::open(path)?)?)
 }
 
 /// In pieces: a context may hold files of gigabytes.

@@ -14,11 +14,10 @@ use crate::settings::{Confine, Environment, Settings, var};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde_json::{Value, json};
-use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf, absolute};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
+use std::thread::{self, Builder};
 use std::time::Duration;
 
 /// The tool, and how it is to be run.
@@ -66,6 +65,9 @@ pub struct Outcome {
 /// More than this is a loop, not a message.
 const MAX_COMPLAINTS: u64 = 1 << 20;
 
+/// No path is longer.
+const MAX_LINE: u64 = 1 << 16;
+
 impl Outcome {
     /// Whether it went through its list: it exits 1 when a file was refused. Any other end (an
     /// abort, a panic, a signal) leaves an unknown part undone.
@@ -112,7 +114,8 @@ impl Leantar {
         &self.path
     }
 
-    /// Unpacks `items`, which may write in `rooms`, of which there is at least one.
+    /// Unpacks `items`, which may write in `rooms`. It runs in the first of them, where files and bases
+    /// are, or links to where they are.
     ///
     /// # Errors
     /// When leantar cannot be run at all, or we are told to stop. How it fared is in the [`Outcome`].
@@ -125,9 +128,11 @@ impl Leantar {
         watch: &mut dyn FnMut(Progress),
     ) -> Result<Outcome> {
         let sources = items.iter().map(|item| item.source.as_path()).collect();
+        let room = *rooms.first().context("leantar needs a place to write")?;
         let (mut command, state) = self.command(sources, rooms)?;
         watch(Progress::Held(state));
         command
+            .current_dir(room)
             .args(["--jobs", &jobs.to_string(), "-v", "-x", "-j", "-"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -135,7 +140,8 @@ impl Leantar {
         die_with_us(&mut command);
         let mut child = command.spawn().with_context(|| self.cannot_run())?;
         interrupts.while_waiting(&mut child, |child| {
-            let complaints = talk(child, items, &mut |count| watch(Progress::Begun(count)));
+            let complaints =
+                talk(child, &list(items, room), &mut |count| watch(Progress::Begun(count)))?;
             let status = child.wait().with_context(|| format!("lost `{}`", self.path.display()))?;
             Ok(Outcome { status, complaints })
         })
@@ -184,16 +190,16 @@ impl Leantar {
 }
 
 /// Gives `child` its list and listens until it closes its output. What it printed to stderr.
-fn talk(child: &mut Child, items: &[Item], begun: &mut dyn FnMut(usize)) -> String {
+fn talk(child: &mut Child, list: &str, begun: &mut dyn FnMut(usize)) -> Result<String> {
     let stdin = child.stdin.take();
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
     thread::scope(|scope| {
-        scope.spawn(move || {
+        let spoken = Builder::new().spawn_scoped(scope, move || {
             // A leantar that died early leaves a broken pipe; its exit status tells.
-            stdin.map(|mut stdin| stdin.write_all(list(items).as_bytes()))
+            stdin.map(|mut stdin| stdin.write_all(list.as_bytes()))
         });
-        let complaints = scope.spawn(move || {
+        let complaints = Builder::new().spawn_scoped(scope, move || {
             let mut text = Vec::new();
             if let Some(stderr) = stderr {
                 let mut stderr = BufReader::new(stderr);
@@ -202,19 +208,27 @@ fn talk(child: &mut Child, items: &[Item], begun: &mut dyn FnMut(usize)) -> Stri
             }
             String::from_utf8_lossy(&text).into_owned()
         });
+        let complaints = match spoken.and(complaints) {
+            Ok(complaints) => complaints,
+            Err(e) => {
+                child.kill()?; // it would wait for us
+                return Err(e).context("cannot start a thread to talk to leantar");
+            }
+        };
         if let Some(stdout) = stdout {
             count_begun(stdout, begun);
         }
-        complaints.join().unwrap_or_default()
+        Ok(complaints.join().unwrap_or_default())
     })
 }
 
-/// With `-v` it prints `unpacking <file>` as it begins one, among much else.
+/// With `-v` it prints `unpacking <file>` as it begins one, among much else. A line without an end is
+/// taken in pieces.
 fn count_begun(stdout: impl Read, begun: &mut dyn FnMut(usize)) {
     let mut stdout = BufReader::with_capacity(PIPE, Unhurried(stdout));
     let mut line = Vec::new();
     let mut count = 0;
-    while matches!(stdout.read_until(b'\n', &mut line), Ok(1..)) {
+    while matches!(stdout.by_ref().take(MAX_LINE).read_until(b'\n', &mut line), Ok(1..)) {
         if line.starts_with(b"unpacking ") {
             count += 1;
             begun(count);
@@ -236,11 +250,18 @@ impl<R: Read> Read for Unhurried<R> {
     }
 }
 
-/// The list that `-j -` reads.
-fn list(items: &[Item]) -> String {
-    let path = |path: &PathBuf| path.clone().into_os_string();
-    let text = |path: OsString| path.to_string_lossy().into_owned();
-    let item =
-        |item: &Item| json!({"file": text(path(&item.file)), "base": text(path(&item.base))});
+/// The list that `-j -` reads, for a run in `room`.
+fn list(items: &[Item], room: &Path) -> String {
+    let told = |path: &PathBuf| told(path, room).to_string_lossy().into_owned();
+    let item = |item: &Item| json!({"file": told(&item.file), "base": told(&item.base)});
     Value::Array(items.iter().map(item).collect()).to_string()
+}
+
+/// How a leantar that runs in `room` is told of `path`: it knows no path that is not UTF-8, but then
+/// one from where it is.
+pub fn told<'a>(path: &'a Path, room: &Path) -> &'a Path {
+    match path.strip_prefix(room) {
+        Ok(inside) if path.to_str().is_none() => inside,
+        _ => path,
+    }
 }

@@ -1,13 +1,17 @@
 //! Making cache files from build files, as `lake exe cache pack` does.
 
-use super::leantar::Leantar;
+use super::leantar::{Leantar, told};
 use super::ltar::Place;
 use super::names::NamedModule;
 use super::outputs::{Files, Look};
+use crate::child::die_with_us;
+use crate::error::hint;
 use crate::fs::{WorkDir, new_file_mode};
+use crate::settings::var;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -32,6 +36,13 @@ const LIB: [&str; 13] = [
 ];
 const IR: [&str; 2] = ["c", "c.hash"];
 
+/// What the paths in the files are relative to, in the packer's directory.
+const MATHLIB: &str = "mathlib";
+const WORKSPACE: &str = "workspace";
+
+/// How much of a complaint is passed on. Characters.
+const MAX_SAID: usize = 2000;
+
 /// Packs modules of one workspace.
 #[derive(Debug)]
 pub struct Packer {
@@ -40,8 +51,7 @@ pub struct Packer {
     mathlib: PathBuf,
     /// Written into every file, as the stock tool does: mathlib's revision.
     comment: Option<String>,
-    /// A directory in the store whose `.lake/packages/<name>` are the packages, wherever they lie, and
-    /// where files get ready.
+    /// A directory in the store with links to the packages, wherever they lie, where files get ready.
     base: WorkDir,
     /// Their names, by index.
     names: Vec<Option<String>>,
@@ -52,7 +62,7 @@ impl Packer {
     pub fn new(workspace: &Workspace, leantar: Leantar, store: &Path) -> Result<Self> {
         let packages = workspace.source_path();
         let base = WorkDir::new_in(store)?;
-        let links = base.path().join(".lake/packages");
+        let links = base.path().join(WORKSPACE).join(".lake/packages");
         fs::create_dir_all(&links)?;
         let name_of = |dir: &PathBuf| {
             let package = workspace.packages.iter().find(|package| package.dir == *dir)?;
@@ -61,12 +71,13 @@ impl Packer {
         let names: Vec<_> = packages.iter().map(name_of).collect();
         for (name, dir) in names.iter().zip(&packages) {
             if let Some(name) = name {
-                fs_err::os::unix::fs::symlink(fs::canonicalize(dir)?, links.join(name))?;
+                symlink(fs::canonicalize(dir)?, links.join(name))?;
             }
         }
+        let mathlib = workspace.mathlib().context("the workspace is on mathlib")?.to_owned();
+        symlink(fs::canonicalize(&mathlib)?, base.path().join(MATHLIB))?;
         let rev = workspace.package("mathlib").and_then(|package| package.lock.as_ref());
         let comment = rev.map(|lock| format!("git=mathlib4@{}", lock.rev));
-        let mathlib = workspace.mathlib().context("the workspace is on mathlib")?.to_owned();
         Ok(Self { leantar, packages, mathlib, comment, base, names })
     }
 
@@ -88,14 +99,19 @@ impl Packer {
     /// # Errors
     /// When leantar fails.
     pub fn pack(&self, named: &NamedModule, store: &Path) -> Result<()> {
-        let files = self.files(named).context("no build files")?;
         let package = &self.packages[named.package];
+        let files = self.files(named).with_context(|| {
+            hint(
+                format!("the build of `{}` is gone from `{}`", named.module, package.display()),
+                "is somebody else at work there? run it again when nobody is",
+            )
+        })?;
         // mathlib's own are relative to mathlib, the others' to the workspace.
         let (base, prefix) = match &self.names[named.package] {
             Some(name) if *package != self.mathlib => {
-                (self.base.path().to_owned(), Path::new(".lake/packages").join(name))
+                (self.base.path().join(WORKSPACE), Path::new(".lake/packages").join(name))
             }
-            _ => (package.clone(), PathBuf::new()),
+            _ => (self.base.path().join(MATHLIB), PathBuf::new()),
         };
         let relative =
             |path: &PathBuf| -> Result<PathBuf> { Ok(prefix.join(path.strip_prefix(package)?)) };
@@ -106,20 +122,32 @@ impl Packer {
         let read = present.iter().map(PathBuf::as_path).collect();
         let (mut command, _) = self.leantar.command(read, &[&work])?;
         let present: Vec<_> = present.iter().map(relative).collect::<Result<_>>()?;
-        command.arg("-C").arg(base).arg(&made);
+        let room = self.base.path();
+        command.current_dir(room).arg("-C").arg(told(&base, room)).arg(told(&made, room));
         let (trace, rest) = present.split_first().context("no trace")?;
         command.arg(trace);
         if let Some(comment) = &self.comment {
             command.args(["-c", comment]);
         }
+        die_with_us(&mut command);
         let output = command.args(rest).stdin(Stdio::null()).output();
         let output = output.with_context(|| self.leantar.cannot_run())?;
+        let said = String::from_utf8_lossy(&output.stderr);
         ensure!(
-            output.status.success(),
-            "`{}` cannot pack `{}`: {}",
-            self.leantar.path().display(),
-            named.module,
-            String::from_utf8_lossy(&output.stderr).trim()
+            output.status.success() && made.is_file(),
+            hint(
+                format!(
+                    "`{}` cannot pack `{}` ({}): {}",
+                    self.leantar.path().display(),
+                    named.module,
+                    output.status,
+                    said.chars().take(MAX_SAID).collect::<String>().trim()
+                ),
+                format!(
+                    "is it a leantar? `lake-shim doctor` asks it; `{}` names another",
+                    var::LEANTAR
+                ),
+            )
         );
         // leantar makes its files for its user alone.
         fs::set_permissions(&made, PermissionsExt::from_mode(new_file_mode(&work)?))?;

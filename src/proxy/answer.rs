@@ -10,6 +10,7 @@ use crate::restore::session::{Ended, Mode, Session};
 use crate::restore::stamp::Stamp;
 use crate::settings::{Network, Restore, Settings};
 use crate::store::Stores;
+use crate::threads;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
@@ -136,6 +137,7 @@ impl Question<'_> {
     }
 
     fn with_session<T>(&self, work: impl FnOnce(&Session) -> T) -> T {
+        threads::prepare();
         let lake = RealLake::find(self.proxy.env);
         let observer = |event| self.proxy.report.event(event);
         work(&Session {

@@ -19,6 +19,9 @@ use std::path::{Path, PathBuf};
 /// A leantar that dies on this many files, alone with each, dies on everything.
 const MAX_CULPRITS: usize = 32;
 
+/// How much of what leantar says of a file is passed on. Characters.
+const MAX_LINE: usize = 300;
+
 /// What unpacks.
 #[derive(Clone, Copy, Debug)]
 pub struct Tools<'a> {
@@ -187,7 +190,7 @@ impl Unpacking<'_> {
                 continue;
             };
             let file = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
-            self.reasons.insert(format!("{file}.ltar"), reason.to_owned());
+            self.reasons.insert(format!("{file}.ltar"), short(reason));
         }
     }
 }
@@ -195,7 +198,12 @@ impl Unpacking<'_> {
 /// What a dying program printed last usually says why.
 fn last_words(complaints: &str) -> String {
     let line = complaints.lines().rev().find(|line| !line.trim().is_empty());
-    line.map(|line| format!(": {}", line.trim())).unwrap_or_default()
+    line.map(|line| format!(": {}", short(line))).unwrap_or_default()
+}
+
+/// As much of a line as a reader wants to see.
+fn short(line: &str) -> String {
+    line.trim().chars().take(MAX_LINE).collect()
 }
 
 /// As Rust and libc print `ENOSPC` and `EDQUOT`.

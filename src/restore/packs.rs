@@ -4,7 +4,7 @@
 //! package's sources appear whole or not at all; a build's traces come last, as those of cache
 //! files do, and a mark says which build it was.
 
-use super::publish::{forget, merge, remove_if_there};
+use super::publish::{forget, merge_build, remove_if_there};
 use super::staging::stage;
 use crate::read;
 use crate::store::Stores;
@@ -174,10 +174,7 @@ impl PackStep {
         // From here on it is neither the old build nor the new one.
         unmark(&self.into, None)?;
         forget(&tree, &self.into)?;
-        for entry in fs::read_dir(&tree)? {
-            let entry = entry?;
-            merge(&entry.path(), &self.into.join(entry.file_name()))?;
-        }
+        merge_build(&tree, &self.into)?;
         let marked = stage.path().join("mark");
         fs::write(&marked, mark)?;
         Ok(fs::rename(marked, self.into.join(MARK))?)

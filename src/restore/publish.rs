@@ -5,7 +5,7 @@
 //! directories that the package does not have yet are moved in one step.
 
 use super::plan::Step;
-use crate::fs::{Renamed, links, rename_to_new};
+use crate::fs::{Renamed, ensure_dir, links, rename_to_new};
 use anyhow::{Context, Result};
 use fs_err as fs;
 use rayon::prelude::*;
@@ -15,20 +15,29 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// Where the traces are. It is moved last, for they speak of files elsewhere too.
+const LIB: &str = "lib";
+
 /// Publishes the files of `steps`, and nothing else that is in `staged`, into their package's
 /// `build` directory. `mode` is what a new file has here by the umask.
 pub fn publish(staged: &Path, build: &Path, steps: &[&Step], mode: u32) -> Result<()> {
     let accepted: HashSet<PathBuf> = steps.iter().flat_map(|step| stems(step)).collect();
     tidy(staged, Path::new(""), &accepted, mode)?;
     forget(staged, build)?;
-    // The C files first: the traces are among the Lean files.
-    for part in ["ir", "lib"] {
+    for part in ["ir", LIB] {
         let from = staged.join(part);
         if from.is_dir() {
             merge(&from, &build.join(part))?;
         }
     }
     Ok(())
+}
+
+/// Moves all of a staged build into `build`.
+pub(super) fn merge_build(staged: &Path, build: &Path) -> Result<()> {
+    let mut entries: Vec<_> = fs::read_dir(staged)?.collect::<Result<_, _>>()?;
+    entries.sort_by_key(|entry| entry.file_name() == LIB);
+    entries.iter().try_for_each(|entry| merge(&entry.path(), &build.join(entry.file_name())))
 }
 
 /// Where a module's files are below a build directory, without their suffixes.
@@ -102,14 +111,12 @@ pub(super) fn remove_if_there(file: &Path) -> Result<()> {
 }
 
 /// Moves everything in `from` into `to`, replacing files; the traces of a directory last.
-pub(super) fn merge(from: &Path, to: &Path) -> Result<()> {
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent)?;
-    }
+fn merge(from: &Path, to: &Path) -> Result<()> {
+    // What `to` is in is not made: should the package be gone, so be it.
     match rename_to_new(from, to)? {
         Renamed::Done => return Ok(()),
         Renamed::Taken => links::check(to)?,
-        Renamed::Elsewhere => fs::create_dir_all(to)?,
+        Renamed::Elsewhere => ensure_dir(to)?,
     }
     let entries: Vec<_> = fs::read_dir(from)?.collect::<Result<_, _>>()?;
     let (mut traces, mut files) = (Vec::new(), Vec::new());

@@ -246,7 +246,7 @@ impl Session<'_> {
     fn work_places(&self) -> Vec<PathBuf> {
         let Workspace { root, packages_dir, .. } = self.workspace;
         let builds = self.workspace.source_path().into_iter().map(|dir| dir.join(".lake/build"));
-        [root.clone(), packages_dir.clone()].into_iter().chain(builds).collect()
+        [root.clone(), root.join(".lake"), packages_dir.clone()].into_iter().chain(builds).collect()
     }
 }
 

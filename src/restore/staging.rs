@@ -6,15 +6,16 @@
 //! `.lake/packages/<name>` lead to the stages.
 
 use super::plan::Step;
-use super::turn::{cannot_restore_into, make};
-use crate::fs::WorkDir;
+use super::turn::cannot_restore_into;
+use crate::fs::links::check_way;
+use crate::fs::{WorkDir, ensure_dir, make_in};
 use crate::mathlib::leantar::Item;
 use crate::mathlib::outputs::Files;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 /// The stages of one restore. Removed when dropped.
 #[derive(Debug)]
@@ -25,12 +26,18 @@ pub struct Staging {
     links: PathBuf,
     /// What the paths of `.ltar`s that start with `.lake/packages/` are relative to.
     workspace: PathBuf,
+    /// Links to the stages that the paths of other `.ltar`s are relative to, by number.
+    bases: PathBuf,
 }
 
-/// Makes a stage in `build`.
+/// Makes a stage in a package's `build` directory. The package itself is not made: should it be gone
+/// by now, Lake would take what is left of it for a broken clone.
 pub(super) fn stage(build: &Path) -> Result<WorkDir> {
-    make(build)?;
-    WorkDir::new_in(build).with_context(|| cannot_restore_into(build))
+    check_way(build)?;
+    let dirs = build.parent().into_iter().chain([build]);
+    let made = dirs.into_iter().try_for_each(ensure_dir);
+    let stage = made.map_err(Into::into).and_then(|()| WorkDir::new_in(build));
+    stage.with_context(|| cannot_restore_into(build))
 }
 
 impl Staging {
@@ -40,22 +47,29 @@ impl Staging {
         for step in steps {
             if !stages.contains_key(&step.package) {
                 let stage = stage(&step.build_dir())?;
-                fs::create_dir_all(staged_build(stage.path()))?;
+                make_in(stage.path(), &[".lake", "build"])?;
                 stages.insert(step.package.clone(), stage);
             }
         }
         let first: &WorkDir = stages.values().next().context("a restore has steps")?;
         let links = first.path().join("links");
         let workspace = first.path().join("workspace");
-        let staging = Self { links, workspace, stages };
+        make_in(first.path(), &["workspace", ".lake", "packages"])?;
+        let bases = first.path().join("bases");
+        let staging = Self { links, workspace, bases, stages };
         fs::create_dir(&staging.links)?;
-        fs::create_dir_all(staging.workspace.join(".lake/packages"))?;
+        fs::create_dir(&staging.bases)?;
+        for (number, stage) in staging.stages.values().enumerate() {
+            symlink(stage.path(), staging.bases.join(number.to_string()))?;
+        }
         steps.iter().try_for_each(|step| staging.add(step))?;
         Ok(staging)
     }
 
     fn add(&self, step: &Step) -> Result<()> {
-        symlink(fs::canonicalize(&step.source)?, self.link(step))?;
+        // One that is gone by now is one file that cannot be restored, and no reason to stop.
+        let source = fs::canonicalize(&step.source).or_else(|_| absolute(&step.source))?;
+        symlink(source, self.link(step))?;
         let Some(package) = &step.head.place.package else {
             return Ok(());
         };
@@ -79,10 +93,13 @@ impl Staging {
     /// What leantar is told for `step`.
     pub fn item(&self, step: &Step) -> Item {
         let base = match step.head.place.package {
-            Some(_) => &self.workspace,
-            None => self.stage(step),
+            Some(_) => self.workspace.clone(),
+            None => {
+                let number = self.stages.keys().take_while(|dir| **dir != step.package).count();
+                self.bases.join(number.to_string())
+            }
         };
-        Item { file: self.link(step), source: step.source.clone(), base: base.to_owned() }
+        Item { file: self.link(step), source: step.source.clone(), base }
     }
 
     /// Where leantar may write.

@@ -48,15 +48,10 @@ impl<'a> Turn<'a> {
         if workspace.packages.iter().all(|package| package.lock.is_none()) {
             return Ok(&workspace.root);
         }
-        make(packages)?;
+        check_way(packages)?;
+        fs::create_dir_all(packages).with_context(|| cannot_restore_into(packages))?;
         Ok(packages)
     }
-}
-
-/// Makes a directory to restore into, unless the way there is by somebody else's link.
-pub(super) fn make(dir: &Path) -> Result<()> {
-    check_way(dir)?;
-    fs::create_dir_all(dir).with_context(|| cannot_restore_into(dir))
 }
 
 /// What to say when `dir` cannot be made or written to.

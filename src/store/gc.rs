@@ -69,12 +69,17 @@ fn unneeded(dir: &Path, suffix: &str, needed: &BTreeSet<String>) -> Result<Vec<P
     Ok(files)
 }
 
-impl Garbage {
-    /// Removes it. The index goes first: it never names what is gone.
-    pub fn remove(&self, store: &Path) -> Result<()> {
-        let _lock = DirLock::acquire(store, |_| {}, || Ok(()))?;
-        super::clear_leftovers(store)?;
-        self.index.write(store)?;
-        self.files.iter().try_for_each(|file| Ok(fs::remove_file(file)?))
-    }
+/// Finds it and removes it, while nobody bakes into the store. The index goes first: it never names
+/// what is gone.
+///
+/// # Errors
+/// Those of [`find`], and when the disk refuses.
+pub fn remove(store: &Path, keep: &[String], waiting: impl FnOnce(String)) -> Result<Garbage> {
+    // What was found before a bake has ended would be what that bake has put there.
+    let _lock = DirLock::acquire(store, waiting, || Ok(()))?;
+    let garbage = find(store, keep)?;
+    super::clear_leftovers(store)?;
+    garbage.index.write(store)?;
+    garbage.files.iter().try_for_each(fs::remove_file)?;
+    Ok(garbage)
 }

@@ -52,8 +52,8 @@ pub struct Oracle {
     texts: Vec<Text>,
     /// Stores that are only read, as they were.
     stores: Vec<Tree>,
-    /// Stores in the making, and the files that a whole one has.
-    baked: Vec<(PathBuf, Files)>,
+    /// Stores in the making, and the files that whole ones have.
+    baked: BTreeMap<PathBuf, Vec<Files>>,
     /// Packages that must be somewhere.
     kept: BTreeSet<String>,
 }
@@ -126,7 +126,8 @@ impl Oracle {
 
     /// A store in the making, which is whole now.
     pub fn baked(&mut self, dir: impl AsRef<Path>) -> &mut Oracle {
-        self.baked.push((dir.as_ref().to_owned(), Tree::of(dir).files()));
+        let files = Tree::of(dir.as_ref()).files();
+        self.baked.entry(dir.as_ref().to_owned()).or_default().push(files);
         self
     }
 

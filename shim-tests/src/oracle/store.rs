@@ -10,18 +10,17 @@ use crate::tree::Tree;
 const INDEX: &str = "lake-shim/index.json";
 const PACKS: &str = "lake-shim/packs";
 
-/// What of the store at `dir` would be taken for what it is not. A `whole` bake of the same lock has these files.
-pub(super) fn judge(dir: &Path, whole: &Files, faults: &mut Vec<String>) {
+/// What of the store at `dir` would be taken for what it is not. A whole one has the files of one of `whole`.
+pub(super) fn judge(dir: &Path, whole: &[Files], faults: &mut Vec<String>) {
     let mut files = Tree::of(dir).files();
     files.retain(|path, _| !is_unfinished(path));
     for (path, sha256) in files.iter().filter(|(path, _)| *path != Path::new(INDEX)) {
         let shown = path.display();
-        match whole.get(path) {
-            Some(expected) if expected != sha256 => {
-                faults.push(format!("`{shown}` has other bytes"))
-            }
-            None if has_name_of_contents(path) => faults.push(format!("`{shown}` is nobody's")),
-            _ => {}
+        let known: Vec<_> = whole.iter().filter_map(|files| files.get(path)).collect();
+        if known.is_empty() && has_name_of_contents(path) {
+            faults.push(format!("`{shown}` is nobody's"));
+        } else if !known.is_empty() && !known.contains(&sha256) {
+            faults.push(format!("`{shown}` has other bytes"));
         }
     }
     if files.contains_key(Path::new(INDEX)) {

@@ -38,10 +38,10 @@
 #include <unistd.h>
 
 enum kind { OPEN, CREATE, READ, WRITE, RENAME, SYMLINK, LINK, MKDIR, FSYNC, UNLINK, CHMOD, CHOWN, STAT, READLINK,
-            LIST, LOCK, TIMES, RESIZE, SPAWN, THREAD, PIPE, CLOCK, KINDS };
+            LIST, LOCK, TIMES, RESIZE, TRANSFER, SPAWN, THREAD, PIPE, CLOCK, KINDS };
 static const char *const kinds[KINDS] = {
     "open", "create", "read", "write", "rename", "symlink", "link", "mkdir", "fsync", "unlink", "chmod", "chown",
-    "stat", "readlink", "list", "lock", "times", "resize", "spawn", "thread", "pipe", "clock"};
+    "stat", "readlink", "list", "lock", "times", "resize", "transfer", "spawn", "thread", "pipe", "clock"};
 
 enum act { NOTHING, ERRNO, SIGNAL, GROUP, STOP, HALF, JUMP };
 
@@ -179,7 +179,7 @@ STREAM(fopen64)
 
 DIR *opendir(const char *path) {
   REAL(opendir);
-  return strikes(OPEN, AT_FDCWD, path) ? NULL : real(path);
+  return strikes(LIST, AT_FDCWD, path) ? NULL : real(path);
 }
 DIR *fdopendir(int fd) {
   REAL(fdopendir);
@@ -203,13 +203,13 @@ ssize_t write(int fd, const void *from, size_t n) {
   if (!strikes(WRITE, fd, NULL)) return real(fd, from, n);
   return act == HALF ? real(fd, from, n > 1 ? n / 2 : n) : -1;
 }
-WRAP(WRITE, fd, NULL, ssize_t, writev, (int fd, const struct iovec *from, int n), (fd, from, n))
-WRAP(WRITE, fd, NULL, ssize_t, pwrite, (int fd, const void *from, size_t n, off_t off), (fd, from, n, off))
-WRAP(WRITE, fd, NULL, ssize_t, pwrite64, (int fd, const void *from, size_t n, off64_t off), (fd, from, n, off))
-WRAP(WRITE, to, NULL, ssize_t, copy_file_range,
+WRAP(TRANSFER, fd, NULL, ssize_t, writev, (int fd, const struct iovec *from, int n), (fd, from, n))
+WRAP(TRANSFER, fd, NULL, ssize_t, pwrite, (int fd, const void *from, size_t n, off_t off), (fd, from, n, off))
+WRAP(TRANSFER, fd, NULL, ssize_t, pwrite64, (int fd, const void *from, size_t n, off64_t off), (fd, from, n, off))
+WRAP(TRANSFER, to, NULL, ssize_t, copy_file_range,
      (int from, off64_t *a, int to, off64_t *b, size_t n, unsigned flags), (from, a, to, b, n, flags))
 ssize_t sendfile64(int to, int from, off64_t *off, size_t n);
-WRAP(WRITE, to, NULL, ssize_t, sendfile64, (int to, int from, off64_t *off, size_t n), (to, from, off, n))
+WRAP(TRANSFER, to, NULL, ssize_t, sendfile64, (int to, int from, off64_t *off, size_t n), (to, from, off, n))
 
 WRAP(RENAME, AT_FDCWD, from, int, rename, (const char *from, const char *to), (from, to))
 WRAP(RENAME, a, from, int, renameat, (int a, const char *from, int b, const char *to), (a, from, b, to))

@@ -4,6 +4,7 @@
 //! A block that cannot be run here stands behind `<!-- not run: REASON -->`; where output is shown, it
 //! has to be that output.
 
+mod messages;
 mod page;
 mod place;
 mod release;

@@ -1,6 +1,11 @@
 //! What is broken on purpose: everything the shim does to a disk, each from a start that takes it through all its
 //! steps.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use shim_tests::tree::sha256;
 use shim_tests::{Call, Sandbox, modules};
 
 /// How a run that met a fault may end.
@@ -12,6 +17,13 @@ pub enum Ends {
     Build,
 }
 
+/// A program that an operation runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    Leantar,
+    Lake,
+}
+
 /// One thing that the shim does.
 pub struct Operation {
     pub name: &'static str,
@@ -21,12 +33,24 @@ pub struct Operation {
     pub call: for<'a> fn(&'a Sandbox) -> Call<'a>,
     /// The directories that it may change.
     pub changes: &'static [&'static str],
+    /// The one of them that it fills.
+    pub disk: &'static str,
     /// The store it reads.
     pub store: &'static str,
+    /// Whether another index there is another answer.
+    pub obeys_index: bool,
+    /// Whether it reads cache files there.
+    pub reads_ltars: bool,
     /// The store it makes.
     pub bakes: Option<&'static str>,
     /// Where packages may be. Those that are there before must be in one of them after.
     pub packages: &'static [&'static str],
+    /// What it runs besides git.
+    pub tools: &'static [Tool],
+    /// Whether the stock tool writes into the packages, in its own way: then nobody is to kill that.
+    pub is_stock: bool,
+    /// Whether it cleans up when it is told to stop.
+    pub cleans_up: bool,
     /// Files that it replaces.
     pub texts: &'static [&'static str],
     /// That what is done is what it should be, in the test's own words.
@@ -40,12 +64,21 @@ const RESTORE: Operation = Operation {
     prepare: Sandbox::mini_mathlib,
     call: get,
     changes: &["app", "tmp"],
+    disk: "app",
     store: "store",
+    obeys_index: false,
+    reads_ltars: true,
     bakes: None,
     packages: &["app/.lake/packages"],
+    tools: &[Tool::Leantar],
+    is_stock: false,
+    cleans_up: true,
     texts: &["app/lake-manifest.json", "app/lakefile.toml"],
     check: Sandbox::expect_all_restored,
 };
+
+/// The same for what needs no cache file.
+const OTHER: Operation = Operation { reads_ltars: false, tools: &[], cleans_up: false, ..RESTORE };
 
 pub static ALL: &[Operation] = &[
     RESTORE,
@@ -63,7 +96,8 @@ pub static ALL: &[Operation] = &[
         prepare: || fresh(baked("--format pack")),
         call: restore,
         store: "baked",
-        ..RESTORE
+        cleans_up: true,
+        ..OTHER
     },
     Operation {
         name: "restore from packs over an older build",
@@ -77,27 +111,62 @@ pub static ALL: &[Operation] = &[
         },
         call: restore,
         store: "baked",
+        cleans_up: true,
+        ..OTHER
+    },
+    Operation {
+        name: "restore what the store lacks through the real lake",
+        prepare: || {
+            let sandbox = Sandbox::mini_mathlib().with_cloud();
+            for module in modules().iter().step_by(2) {
+                sandbox.remove(sandbox.ltar(&module.name));
+            }
+            sandbox
+        },
+        call: |sandbox| sandbox.lake("exe cache get"),
+        changes: &["app", "home", "tmp"],
+        tools: &[Tool::Leantar, Tool::Lake],
+        is_stock: true,
         ..RESTORE
     },
     Operation {
         name: "bake",
         prepare: built,
         call: |sandbox| bake(sandbox, "--format both"),
+        disk: "baked",
+        tools: &[Tool::Leantar, Tool::Lake],
         changes: &["app", "baked", "home", "tmp"],
         bakes: Some("baked"),
         check: |sandbox| {
             sandbox.lake_shim("verify --store").arg(sandbox.path("baked")).run().expect_code(0);
         },
-        ..RESTORE
+        ..OTHER
+    },
+    Operation {
+        name: "gc",
+        prepare: || {
+            let sandbox = baked("");
+            sandbox.copy(sandbox.ltar("Mathlib.Init"), "baked/0123456789abcdef.ltar");
+            let shard = sha256(b"of another lock");
+            sandbox.write(format!("baked/lake-shim/packs/{shard}.tar.zst"), "of another lock");
+            sandbox
+        },
+        call: |sandbox| sandbox.lake_shim("gc --store").arg(sandbox.path("baked")),
+        disk: "baked",
+        changes: &["baked", "tmp"],
+        bakes: Some("baked"),
+        check: |sandbox| assert!(!sandbox.path("baked/0123456789abcdef.ltar").exists()),
+        ..OTHER
     },
     Operation {
         name: "link",
         prepare: built,
         call: |sandbox| sandbox.lake_shim("link").env("LAKE_PKG_DIR", sandbox.path(SHARED)),
+        disk: "shared",
         changes: &["app", "shared", "tmp"],
         packages: &["app/.lake/packages", SHARED],
         check: |sandbox| sandbox.expect_restored_below(SHARED, &all()),
-        ..RESTORE
+        ..OTHER
     },
     Operation {
         name: "unlink",
@@ -114,7 +183,7 @@ pub static ALL: &[Operation] = &[
             assert!(!sandbox.packages().is_symlink());
             sandbox.expect_all_restored();
         },
-        ..RESTORE
+        ..OTHER
     },
     Operation {
         name: "resolve",
@@ -126,9 +195,10 @@ pub static ALL: &[Operation] = &[
             sandbox
         },
         call: |sandbox| sandbox.lake_shim("resolve").env("LAKE_SHIM_STORE", sandbox.path("baked")),
+        obeys_index: true,
         store: "baked",
         check: |sandbox| assert!(!sandbox.read("app/lake-manifest.json").contains("\"rev\": \"0")),
-        ..RESTORE
+        ..OTHER
     },
     Operation {
         name: "normalize",
@@ -138,14 +208,18 @@ pub static ALL: &[Operation] = &[
                 let text = sandbox.read(file).replace("mathlib4\"", "mathlib4.git\"");
                 sandbox.write(file, text).chmod(file, 0o640);
             }
+            // What a link leads to is replaced where it is.
+            sandbox.rename("app/lakefile.toml", "app/elsewhere/lakefile.toml");
+            sandbox.symlink("elsewhere/lakefile.toml", "app/lakefile.toml");
             sandbox
         },
         call: |sandbox| {
             sandbox.lake_shim("normalize").env("LAKE_SHIM_STORE", sandbox.path("baked"))
         },
+        obeys_index: true,
         store: "baked",
         check: |sandbox| assert!(!sandbox.read("app/lakefile.toml").contains(".git\"")),
-        ..RESTORE
+        ..OTHER
     },
     Operation {
         name: "build through the proxy",
@@ -162,6 +236,8 @@ pub static ALL: &[Operation] = &[
                 .env("LAKE_SHIM_NETWORK", "never")
                 .env("LAKE_PKG_DIR", sandbox.path(SHARED))
         },
+        disk: "shared",
+        cleans_up: false,
         changes: &["app", "shared", "tmp"],
         store: "baked",
         packages: &["app/.lake/packages", SHARED],
@@ -197,7 +273,21 @@ fn built() -> Sandbox {
     let sandbox = Sandbox::mini_mathlib();
     get(&sandbox).run().expect_code(0);
     sandbox.add_extra();
+    add_odd_names(&sandbox);
     sandbox
+}
+
+/// The longest name, names that are no text or not on one line, a deep tree, an empty directory, a link.
+fn add_odd_names(sandbox: &Sandbox) {
+    let build = sandbox.package("extra").join(".lake/build/odd");
+    let longest = "l".repeat(255);
+    let names: [&[u8]; 4] = [longest.as_bytes(), b"two\nlines", b"\xff\xfe", b" -rf * $HOME"];
+    for name in names {
+        sandbox.write(build.join(OsStr::from_bytes(name)), name);
+    }
+    let deep: PathBuf = std::iter::repeat_n("d".repeat(50), 40).collect();
+    sandbox.write(build.join(deep).join("file"), "deep");
+    sandbox.mkdir(build.join("empty")).symlink("empty", build.join("link"));
 }
 
 /// The same, and a store baked from it.

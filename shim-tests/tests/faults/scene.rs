@@ -1,15 +1,16 @@
 //! An operation in a sandbox that can be put back, and what there is to say of a run in it.
 
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use shim_tests::Sandbox;
 use shim_tests::oracle::Oracle;
-use shim_tests::{Sandbox, Tree};
+use shim_tests::tree::{Entry, Tree};
 
 use crate::operation::{Ends, LAKE_RAN, Operation};
 use crate::verdict::{Found, Kind};
-
-/// Where the start is kept.
-const START: &str = "start";
 
 /// What differs from run to run: a stamp has inodes in it, and git writes its index anew when it looks at a clone.
 const VOLATILE: [&str; 2] = [".lake/lake-shim-stamp", ".git/index"];
@@ -17,12 +18,17 @@ const VOLATILE: [&str; 2] = [".lake/lake-shim-stamp", ".git/index"];
 pub struct Scene {
     pub sandbox: Sandbox,
     pub operation: &'static Operation,
+    /// How long it takes when nothing goes wrong.
+    pub took: Duration,
     oracle: Oracle,
     /// The directories that it changes, when it is done.
     whole: Vec<Tree>,
 }
 
 impl Scene {
+    /// Where the start is kept.
+    pub const START: &str = "start";
+
     /// Prepares the operation, and runs it once to see what it comes to.
     pub fn new(operation: &'static Operation) -> Scene {
         let sandbox = (operation.prepare)();
@@ -34,8 +40,11 @@ impl Scene {
         for text in operation.texts {
             oracle.text(sandbox.path(text));
         }
+        if let Some(store) = operation.bakes.filter(|store| sandbox.path(store).exists()) {
+            oracle.baked(sandbox.path(store));
+        }
         for dir in operation.changes.iter().filter(|dir| sandbox.path(dir).exists()) {
-            sandbox.copy(dir, format!("{START}/{dir}"));
+            sandbox.copy(dir, format!("{}/{dir}", Scene::START));
         }
         let run = (operation.call)(&sandbox).run();
         run.expect_code(0);
@@ -48,9 +57,11 @@ impl Scene {
             oracle.baked(sandbox.path(store));
         }
         let whole = operation.changes.iter().map(|dir| picture(&sandbox, dir)).collect();
-        let scene = Scene { sandbox, operation, oracle, whole };
+        let mut scene = Scene { sandbox, operation, took: run.took, oracle, whole };
         let verdict = scene.oracle.judge();
         assert!(verdict.is_clean(), "what nothing has struck is not whole: {verdict:#?}");
+        scene.reset();
+        scene.took = scene.took.min(scene.call().run().took); // the first is the slower one
         scene.reset();
         scene
     }
@@ -58,7 +69,7 @@ impl Scene {
     /// As it was before the operation.
     pub fn reset(&self) {
         let changes = self.operation.changes.join(" ");
-        let script = format!("rm -rf {changes} && cp -a {START}/. .");
+        let script = format!("rm -rf {changes} && cp -a {}/. .", Scene::START);
         let done =
             Command::new("sh").args(["-c", &script]).current_dir(self.sandbox.path("")).status();
         assert!(done.is_ok_and(|status| status.success()), "{script}");
@@ -77,16 +88,33 @@ impl Scene {
         let mut differences = Vec::new();
         for (dir, whole) in self.operation.changes.iter().zip(&self.whole) {
             let mut now = picture(&self.sandbox, dir);
+            let mut whole = whole.clone();
+            if self.operation.is_stock {
+                // What is downloaded and lost again is downloaded again.
+                let is_cached = |path: &Path| path.extension() == Some(OsStr::new("ltar"));
+                now = now.filtered(|path| !is_cached(path));
+                whole = whole.filtered(|path| !is_cached(path));
+            }
             if !leftovers_count {
                 now = now.filtered(|path| !is_leftover(path));
             }
-            let is_same = |a: &shim_tests::tree::Entry, b: &shim_tests::tree::Entry| {
-                (&a.kind, a.mode) == (&b.kind, b.mode)
-            };
+            // leantar makes files for its user alone, and the stock tool leaves it at that.
+            let mode = |entry: &Entry| if self.operation.is_stock { 0 } else { entry.mode };
+            let is_same = |a: &Entry, b: &Entry| (&a.kind, mode(a)) == (&b.kind, mode(b));
             let changes = whole.differences(&now, is_same);
             differences.extend(changes.into_iter().map(|change| format!("{dir}: {change}")));
         }
         differences
+    }
+
+    /// What lies about in them under a name of what is not finished.
+    pub fn leftovers(&self) -> Vec<PathBuf> {
+        let changes = self.operation.changes.iter().filter(|dir| self.sandbox.path(dir).exists());
+        let left = changes.flat_map(|dir| {
+            let tree = Tree::of(self.sandbox.path(dir)).filtered(is_leftover);
+            tree.entries().keys().map(|path| Path::new(dir).join(path)).collect::<Vec<_>>()
+        });
+        left.collect()
     }
 
     /// The run that follows, when nothing goes wrong any more.
@@ -114,7 +142,7 @@ fn picture(sandbox: &Sandbox, dir: &str) -> Tree {
     Tree::of(sandbox.path(dir)).filtered(|path| !VOLATILE.iter().any(|end| path.ends_with(end)))
 }
 
-fn is_leftover(path: &std::path::Path) -> bool {
+fn is_leftover(path: &Path) -> bool {
     path.iter().any(|part| {
         let part = part.to_string_lossy();
         part.starts_with(".lake-shim-")

@@ -1,123 +1,69 @@
-//! Rows, rounds, and what came of them.
+//! All rows, as many at a time as there are cores.
 
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
 
+use crate::args::Args;
+use crate::broken;
 use crate::fault::{self, Fault};
-use crate::operation::{self, Operation};
+use crate::operation;
+use crate::row::{Outcome, Row};
 use crate::scene::Scene;
-use crate::verdict::{self, Found, Kind};
+use crate::table::Table;
 
-pub fn run(args: impl Iterator<Item = String>) -> ExitCode {
-    let mut filters = Vec::new();
-    let mut rounds = 2;
-    for arg in args {
-        match arg.strip_prefix("--rounds=") {
-            Some(n) => rounds = n.parse().expect("a number"),
-            None if arg.starts_with("--") => {}
-            None => filters.push(arg),
-        }
-    }
-    if filters.is_empty() {
-        filters.push("SIGKILL to all".to_owned()); // until all of them pass
-    }
-    let faults = fault::all();
-    let mut rows: Vec<(&'static Operation, &dyn Fault)> = Vec::new();
+/// The rows that were asked for, operation by operation.
+pub fn rows(args: &Args) -> Vec<Row<'static>> {
+    // They live as long as the suite.
+    let faults: &'static [Box<dyn Fault>] = Vec::leak(fault::all());
+    let mut rows = Vec::new();
     for operation in operation::ALL {
-        for fault in faults.iter().filter(|fault| fault.suits(operation)) {
-            let name = format!("{} / {}", operation.name, fault.name());
-            if filters.iter().all(|filter| name.contains(filter.as_str())) {
-                rows.push((operation, fault.as_ref()));
-            }
-        }
+        let suiting = faults.iter().filter(|fault| fault.suits(operation));
+        rows.extend(suiting.map(|fault| Row { operation, fault: fault.as_ref() }));
     }
+    rows.retain(|row| args.words.iter().all(|word| row.name().contains(word.as_str())));
+    rows
+}
+
+/// Runs them, and prints what came of it. Nothing asked for is a failure: it cannot be what was meant.
+pub fn run(args: &Args) -> ExitCode {
+    let rows = rows(args);
+    println!("{} rows, SHIM_FAULT_SEED={}", rows.len(), args.seed);
+    let started = Instant::now();
+    let outcomes = outcomes(&rows, args);
+    let broken = if args.broken { broken::all(args) } else { Vec::new() };
+    let table = Table { args, outcomes, broken, took: started.elapsed() };
+    println!("{}", table.summary());
+    if let Some(file) = &args.write {
+        std::fs::write(file, table.markdown())
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+    if table.is_clean() && !rows.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn outcomes(rows: &[Row], args: &Args) -> Vec<Outcome> {
     let next = AtomicUsize::new(0);
-    let failures = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                let mut scene: Option<Scene> = None;
-                while let Some(&(operation, fault)) = rows.get(next.fetch_add(1, Ordering::Relaxed))
-                {
-                    if scene.as_ref().is_none_or(|scene| scene.operation.name != operation.name) {
-                        scene = Some(Scene::new(operation));
-                    }
-                    let scene = scene.as_ref().expect("just made");
-                    let row = row(scene, fault, rounds);
-                    failures.fetch_add(row.found.len(), Ordering::Relaxed);
-                    row.print(operation, fault);
-                }
-            });
-        }
-    });
-    match failures.into_inner() {
-        0 => ExitCode::SUCCESS,
-        n => {
-            println!("{n} findings");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[derive(Default)]
-struct Row {
-    rounds: u64,
-    struck: u64,
-    found: Vec<(u64, Found)>,
-}
-
-fn row(scene: &Scene, fault: &dyn Fault, rounds: u64) -> Row {
-    let ways = fault.ways(scene);
-    let mut row = Row::default();
-    let step = (ways / rounds.max(1)).max(1);
-    let mut way = 0;
-    while way < ways && row.rounds < rounds {
-        row.rounds += 1;
-        match catch_unwind(AssertUnwindSafe(|| round(scene, fault, way))) {
-            Ok((struck, found)) => {
-                row.struck += u64::from(struck);
-                row.found.extend(found.into_iter().map(|found| (way, found)));
+    let done = Mutex::new(Vec::new());
+    let work = || {
+        let mut scene: Option<Scene> = None;
+        while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if scene.as_ref().is_none_or(|scene| scene.operation.name != row.operation.name) {
+                scene = Some(Scene::new(row.operation));
             }
-            Err(_) => row.found.push((way, Found::new(Kind::Unsound, "no end"))),
+            let Some(scene) = &mut scene else { continue };
+            let outcome = row.run(scene, args);
+            if outcome.rounds > 0 {
+                let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                outcome.print();
+                done.push(outcome);
+            }
         }
-        way += step;
-    }
-    row
-}
-
-fn round(scene: &Scene, fault: &dyn Fault, way: u64) -> (bool, Vec<Found>) {
-    scene.reset();
-    let struck = fault.strike(scene, way);
-    let mut found = verdict::judge(scene, &struck);
-    found.extend(scene.judge());
-    (struck.mend)();
-    found.extend(scene.run_again());
-    if let Some(what) = &struck.what {
-        found.iter_mut().for_each(|found| found.what = format!("struck: {what}\n{}", found.what));
-    }
-    (struck.what.is_some(), found)
-}
-
-impl Row {
-    fn print(&self, operation: &Operation, fault: &dyn Fault) {
-        let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
-        for (_, found) in &self.found {
-            *counts.entry(found.kind).or_default() += 1;
-        }
-        static OUT: Mutex<()> = Mutex::new(());
-        let _out = OUT.lock();
-        println!(
-            "{} / {}: {} rounds, {} struck {counts:?}",
-            operation.name,
-            fault.name(),
-            self.rounds,
-            self.struck
-        );
-        for (way, found) in &self.found {
-            println!("  [{way}] {:?}: {}", found.kind, found.what.replace('\n', "\n      "));
-        }
-    }
+    };
+    thread::scope(|scope| {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        (0..cores).for_each(|_| drop(scope.spawn(work)));
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

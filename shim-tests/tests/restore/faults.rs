@@ -1,18 +1,14 @@
-//! What a disk, a user with other rights, a second process and a killer can do to a restore.
+//! What a user with other rights, a second process and a dead one can do to a restore. What disks and killers can is
+//! the fault suite's (`tests/faults`).
 
-use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
-use shim_tests::{NOBODY, Sandbox, Tmpfs, Tree};
+use shim_tests::{NOBODY, Sandbox, Tree};
 
-use crate::{
-    all_but, clean, expect_absent_or_whole, expect_leantar_runs, expect_no_leftovers, offline,
-    offline_get,
-};
+use crate::{all_but, clean, expect_leantar_runs, expect_no_leftovers, offline, offline_get};
 
 #[test]
 #[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
@@ -58,33 +54,6 @@ fn what_root_restored_serves_another_user() {
 }
 
 #[test]
-#[cfg_attr(not(has = "mount"), ignore = "needs mount")]
-fn a_full_disk_is_an_error_and_what_is_published_is_whole() {
-    for size in ["8k", "64k", "128k", "200k"] {
-        let sandbox = Sandbox::mini_mathlib();
-        let lake = sandbox.package("mathlib").join(".lake");
-        let disk = Tmpfs::mount(&lake, size);
-        let run = offline_get(&sandbox).run();
-        if run.code == Some(0) {
-            // The real archives are smaller than the made-up ones.
-            sandbox.expect_all_restored();
-            continue;
-        }
-        run.expect_code(1).stderr_contains(&lake.display().to_string());
-        assert!(
-            run.stderr.contains("disk was full") || run.stderr.contains("No space left on device"),
-            "{run}"
-        );
-        expect_absent_or_whole(&sandbox);
-        expect_no_leftovers(&sandbox);
-        disk.resize("32m");
-        offline_get(&sandbox).run().expect_code(0);
-        sandbox.expect_all_restored();
-        drop(disk);
-    }
-}
-
-#[test]
 fn a_symlink_loop_in_a_packages_lake_directory_is_an_error() {
     for link in [".lake", ".lake/build"] {
         let sandbox = Sandbox::mini_mathlib();
@@ -108,60 +77,6 @@ fn a_file_where_a_directory_should_be_is_an_error() {
     let run = offline_get(&sandbox).run();
     run.expect_code(1).stderr_contains("mathlib/.lake/build");
     assert_eq!(sandbox.read(sandbox.package("mathlib").join(".lake/build")), "in the way");
-}
-
-const SLEEP_MS: u64 = 15;
-const KILLS: u64 = 30;
-
-/// Kills at moments spread over a restore that is slowed down, each time on a fresh workspace.
-fn kill_at_many_moments(kill: impl Fn(&Sandbox, &shim_tests::Running) -> bool) {
-    let sandbox = Sandbox::mini_mathlib();
-    let store = Tree::of(sandbox.store());
-    let mut killed = 0;
-    for round in 0..KILLS {
-        let jitter = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |now| u64::from(now.subsec_micros()));
-        let moment = round * 13_000 + jitter % 13_000;
-        let running =
-            offline_get(&sandbox).env("FAKE_LEANTAR_SLEEP_MS", SLEEP_MS.to_string()).spawn();
-        thread::sleep(Duration::from_micros(moment));
-        killed += u32::from(kill(&sandbox, &running));
-        let run = running.wait();
-        expect_absent_or_whole(&sandbox);
-        let next = offline_get(&sandbox).run();
-        assert_eq!(next.code, Some(0), "killed after {moment} µs\n{run}{next}");
-        sandbox.expect_all_restored();
-        store.assert_unchanged();
-        // An orphaned leantar may work on for a while.
-        thread::sleep(Duration::from_millis(SLEEP_MS * 12));
-        let left = sandbox.leftovers("app");
-        assert!(left.is_empty(), "killed after {moment} µs, left {left:?}\n{run}{next}");
-        clean(&sandbox);
-    }
-    assert!(killed >= 8, "only {killed} kills met their victim");
-}
-
-#[test]
-#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
-fn a_shim_killed_at_any_moment_leaves_nothing_half_written_fake_leantar_only() {
-    kill_at_many_moments(|_, running| {
-        running.signal(Signal::SIGKILL);
-        true
-    });
-}
-
-#[test]
-#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
-fn a_leantar_killed_at_any_moment_leaves_nothing_half_written_fake_leantar_only() {
-    kill_at_many_moments(|_, running| {
-        let children = format!("/proc/{0}/task/{0}/children", running.pid());
-        let children = fs::read_to_string(children).unwrap_or_default();
-        let child = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
-        child.is_some_and(|child| {
-            nix::sys::signal::kill(Pid::from_raw(child), Signal::SIGKILL).is_ok()
-        })
-    });
 }
 
 #[test]
@@ -239,24 +154,5 @@ fn restores_of_different_modules_at_once_are_both_whole() {
         sandbox.expect_restored(&all_but(&["Mathlib"]));
         expect_no_leftovers(&sandbox);
         clean(&sandbox);
-    }
-}
-
-#[test]
-#[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
-fn an_interrupted_restore_leaves_nothing_half_written_fake_leantar_only() {
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let sandbox = Sandbox::mini_mathlib();
-        let running = offline_get(&sandbox).env("FAKE_LEANTAR_SLEEP_MS", "50").spawn();
-        running.wait_until(|| !sandbox.leantar_calls().is_empty());
-        // A terminal signals the whole group.
-        nix::sys::signal::killpg(Pid::from_raw(running.pid().cast_signed()), signal)
-            .expect("signalled");
-        let run = running.wait();
-        assert!(run.code != Some(0), "{run}");
-        expect_absent_or_whole(&sandbox);
-        offline_get(&sandbox).run().expect_code(0);
-        sandbox.expect_all_restored();
-        expect_no_leftovers(&sandbox);
     }
 }

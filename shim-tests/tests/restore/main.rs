@@ -13,7 +13,7 @@ mod places;
 use std::fs;
 
 use serde_json::Value;
-use shim_tests::{Call, Sandbox, Tree, mini_mathlib, modules, tools};
+use shim_tests::{Call, Sandbox, modules, tools};
 
 /// `lake exe cache get`, and no network wanted.
 fn offline_get(sandbox: &Sandbox) -> Call<'_> {
@@ -68,23 +68,6 @@ fn clean(sandbox: &Sandbox) {
 fn expect_no_leftovers(sandbox: &Sandbox) {
     let found = sandbox.leftovers("");
     assert!(found.is_empty(), "left behind: {found:?}");
-}
-
-/// Asserts that every module that has a trace has all its files too: what a killed restore may leave.
-#[track_caller]
-fn expect_absent_or_whole(sandbox: &Sandbox) {
-    let expected = mini_mathlib::expected_files();
-    let found = Tree::of(sandbox.packages()).files();
-    for module in modules().iter().filter(|module| found.contains_key(&module.trace)) {
-        for file in &module.files {
-            assert_eq!(
-                found.get(file),
-                expected.get(file),
-                "{} of a module with a trace",
-                file.display()
-            );
-        }
-    }
 }
 
 /// Changes the manifest of the workspace.

@@ -7,7 +7,6 @@ mod before_build;
 mod builds;
 mod damage;
 mod gc;
-mod kill;
 mod locks;
 mod sources;
 mod unpack;

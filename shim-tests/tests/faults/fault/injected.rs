@@ -1,4 +1,4 @@
-//! System calls that fail, and processes that die at one.
+//! System calls that fail, and processes that are told to end at one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,52 +9,128 @@ use nix::sys::signal::Signal;
 use shim_tests::preload::{Act, Strike};
 
 use super::Fault;
+use crate::form::Form;
+use crate::operation::Operation;
 use crate::scene::Scene;
 use crate::verdict::{Expected, Struck};
 
-/// Everything that is done to the disk.
-const ALL_CALLS: &str = "open,create,read,write,rename,symlink,link,mkdir,fsync,unlink,chmod,chown,stat,readlink,list,\
-    lock,times,resize";
-/// Everything that takes room.
-const ROOM: &str = "create,write,rename,symlink,link,mkdir";
+/// Calls that look, that write, and that change names.
+const LOOKING: &str = "open,read,stat,readlink,list,lock";
+const WRITING: &str = "create,write,transfer,fsync,chmod,chown,times,resize";
+const NAMING: &str = "rename,symlink,link,mkdir,unlink";
+/// All of these.
+const DISK: &str = "open,read,stat,readlink,list,lock,create,write,transfer,fsync,chmod,chown,times,resize,\
+    rename,symlink,link,mkdir,unlink";
+/// Those that take room.
+const ROOM: &str = "create,write,transfer,rename,symlink,link,mkdir";
 
 const SHIM: &str = "lake-shim";
-const WITH_TOOLS: &str = "lake-shim,git,leantar,fake-leantar";
+const TOOLS: &str = "git,leantar";
+const ALL: &str = "lake-shim,git,leantar";
+
+/// A day in another decade. Seconds.
+const TEN_YEARS: i32 = 315_360_000;
 
 struct Injected {
     name: String,
     strike: Strike,
     expected: fn(PathBuf) -> Expected,
+    /// In the short form and in the long one.
+    rounds: [u64; 2],
 }
 
 pub fn all() -> Vec<Box<dyn Fault>> {
-    let mut all = vec![
-        Injected::signal("SIGKILL to the shim at a call", Act::Signal(Signal::SIGKILL), SHIM),
-        Injected::signal("SIGKILL to all at a call", Act::Group(Signal::SIGKILL), WITH_TOOLS),
-    ];
-    for calls in ALL_CALLS.split(',') {
-        for errno in [Errno::EIO, Errno::EACCES] {
-            all.push(Injected::errno(errno, calls, false));
-        }
-    }
-    all.push(Injected::errno(Errno::ENOSPC, ROOM, true));
-    all.into_iter().map(|fault| Box::new(fault) as Box<dyn Fault>).collect()
+    let dies = |name: &str, act, programs| {
+        let death: fn(PathBuf) -> Expected = |_| Expected::Death;
+        Injected::new(name, DISK, programs, act, death).rounds(2, 200)
+    };
+    let fails = |name: &str, calls, errno| {
+        Injected::new(name, calls, SHIM, Act::Errno(errno), failure).rounds(1, 60)
+    };
+    let nothing = |name: &str, calls, act| {
+        let success: fn(PathBuf) -> Expected = |_| Expected::Success;
+        Injected::new(name, calls, ALL, act, success)
+    };
+    let stops = |name: &str, signal, expected| {
+        Injected::new(name, DISK, SHIM, Act::Signal(signal), expected).rounds(1, 60)
+    };
+    vec![
+        dies("SIGKILL to the shim, at a system call", Act::Signal(Signal::SIGKILL), SHIM),
+        dies("SIGKILL to everybody, at a system call", Act::Group(Signal::SIGKILL), ALL),
+        dies("SIGKILL to git or leantar, at a system call", Act::Signal(Signal::SIGKILL), TOOLS)
+            .expecting(|_| Expected::Failure { at: Vec::new(), hint: false }),
+        stops("SIGTERM, at a system call", Signal::SIGTERM, |_| Expected::Stop(Signal::SIGTERM)),
+        stops("SIGINT, at a system call", Signal::SIGINT, |_| Expected::Stop(Signal::SIGINT)),
+        fails("EIO where it looks", LOOKING, Errno::EIO),
+        fails("EIO where it writes", WRITING, Errno::EIO),
+        fails("EIO where it changes names", NAMING, Errno::EIO),
+        fails("EACCES where it looks", LOOKING, Errno::EACCES),
+        fails("EACCES where it writes", WRITING, Errno::EACCES),
+        fails("EACCES where it changes names", NAMING, Errno::EACCES),
+        fails("ENOSPC from a system call on", ROOM, Errno::ENOSPC).lasting().rounds(2, u64::MAX),
+        fails("ENOSPC to git and leantar from a system call on", ROOM, Errno::ENOSPC)
+            .of(TOOLS)
+            .lasting()
+            .expecting(anywhere),
+        fails("EROFS from a system call on", ROOM, Errno::EROFS).lasting(),
+        fails("no more open files, from one on", "open,create,list,pipe", Errno::EMFILE)
+            .lasting()
+            .expecting(anywhere),
+        fails("no more processes, from one on", "spawn", Errno::EAGAIN)
+            .lasting()
+            .expecting(anywhere),
+        fails("no more threads, from one on", "thread", Errno::EAGAIN)
+            .lasting()
+            .expecting(anywhere),
+        nothing("EINTR", "open,read,write", Act::Errno(Errno::EINTR)),
+        nothing("half a write", "write", Act::Half),
+        nothing("the clock leaps ahead", "clock", Act::Jump(TEN_YEARS)).lasting(),
+        nothing("the clock leaps back", "clock", Act::Jump(-TEN_YEARS)).lasting(),
+    ]
+    .into_iter()
+    .map(|fault| Box::new(fault) as Box<dyn Fault>)
+    .collect()
+}
+
+fn failure(path: PathBuf) -> Expected {
+    // A tool is looked for in several places, which a message that it is nowhere does not list.
+    let is_lookup = path.iter().any(|part| part == "toolchain");
+    Expected::Failure { at: if is_lookup { Vec::new() } else { vec![path] }, hint: true }
+}
+
+/// What is short is short everywhere.
+fn anywhere(_: PathBuf) -> Expected {
+    Expected::Failure { at: Vec::new(), hint: true }
 }
 
 impl Injected {
-    fn signal(name: &str, act: Act, programs: &'static str) -> Injected {
-        let strike = Strike { calls: ALL_CALLS, programs, at: 0, lasting: false, act };
-        Injected { name: name.to_owned(), strike, expected: |_| Expected::Death }
+    fn new(
+        name: &str,
+        calls: &'static str,
+        programs: &'static str,
+        act: Act,
+        expected: fn(PathBuf) -> Expected,
+    ) -> Injected {
+        let strike = Strike { calls, programs, at: 0, lasting: false, act };
+        Injected { name: name.to_owned(), strike, expected, rounds: [1, 20] }
     }
 
-    fn errno(errno: Errno, calls: &'static str, lasting: bool) -> Injected {
-        let when = if lasting { "from a call on" } else { "at a call" };
-        let kinds = if lasting { String::new() } else { format!(" of {calls}") };
-        Injected {
-            name: format!("{errno:?}{kinds} {when}"),
-            strike: Strike { calls, programs: SHIM, at: 0, lasting, act: Act::Errno(errno) },
-            expected: |path| Expected::Failure { at: vec![path], hint: true },
-        }
+    fn rounds(self, short: u64, long: u64) -> Injected {
+        Injected { rounds: [short, long], ..self }
+    }
+
+    fn expecting(self, expected: fn(PathBuf) -> Expected) -> Injected {
+        Injected { expected, ..self }
+    }
+
+    fn lasting(mut self) -> Injected {
+        self.strike.lasting = true;
+        self
+    }
+
+    fn of(mut self, programs: &'static str) -> Injected {
+        self.strike.programs = programs;
+        self
     }
 }
 
@@ -63,39 +139,42 @@ impl Fault for Injected {
         self.name.clone()
     }
 
+    fn suits(&self, operation: &Operation) -> bool {
+        !operation.is_stock || self.strike.programs == SHIM
+    }
+
     /// As many as there are calls.
     fn ways(&self, scene: &Scene) -> u64 {
-        let key = (scene.operation.name, self.strike.calls, self.strike.programs);
-        if let Some(&count) = COUNTED.lock().expect("no panic holds it").get(&key) {
-            return count;
-        }
-        let count = Strike::count(self.strike.calls, self.strike.programs);
-        let (call, armed) = count.arm(&scene.sandbox, scene.call());
-        call.run();
-        scene.reset();
-        let count = armed.count();
-        COUNTED.lock().expect("no panic holds it").insert(key, count);
-        count
+        count(scene, self.strike.calls, self.strike.programs)
+    }
+
+    fn rounds(&self, form: Form) -> u64 {
+        self.rounds[form as usize]
     }
 
     fn strike(&self, scene: &Scene, way: u64) -> Struck {
         let strike = Strike { at: way + 1, ..self.strike.clone() };
         let (call, armed) = strike.arm(&scene.sandbox, scene.call());
-        let running = call.spawn();
-        let group = running.pid();
-        let run = running.wait();
-        crate::wait_for_group(group);
+        let run = crate::run_with_children(call);
         let struck = armed.struck();
-        Struck {
-            run,
-            expected: match &struck {
-                Some((_, path)) => (self.expected)(path.clone()),
-                None => Expected::Success,
-            },
-            what: struck.map(|(kind, path)| format!("{kind} `{}`", path.display())),
-            mend: Box::new(|| {}),
-        }
+        let path = struck.as_ref().map(|(_, path)| path.clone()).unwrap_or_default();
+        let what = struck.map(|(kind, path)| format!("{kind} `{}`", path.display()));
+        Struck::new(run, what, (self.expected)(path))
     }
+}
+
+/// How many of these calls the scene's operation makes.
+pub fn count(scene: &Scene, calls: &'static str, programs: &'static str) -> u64 {
+    let key = (scene.operation.name, calls, programs);
+    let known = COUNTED.lock().expect("no panic holds it").get(&key).copied();
+    known.unwrap_or_else(|| {
+        let strike = Strike::count(calls, programs);
+        let (call, armed) = strike.arm(&scene.sandbox, scene.call());
+        call.run();
+        scene.reset();
+        COUNTED.lock().expect("no panic holds it").insert(key, armed.count());
+        armed.count()
+    })
 }
 
 type Counted = BTreeMap<(&'static str, &'static str, &'static str), u64>;

@@ -1,7 +1,16 @@
 //! What can go wrong around a run.
 
-pub mod injected;
+mod clock;
+mod crowd;
+mod disk;
+mod injected;
+mod meanwhile;
+mod places;
+mod streams;
+mod timed;
+mod tools;
 
+use crate::form::Form;
 use crate::operation::Operation;
 use crate::scene::Scene;
 use crate::verdict::Struck;
@@ -18,11 +27,29 @@ pub trait Fault: Sync {
     /// How many ways there are in this scene.
     fn ways(&self, scene: &Scene) -> u64;
 
+    /// In how many of them it strikes.
+    fn rounds(&self, form: Form) -> u64 {
+        form.of(1, u64::MAX)
+    }
+
     /// Runs the scene's operation and has it meet the fault, in one of the ways from 0.
     fn strike(&self, scene: &Scene, way: u64) -> Struck;
 }
 
-/// All of them.
+/// All of them, in the order of the table.
 pub fn all() -> Vec<Box<dyn Fault>> {
-    injected::all()
+    [
+        timed::all(),
+        injected::all(),
+        disk::all(),
+        meanwhile::all(),
+        clock::all(),
+        crowd::all(),
+        tools::all(),
+        places::all(),
+        streams::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
