@@ -106,11 +106,12 @@ impl Oracle {
         self
     }
 
-    /// The file at `path` may be what it is now, or absent if it is.
+    /// The file at `path` may be what it is now, or absent if it is. It keeps the mode that it had when it was first
+    /// heard of.
     pub fn text(&mut self, path: impl AsRef<Path>) -> &mut Oracle {
         let version = read_text(path.as_ref());
         match self.texts.iter_mut().find(|text| text.path == path.as_ref()) {
-            Some(text) => text.versions.push(version),
+            Some(text) => text.learn(version),
             None => {
                 self.texts.push(Text { path: path.as_ref().to_owned(), versions: vec![version] })
             }
@@ -181,6 +182,11 @@ impl Oracle {
 }
 
 impl Text {
+    fn learn(&mut self, version: Option<(Vec<u8>, u32)>) {
+        let mode = self.versions.iter().flatten().map(|(_, mode)| *mode).next();
+        self.versions.push(version.map(|(bytes, now)| (bytes, mode.unwrap_or(now))));
+    }
+
     fn judge(&self) -> Option<String> {
         let path = self.path.display();
         let now = read_text(&self.path);

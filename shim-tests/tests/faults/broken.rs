@@ -5,17 +5,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::args::Args;
+use crate::scene;
 
 /// One promise taken out of the source.
 struct Breakage {
     name: &'static str,
-    file: &'static str,
-    /// Occurs once.
-    from: &'static str,
-    to: &'static str,
+    edits: &'static [Edit],
     /// The row that has to notice, and how often it may try.
     row: &'static str,
     rounds: u64,
+}
+
+/// A text that occurs once in a file, and what takes its place.
+struct Edit {
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
 }
 
 /// What came of one.
@@ -29,157 +34,209 @@ pub struct Noticed {
 const BREAKAGES: &[Breakage] = &[
     Breakage {
         name: "traces are published before the files they speak of",
-        file: "src/restore/publish.rs",
-        from: "for moves in [files, traces] {",
-        to: "for moves in [traces, files] {",
+        edits: &[Edit {
+            file: "src/restore/publish.rs",
+            from: "for moves in [files, traces] {",
+            to: "for moves in [traces, files] {",
+        }],
         row: "restore from ltars over an older build / SIGKILL to the shim, at a system call",
         rounds: 200,
     },
     Breakage {
         name: "old traces stay until the new ones come",
-        file: "src/restore/publish.rs",
-        from: "    forget(staged, build)?;\n",
-        to: "",
+        edits: &[Edit {
+            file: "src/restore/publish.rs",
+            from: "    forget(staged, build)?;\n",
+            to: "",
+        }],
         row: "restore from ltars over an older build / SIGKILL to the shim, at a system call",
         rounds: 200,
     },
     Breakage {
         name: "the mark of an older pack stays while a build is merged",
-        file: "src/restore/packs.rs",
-        from: "        unmark(&self.into, None)?;\n",
-        to: "",
+        edits: &[Edit {
+            file: "src/restore/packs.rs",
+            from: "        unmark(&self.into, None)?;\n",
+            to: "",
+        }],
         row: "restore from packs over an older build / EIO where it changes names",
         rounds: 60,
     },
     Breakage {
         name: "sources are unpacked where they will be",
-        file: "src/restore/packs.rs",
-        from: "let tree = stage.path().join(\"tree\");",
-        to: "let tree = if self.is_source() { self.into.clone() } else { stage.path().join(\"tree\") };",
+        edits: &[Edit {
+            file: "src/restore/packs.rs",
+            from: "let tree = stage.path().join(\"tree\");",
+            to: "let tree = if self.is_source() { self.into.clone() } else { stage.path().join(\"tree\") };",
+        }],
         row: "restore from packs / SIGKILL to the shim, at a system call",
         rounds: 30,
     },
     Breakage {
         name: "a build is unpacked although its sources are not there",
-        file: "src/restore/packs.rs",
-        from: "self.is_source() || self.clone.exists(),",
-        to: "true,",
+        edits: &[
+            Edit {
+                file: "src/restore/session.rs",
+                from: "if unpacked.failed.contains_key(&step.package) {",
+                to: "if false {",
+            },
+            Edit {
+                file: "src/restore/packs.rs",
+                from: "self.is_source() || self.clone.exists(),",
+                to: "true,",
+            },
+            Edit {
+                file: "src/restore/staging.rs",
+                from: "try_for_each(ensure_dir)",
+                to: "try_for_each(|dir| fs::create_dir_all(dir).or(ensure_dir(dir)))",
+            },
+        ],
         row: "restore from packs / EIO where it writes",
         rounds: 30,
     },
     Breakage {
         name: "leantar's word is taken for it",
-        file: "src/restore/apply.rs",
-        from: "check(step.head.dep_hash, Look::Contents);\n    let checked",
-        to: "check(step.head.dep_hash, Look::Contents).or(Ok::<_, crate::mathlib::outputs::Fault>(()));\n    let checked",
+        edits: &[Edit {
+            file: "src/restore/apply.rs",
+            from: "check(step.head.dep_hash, Look::Contents);\n    let checked",
+            to: "check(step.head.dep_hash, Look::Contents).or(Ok::<_, crate::mathlib::outputs::Fault>(()));\n    let checked",
+        }],
         row: "restore from ltars / a leantar that is slow, hangs, dies, lies or is none",
         rounds: 15,
     },
     Breakage {
         name: "files are overwritten, not replaced",
-        file: "src/fs.rs",
-        from: "    let target = target_of(path)?;\n",
-        to: "    let target = target_of(path)?;\n    if true { return Ok(fs::write(&target, contents)?); }\n",
+        edits: &[Edit {
+            file: "src/fs.rs",
+            from: "    let target = target_of(path)?;\n",
+            to: "    let target = target_of(path)?;\n    if true { return Ok(fs::write(&target, contents)?); }\n",
+        }],
         row: "normalize / SIGKILL to the shim, at a system call",
         rounds: 200,
     },
     Breakage {
         name: "a file that is replaced gets the mode of a new one",
-        file: "src/fs.rs",
-        from: "        fs::set_permissions(&temporary, old.permissions())?;\n",
-        to: "",
+        edits: &[Edit {
+            file: "src/fs.rs",
+            from: "        fs::set_permissions(&temporary, Permissions::from_mode(old.mode() & RIGHTS))?;\n",
+            to: "",
+        }],
         row: "resolve / SIGKILL to the shim, at a system call",
         rounds: 200,
     },
     Breakage {
         name: "the index is overwritten, not replaced",
-        file: "src/store/index.rs",
-        from: "        file.persist(path)?;\n",
-        to: "        fs::write(path, fs::read(file.path())?)?;\n",
+        edits: &[Edit {
+            file: "src/store/index.rs",
+            from: "        file.persist(path)?;\n",
+            to: "        fs::write(path, fs::read(file.path())?)?;\n",
+        }],
         row: "bake / ENOSPC from a system call on",
         rounds: 1000,
     },
     Breakage {
         name: "a link goes before the directory is there that takes its place",
-        file: "src/fs.rs",
-        from: "match renameat2(AT_FDCWD, dir, AT_FDCWD, link, RenameFlags::RENAME_EXCHANGE) {",
-        to: "match Err::<(), _>(Errno::ENOSYS) {",
+        edits: &[Edit {
+            file: "src/fs.rs",
+            from: "match renameat2(AT_FDCWD, dir, AT_FDCWD, link, RenameFlags::RENAME_EXCHANGE) {",
+            to: "match Err::<(), _>(Errno::ENOSYS) {",
+        }],
         row: "unlink / EIO where it changes names",
         rounds: 1000,
     },
     Breakage {
         name: "a package is copied to its name, not renamed to it",
-        file: "src/fs.rs",
-        from: "    copy_tree(from, &whole)?;\n",
-        to: "    if true { copy_tree(from, to)?; fs::remove_dir_all(from)?; return Ok(true); }\n    copy_tree(from, &whole)?;\n",
+        edits: &[Edit {
+            file: "src/fs.rs",
+            from: "    copy_tree(from, &whole)?;\n",
+            to: "    if true { copy_tree(from, to)?; fs::remove_dir_all(from)?; return Ok(true); }\n    copy_tree(from, &whole)?;\n",
+        }],
         row: "link / a disk that is full of files",
         rounds: 30,
     },
     Breakage {
         name: "nothing that was left behind is swept away",
-        file: "src/fs.rs",
-        from: "            let _ = fs::remove_dir_all(dir);\n",
-        to: "            drop(dir);\n",
+        edits: &[Edit {
+            file: "src/fs/work_dir.rs",
+            from: "            let _ = fs::remove_dir_all(dir);\n",
+            to: "            drop(dir);\n",
+        }],
         row: "restore from packs / SIGKILL to the shim, at a system call",
         rounds: 60,
     },
     Breakage {
         name: "what goes wrong before a build stops it",
-        file: "src/proxy/mod.rs",
-        from: "Err(error) if proxy.must_succeed(&error) => return Err(error),",
-        to: "Err(error) if true || proxy.must_succeed(&error) => return Err(error),",
+        edits: &[Edit {
+            file: "src/proxy/mod.rs",
+            from: "Err(error) if proxy.must_succeed(&error) => return Err(error),",
+            to: "Err(error) if true || proxy.must_succeed(&error) => return Err(error),",
+        }],
         row: "build through the proxy / EIO where it looks",
         rounds: 60,
     },
     Breakage {
         name: "a disk that refuses gets no hint",
-        file: "src/error.rs",
-        from: "    Some(match error.chain().find_map(errno)? {",
-        to: "    Some(match error.chain().skip(usize::MAX).find_map(errno)? {",
+        edits: &[Edit {
+            file: "src/error.rs",
+            from: "    Some(match errno {\n",
+            to: "    if true { return None; }\n    Some(match errno {\n",
+        }],
         row: "link / EACCES where it changes names",
         rounds: 30,
     },
 ];
 
+/// Edits that the source has outgrown: nobody would know what they were to prove.
+pub fn stale() -> Vec<String> {
+    let edits = BREAKAGES.iter().flat_map(|breakage| breakage.edits);
+    let times = |edit: &Edit| {
+        let text = std::fs::read_to_string(top().join(edit.file)).unwrap_or_default();
+        text.matches(edit.from).count()
+    };
+    let stale = edits.filter(|edit| times(edit) != 1);
+    stale.map(|edit| format!("`{}` is not once in {}", edit.from.trim(), edit.file)).collect()
+}
+
 /// Breaks a copy of the source in each of these ways, builds it, and has the suite run on it.
 pub fn all(args: &Args) -> Vec<Noticed> {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let copy = top.join("target/faults-broken");
-    let all = BREAKAGES.iter().map(|breakage| {
-        let shim = breakage.build(&top, &copy);
-        let noticed = Noticed {
-            name: breakage.name,
-            row: breakage.row,
-            by: breakage.notice(&shim, args.seed),
-        };
+    let asked = |breakage: &&Breakage| args.words.iter().all(|word| breakage.row.contains(word));
+    let all = BREAKAGES.iter().filter(asked).map(|breakage| {
+        let shim = breakage.build();
+        let (name, row) = (breakage.name, breakage.row);
+        let noticed = Noticed { name, row, by: breakage.notice(&shim, args.seed) };
         match &noticed.by {
-            Some(by) => println!("broken on purpose: {}: noticed: {by}", noticed.name),
-            None => println!("broken on purpose: {}: NOT NOTICED", noticed.name),
+            Some(by) => println!("broken on purpose: {name}: noticed: {by}"),
+            None => println!("broken on purpose: {name}: NOT NOTICED"),
         }
         noticed
     });
     all.collect()
 }
 
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 impl Breakage {
     /// The broken shim.
-    fn build(&self, top: &Path, copy: &Path) -> PathBuf {
+    fn build(&self) -> PathBuf {
+        let copy = top().join("target/faults-broken");
         let script = "mkdir -p \"$1\" && git ls-files | grep -v ^shim-tests/fixtures/ | tar -cf - -T - | tar -xf - -C \"$1\"";
         let mut copying = Command::new("sh");
-        copying.args(["-ec", script, "sh"]).arg(copy).current_dir(top);
+        copying.args(["-ec", script, "sh"]).arg(&copy).current_dir(top());
         succeed(&mut copying, self.name);
-        let file = copy.join(self.file);
-        let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", self.file));
-        let times = text.matches(self.from).count();
-        assert_eq!(times, 1, "`{}` in {}: {}", self.from, self.file, self.name);
-        std::fs::write(&file, text.replace(self.from, self.to)).expect("it was read just now");
+        for edit in self.edits {
+            let file = copy.join(edit.file);
+            let text = std::fs::read_to_string(&file);
+            let text = text.unwrap_or_else(|error| panic!("{}: {error}", edit.file));
+            std::fs::write(&file, text.replace(edit.from, edit.to)).expect("it was read just now");
+        }
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--quiet", "--package", "lake-shim", "--target-dir"]);
         // Not this build's own target directory: whoever is killed now would leave a broken shim in it.
-        succeed(
-            cargo.arg(copy.join("target")).current_dir(copy).env("RUSTFLAGS", "-Awarnings"),
-            self.name,
-        );
+        cargo
+            .args(["build", "--quiet", "--package", "lake-shim", "--target-dir"])
+            .arg(copy.join("target"));
+        succeed(cargo.current_dir(&copy).env("RUSTFLAGS", "-Awarnings"), self.name);
         copy.join("target/debug/lake-shim")
     }
 
@@ -190,12 +247,24 @@ impl Breakage {
         suite.args(["--long", "--rounds", &self.rounds.to_string(), self.row]);
         suite.env("SHIM_TEST_BIN", shim).env("SHIM_FAULT_SEED", seed.to_string());
         let output = suite.stdin(Stdio::null()).output().expect("it can be run");
+        if output.status.success() {
+            return None;
+        }
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let mut lines =
             text.lines().skip_while(|line| !line.starts_with("  ") || line.starts_with("  again"));
-        let (first, second) = (lines.next()?, lines.next()?);
-        let kind = first.trim().split(':').next()?;
-        (!output.status.success()).then(|| format!("{kind}: {}", second.trim()))
+        match (lines.next(), lines.next()) {
+            (Some(first), Some(second)) => {
+                let kind = first.trim().split(':').next()?;
+                Some(format!("{kind}: {}", second.trim()))
+            }
+            // It does not even get to a round.
+            _ => {
+                let text = String::from_utf8_lossy(&output.stderr);
+                let said = text.lines().find(|line| line.starts_with(scene::NOT_WHOLE))?;
+                Some(format!("before any fault: {said}"))
+            }
+        }
     }
 }
 

@@ -15,6 +15,9 @@ use crate::verdict::{Found, Kind};
 /// What differs from run to run: a stamp has inodes in it, and git writes its index anew when it looks at a clone.
 const VOLATILE: [&str; 2] = [".lake/lake-shim-stamp", ".git/index"];
 
+/// What is said where the operation goes wrong by itself.
+pub const NOT_WHOLE: &str = "what nothing has struck is not whole";
+
 pub struct Scene {
     pub sandbox: Sandbox,
     pub operation: &'static Operation,
@@ -59,7 +62,7 @@ impl Scene {
         let whole = operation.changes.iter().map(|dir| picture(&sandbox, dir)).collect();
         let mut scene = Scene { sandbox, operation, took: run.took, oracle, whole };
         let verdict = scene.oracle.judge();
-        assert!(verdict.is_clean(), "what nothing has struck is not whole: {verdict:#?}");
+        assert!(verdict.is_clean(), "{NOT_WHOLE}: {verdict:?}");
         scene.reset();
         scene.took = scene.took.min(scene.call().run().took); // the first is the slower one
         scene.reset();

@@ -31,6 +31,8 @@ pub fn rows(args: &Args) -> Vec<Row<'static>> {
 pub fn run(args: &Args) -> ExitCode {
     let rows = rows(args);
     println!("{} rows, SHIM_FAULT_SEED={}", rows.len(), args.seed);
+    let stale = broken::stale();
+    stale.iter().for_each(|edit| println!("cannot be broken on purpose any more: {edit}"));
     let started = Instant::now();
     let outcomes = outcomes(&rows, args);
     let broken = if args.broken { broken::all(args) } else { Vec::new() };
@@ -40,7 +42,8 @@ pub fn run(args: &Args) -> ExitCode {
         std::fs::write(file, table.markdown())
             .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
-    if table.is_clean() && !rows.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let is_clean = table.is_clean() && stale.is_empty() && !rows.is_empty();
+    if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn outcomes(rows: &[Row], args: &Args) -> Vec<Outcome> {
