@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 args=("$@")
 for arg in "$@"; do
   if [ "$arg" = --long ]; then
-    args+=(--broken --write RELIABILITY.md)
+    args+=(--broken --write "$PWD/RELIABILITY.md")
   fi
 done
 exec cargo test --quiet --package shim-tests --test faults -- "${args[@]}"

@@ -17,6 +17,7 @@ use std::fs::{DirBuilder, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Who may read, write and run; not whose rights a program has, nor whose a directory's files are.
 const RIGHTS: u32 = 0o777;
@@ -192,9 +193,12 @@ pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     } else {
         return Ok(());
     }
-    let times = std::fs::FileTimes::new().set_modified(meta.modified()?);
-    let set = fs::File::open(to)?.file().set_times(times);
-    set.with_context(|| format!("cannot set the times of `{}`", to.display()))
+    set_modified(to, meta.modified()?)
+}
+
+/// Sets the time of a file or directory. Opening it to read is enough for that, so read-only ones do.
+pub fn set_modified(path: &Path, time: SystemTime) -> Result<()> {
+    Ok(fs::File::open(path)?.set_modified(time)?)
 }
 
 /// The mode of a new file in `dir`: what the umask leaves of it, or a default ACL in its place. One

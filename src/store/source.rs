@@ -5,11 +5,11 @@
 //! after unpacking reads no file. It is made afresh rather than copied, so that nothing of the
 //! baker's machine is in it: no hooks, no other branches, no paths, no user.
 
+use crate::fs::set_modified;
 use crate::workspace::git;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use sha1::{Digest as _, Sha1};
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -126,10 +126,7 @@ fn set_times(dir: &Path) -> Result<()> {
 }
 
 fn set_time(path: &Path, seconds: u64) -> Result<()> {
-    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-    // Opening to read is enough to set times, and works on read-only files.
-    File::open(path)?.set_times(std::fs::FileTimes::new().set_modified(time))?;
-    Ok(())
+    set_modified(path, SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
 fn set_link_time(path: &Path) -> Result<()> {

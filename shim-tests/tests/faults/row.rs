@@ -114,7 +114,8 @@ fn message(stderr: &str, sandbox: &std::path::Path) -> Option<String> {
     let line = |sign: &str| stderr.lines().find(|line| line.starts_with(sign));
     let said = line("lake-shim: error: ").or_else(|| line("lake-shim: warning: "))?;
     let hint = line("hint: ").map(|hint| format!(" — {hint}")).unwrap_or_default();
-    Some(format!("{said}{hint}").replace(&format!("{}/", sandbox.display()), ""))
+    let place = format!("{}/", sandbox.to_string_lossy().trim_end_matches('/'));
+    Some(format!("{said}{hint}").replace(&place, ""))
 }
 
 fn text(panic: &(dyn std::any::Any + Send)) -> String {
