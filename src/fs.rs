@@ -12,6 +12,7 @@ use fs_err::os::unix::fs::{OpenOptionsExt, symlink};
 use links::MAX_LINKS;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::sys::statvfs::{Statvfs, statvfs};
 use nix::unistd::fchown;
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -207,7 +208,9 @@ pub fn new_file_mode(dir: &Path) -> Result<u32> {
     let mut builder = tempfile::Builder::new();
     let file =
         builder.prefix(PREFIX).permissions(Permissions::from_mode(0o666)).tempfile_in(dir)?;
-    Ok(file.as_file().metadata()?.mode() & RIGHTS)
+    let meta = file.as_file().metadata();
+    let meta = meta.with_context(|| format!("cannot look at `{}`", file.path().display()))?;
+    Ok(meta.mode() & RIGHTS)
 }
 
 /// Makes a directory unless it is there, but nothing that leads to it.
@@ -226,10 +229,30 @@ pub fn make_in(dir: &Path, names: &[&str]) -> io::Result<PathBuf> {
     })
 }
 
+/// Whether the disk that `path` is on has no room to speak of, for bytes or for files.
+pub fn is_full(path: &Path) -> bool {
+    const LITTLE: u64 = 1 << 20;
+    let bytes = |stat: &Statvfs| stat.blocks_available() * stat.fragment_size();
+    // There are file systems without a limit for files, which have none in use either.
+    let is_full =
+        |stat: Statvfs| bytes(&stat) < LITTLE || stat.files() > 0 && stat.files_available() == 0;
+    statvfs(path).is_ok_and(is_full)
+}
+
 /// Whether two paths lead to one file or directory.
 pub fn is_same_file(a: &Path, b: &Path) -> bool {
     let identity = |path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
     matches!((identity(a), identity(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// What was asked for of a file; nothing when there is none. That nobody can tell is an error, and
+/// not the same.
+pub fn if_there<T>(asked: io::Result<T>) -> io::Result<Option<T>> {
+    match asked {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// Whether anything is there, a dangling symlink included.

@@ -7,6 +7,7 @@
 
 use super::ltar::Place;
 use super::{Module, hash};
+use crate::fs::if_there;
 use crate::read;
 use fs_err as fs;
 use serde::Deserialize;
@@ -80,10 +81,19 @@ impl Files {
     }
 
     /// The files with these suffixes that are there: Lean's, then those below `ir`.
-    pub fn present(&self, lib: &[&str], ir: &[&str]) -> Vec<PathBuf> {
+    ///
+    /// # Errors
+    /// When it cannot be told of one.
+    pub fn present(&self, lib: &[&str], ir: &[&str]) -> std::io::Result<Vec<PathBuf>> {
         let lib = lib.iter().map(|suffix| with_suffix(&self.lib, suffix));
         let ir = ir.iter().map(|suffix| with_suffix(&self.ir, suffix));
-        lib.chain(ir).filter(|path| path.is_file()).collect()
+        let mut present = Vec::new();
+        for path in lib.chain(ir) {
+            if if_there(fs::metadata(&path))?.is_some_and(|meta| meta.is_file()) {
+                present.push(path);
+            }
+        }
+        Ok(present)
     }
 
     fn read_trace(&self) -> Result<Trace, Fault> {

@@ -3,7 +3,7 @@
 use super::leantar::{Leantar, told};
 use super::ltar::Place;
 use super::names::NamedModule;
-use super::outputs::{Files, Look};
+use super::outputs::{Fault, Files, Look};
 use crate::child::die_with_us;
 use crate::error::hint;
 use crate::fs::{WorkDir, new_file_mode};
@@ -81,31 +81,25 @@ impl Packer {
         Ok(Self { leantar, packages, mathlib, comment, base, names })
     }
 
-    fn files(&self, named: &NamedModule) -> Option<Files> {
+    /// The build files of `named`, when all are there and what their trace says.
+    pub fn built(&self, named: &NamedModule) -> Result<Files, Fault> {
         let build = self.packages[named.package].join(".lake/build");
-        let files = ["lib/lean", "lib"]
-            .into_iter()
-            .map(|lib| Files::new(&build, &Place { package: None, lib }, &named.module));
-        files.into_iter().find(|files| files.trace().exists())
+        for lib in ["lib/lean", "lib"] {
+            let files = Files::new(&build, &Place { package: None, lib }, &named.module);
+            match files.check_own(Look::Contents) {
+                Err(Fault::NoTrace) => {}
+                checked => return checked.map(|()| files),
+            }
+        }
+        Err(Fault::NoTrace)
     }
 
-    /// Whether the module's build files are all there, and what their trace says.
-    pub fn is_built(&self, named: &NamedModule) -> bool {
-        self.files(named).is_some_and(|files| files.check_own(Look::Contents).is_ok())
-    }
-
-    /// Makes the cache file of `named` in `store`.
+    /// Makes the cache file of `named` in `store` from its build files.
     ///
     /// # Errors
-    /// When leantar fails.
-    pub fn pack(&self, named: &NamedModule, store: &Path) -> Result<()> {
+    /// When one of them cannot be read, and when leantar fails.
+    pub fn pack(&self, named: &NamedModule, files: &Files, store: &Path) -> Result<()> {
         let package = &self.packages[named.package];
-        let files = self.files(named).with_context(|| {
-            hint(
-                format!("the build of `{}` is gone from `{}`", named.module, package.display()),
-                "is somebody else at work there? run it again when nobody is",
-            )
-        })?;
         // mathlib's own are relative to mathlib, the others' to the workspace.
         let (base, prefix) = match &self.names[named.package] {
             Some(name) if *package != self.mathlib => {
@@ -115,7 +109,7 @@ impl Packer {
         };
         let relative =
             |path: &PathBuf| -> Result<PathBuf> { Ok(prefix.join(path.strip_prefix(package)?)) };
-        let present = files.present(&LIB, &IR);
+        let present = files.present(&LIB, &IR)?;
         let work = self.base.path().join(named.file.to_string());
         fs::create_dir(&work)?;
         let made = work.join("ltar");
@@ -132,7 +126,7 @@ impl Packer {
         die_with_us(&mut command);
         let output = command.args(rest).stdin(Stdio::null()).output();
         let output = output.with_context(|| self.leantar.cannot_run())?;
-        let said = String::from_utf8_lossy(&output.stderr);
+        let said = self.unlinked(&String::from_utf8_lossy(&output.stderr));
         ensure!(
             output.status.success() && made.is_file(),
             hint(
@@ -152,5 +146,16 @@ impl Packer {
         // leantar makes its files for its user alone.
         fs::set_permissions(&made, PermissionsExt::from_mode(new_file_mode(&work)?))?;
         Ok(fs::rename(made, store.join(named.file.to_string()))?)
+    }
+
+    /// What leantar said, with the places that our links lead to.
+    fn unlinked(&self, said: &str) -> String {
+        let links = self.base.path().join(WORKSPACE).join(".lake/packages");
+        let packages = self.names.iter().zip(&self.packages);
+        let packages = packages.filter_map(|(name, dir)| Some((links.join(name.as_ref()?), dir)));
+        let all = packages.chain([(self.base.path().join(MATHLIB), &self.mathlib)]);
+        all.fold(said.to_owned(), |said, (link, dir)| {
+            said.replace(&format!("{}/", link.display()), &format!("{}/", dir.display()))
+        })
     }
 }

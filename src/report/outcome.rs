@@ -39,7 +39,7 @@ impl Report {
         }
         self.summary(outcome);
         if !outcome.is_whole() {
-            print(hint_for(outcome));
+            print(&hint_for(outcome));
         }
     }
 
@@ -85,19 +85,26 @@ fn is_idle(outcome: &Outcome) -> bool {
 }
 
 /// What to do about a restore that is not whole.
-fn hint_for(outcome: &Outcome) -> &'static str {
-    if !outcome.failed_packs.is_empty() && outcome.missing.is_empty() {
-        "hint: the store is damaged: `lake-shim verify` tells where, `lake-shim bake` mends it"
+fn hint_for(outcome: &Outcome) -> String {
+    let mut reasons = outcome.failed.values().chain(outcome.failed_packs.values());
+    let hint = if let Some(full) = &outcome.full {
+        return format!(
+            "hint: the disk of `{}` is full: make room, and run it again",
+            full.display()
+        );
+    } else if reasons.any(|reason| reason.contains("(os error ")) {
+        "the disk refused, as said above: see to that, and run it again"
+    } else if !outcome.failed_packs.is_empty() && outcome.missing.is_empty() {
+        "the store is damaged: `lake-shim verify` tells where, `lake-shim bake` mends it"
     } else if outcome.lake_status.is_some() {
-        "hint: the real lake could not get them either; what it said is above"
-    } else if outcome.failed.values().any(|reason| reason.contains("(os error ")) {
-        "hint: the disk refused, as said above: see to that, and run it again"
+        "the real lake could not get them either; what it said is above"
     } else if outcome.missing.is_empty() && !outcome.failed.is_empty() {
-        "hint: these files of the store are damaged: replace them, or allow the network \
+        "these files of the store are damaged: replace them, or allow the network \
          (`LAKE_SHIM_NETWORK=auto`)"
     } else {
-        "hint: complete the store for this mathlib, or allow the network (`LAKE_SHIM_NETWORK=auto`)"
-    }
+        "complete the store for this mathlib, or allow the network (`LAKE_SHIM_NETWORK=auto`)"
+    };
+    format!("hint: {hint}")
 }
 
 /// An outcome as one JSON object.

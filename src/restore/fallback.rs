@@ -34,17 +34,24 @@ pub struct Lacking<'a> {
     pub stores: &'a Stores,
 }
 
+/// How it went.
+pub struct Asked {
+    pub status: ExitStatus,
+    /// What it downloaded is in there, and elsewhere only once this is dropped.
+    pub cache: Overlay,
+}
+
 /// Asks the real lake for what is missing or failed, up to three times.
 ///
 /// # Errors
-/// When it cannot be run, or we are told to stop. How it ended is the result.
+/// When it cannot be run, or we are told to stop.
 pub fn ask(
     lacking: &Lacking,
     env: &Environment,
     run: RunLake,
     interrupts: &Interrupts,
     observer: Observer,
-) -> Result<ExitStatus> {
+) -> Result<Asked> {
     let Lacking { wanted, outcome, stores } = lacking;
     let overlay = Overlay::new(env.user_cache())?;
     overlay.link_tools(stores.dirs())?;
@@ -55,7 +62,7 @@ pub fn ask(
     }
     let missing = outcome.missing.len() + outcome.failed.len();
     let mut variables = BTreeMap::new();
-    variables.insert(var::MATHLIB_CACHE_DIR.into(), overlay.dir.path().into());
+    variables.insert(var::MATHLIB_CACHE_DIR.into(), overlay.path().into());
     // A lake that its tool calls is not to prepare the workspace once more.
     variables.insert(var::DISABLE.into(), "1".into());
     let mut pauses = PAUSES.iter();
@@ -65,7 +72,7 @@ pub fn ask(
         let status = interrupts.while_waiting(&mut lake, |lake| Ok(lake.wait()?))?;
         let pause = pauses.next().filter(|_| !status.success() && status.code().is_some());
         let Some(&pause) = pause else {
-            return Ok(status);
+            return Ok(Asked { status, cache: overlay });
         };
         observer(Event::Retrying { status: status.to_string(), pause });
         std::thread::sleep(pause);
@@ -76,7 +83,7 @@ pub fn ask(
 
 /// A writable cache directory over read-only ones. Removed when dropped, after what was downloaded
 /// has been kept, however the download ended: the stock tool goes on where it was, and so do we.
-struct Overlay {
+pub struct Overlay {
     dir: WorkDir,
     /// Where downloads are kept; nothing when there is no such place.
     cache: Option<PathBuf>,
@@ -86,6 +93,7 @@ impl Overlay {
     /// Makes one inside the user's own cache, so that keeping a download is a rename; in the
     /// temporary directory when there is no cache to write to.
     fn new(cache: Option<PathBuf>) -> Result<Self> {
+        WorkDir::sweep(&temp_dir());
         if let Some(cache) = cache
             && fs::create_dir_all(&cache).is_ok()
         {
@@ -96,6 +104,10 @@ impl Overlay {
         }
         let dir = WorkDir::new_in(&temp_dir()).context("no directory to download to")?;
         Ok(Self { dir, cache: None })
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
     }
 
     fn link(&self, file: &Path) -> Result<()> {

@@ -74,6 +74,8 @@ pub struct Outcome {
     pub lacks_proofwidgets: bool,
     /// How the real lake failed, when it was asked and did.
     pub lake_status: Option<u8>,
+    /// A directory that it was to write to and whose disk is full.
+    pub full: Option<PathBuf>,
     /// Directories of packages that got files.
     pub packages: BTreeSet<PathBuf>,
     /// The store that files came from; the first of them, if several.

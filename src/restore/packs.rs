@@ -6,6 +6,7 @@
 
 use super::publish::{forget, merge_build, remove_if_there};
 use super::staging::stage;
+use crate::fs::if_there;
 use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, Pack};
@@ -60,7 +61,7 @@ pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
         let found = find(&indices, |pack| pack.is_source_of(&package.name, lock));
         if !found.is_empty() {
             plan.has_any = true;
-            if !lock.clone.exists() {
+            if if_there(fs::metadata(&lock.clone))?.is_none() {
                 plan.steps.push(PackStep::new(&found, package, lock.clone.clone(), None));
             }
         }
@@ -148,7 +149,7 @@ impl PackStep {
     pub fn apply(&self, jobs: usize, progress: Progress) -> Result<()> {
         // A build without its sources would be a package that is no clone, which Lake deletes.
         ensure!(
-            self.is_source() || self.clone.exists(),
+            self.is_source() || if_there(fs::metadata(&self.clone))?.is_some(),
             "the build of `{}` is not unpacked, for its sources are not there",
             self.package
         );

@@ -1,12 +1,13 @@
 //! One restore under way: unpack what the stores have, then ask the real lake for the rest.
 
 use super::apply::{Tools, apply};
-use super::fallback::{self, Lacking};
+use super::fallback::{self, Asked, Lacking};
 use super::packs::PackPlan;
 use super::plan::{Plan, plan};
 use super::session::{Mode, Session};
 use super::turn::Turn;
 use super::{Event, Outcome};
+use crate::fs::is_full;
 use crate::interrupt::Interrupts;
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::request::Wanted;
@@ -15,7 +16,7 @@ use crate::store::Stores;
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 /// What came of packs.
@@ -102,7 +103,7 @@ impl<'a> Run<'a> {
         // What was downloaded before is in the user's cache, whether that is a store or not.
         let stores = &stores.and(self.session.env.user_cache());
         let lacking = Lacking { wanted: &self.wanted.modules, outcome, stores };
-        let status = fallback::ask(
+        let Asked { status, cache } = fallback::ask(
             &lacking,
             self.session.env,
             run_lake,
@@ -112,10 +113,13 @@ impl<'a> Run<'a> {
         outcome.offline = false;
         if !status.success() {
             outcome.lake_status = Some(exit_code(status));
+            let disks = [&self.session.workspace.packages_dir, cache.path()];
+            outcome.full = disks.into_iter().find(|disk| is_full(disk)).map(Path::to_owned);
             return Ok(());
         }
         let before = outcome.skipped + outcome.restored.len();
-        let mut after = plan(self.session.workspace, &self.wanted, stores, &self.built, false);
+        let stores = stores.and(Some(cache.path().to_owned()));
+        let mut after = plan(self.session.workspace, &self.wanted, &stores, &self.built, false);
         if self.mode.only_fetch {
             after.steps.clear();
         }

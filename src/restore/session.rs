@@ -51,7 +51,7 @@ pub struct Mode<'a> {
 /// How a session ended.
 pub enum Ended {
     /// As the outcome says.
-    Done(Outcome),
+    Done(Box<Outcome>),
     /// The stores have no answer, for this reason. Nothing was changed.
     NotOurs(anyhow::Error),
 }
@@ -118,7 +118,7 @@ impl Session<'_> {
             }
         }
         outcome.took = start.elapsed();
-        Ok(Ended::Done(outcome))
+        Ok(Ended::Done(Box::new(outcome)))
     }
 
     /// Restores packages' builds from packs alone. Nothing when the stores do not have all of them.
@@ -254,7 +254,7 @@ impl Ended {
     /// The outcome, or the reason why there is none as an error.
     pub fn outcome(self) -> Result<Outcome> {
         match self {
-            Self::Done(outcome) => Ok(outcome),
+            Self::Done(outcome) => Ok(*outcome),
             Self::NotOurs(reason) => Err(reason),
         }
     }

@@ -14,6 +14,7 @@ use crate::fs::{DirLock, WorkDir};
 use crate::mathlib::leantar::Leantar;
 use crate::mathlib::ltar::Head;
 use crate::mathlib::names::NamedModule;
+use crate::mathlib::outputs::Fault;
 use crate::mathlib::packing::Packer;
 use crate::mathlib::request::Wanted;
 use crate::read;
@@ -200,10 +201,11 @@ impl Bake<'_> {
         let packer = Packer::new(self.workspace, (self.leantar)()?, self.store)?;
         (self.observer)(Event::Packing(missing.len()));
         let store = self.store;
-        missing
-            .par_iter()
-            .filter(|named| packer.is_built(named))
-            .try_for_each(|n| packer.pack(n, store))?;
+        missing.par_iter().try_for_each(|named| match packer.built(named) {
+            Ok(files) => packer.pack(named, &files, store),
+            Err(fault @ Fault::Unreadable(_)) => Err(fault.into()),
+            Err(_) => Ok(()), // it is found missing below
+        })?;
         self.missing(covered, index).map(drop)
     }
 

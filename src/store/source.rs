@@ -5,7 +5,8 @@
 //! after unpacking reads no file. It is made afresh rather than copied, so that nothing of the
 //! baker's machine is in it: no hooks, no other branches, no paths, no user.
 
-use crate::fs::set_modified;
+use crate::error::hint;
+use crate::fs::{is_full, set_modified};
 use crate::workspace::git;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
@@ -203,7 +204,12 @@ impl Git<'_> {
         let output = self.command(args)?.output().context("cannot run `git`")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            bail!("`git {}` in `{}`: {said}", args.join(" "), self.work_tree.display());
+            let said =
+                format!("`git {}` in `{}`: {said}", args.join(" "), self.work_tree.display());
+            if is_full(self.work_tree) {
+                bail!(hint(said, "the disk is full: make room there, and run it again"));
+            }
+            bail!(said);
         }
         Ok(String::from_utf8(output.stdout)?)
     }

@@ -11,6 +11,7 @@ pub mod toolchain;
 pub mod url;
 pub mod wanted;
 
+use crate::fs::if_there;
 use crate::read;
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -18,6 +19,7 @@ use lakefile::Lakefile;
 use manifest::{Entry, MANIFEST_FILE, Manifest, Source};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Lake's default for `packagesDir`.
@@ -198,27 +200,33 @@ fn find_root(cwd: &Path, location: &Location) -> Result<Option<(PathBuf, Config)
             Box::new(cwd.ancestors().take(levels).map(Path::to_owned))
         }
     };
-    for dir in above {
-        if let Some(config) = Config::find(&dir, file) {
-            return Ok(Some((fs::canonicalize(dir)?, config)));
+    for (level, dir) in above.enumerate() {
+        match Config::find(&dir, file) {
+            Ok(Some(config)) => return Ok(Some((fs::canonicalize(dir)?, config))),
+            // Further up may be closed to us, and is none of the workspace's business.
+            Err(error) if level == 0 => return Err(error.into()),
+            Ok(None) | Err(_) => {}
         }
     }
     Ok(None)
 }
 
 impl Config {
-    fn find(root: &Path, file: &OsStr) -> Option<Self> {
+    fn find(root: &Path, file: &OsStr) -> io::Result<Option<Self>> {
+        let is_there = |path: &Path| Ok::<_, io::Error>(if_there(fs::metadata(path))?.is_some());
         let path = root.join(file);
         let kind: fn(PathBuf) -> Self = match path.extension().and_then(OsStr::to_str) {
             Some("toml") => Self::Toml,
             Some(_) => Self::Lean,
             None => {
                 let [lean, toml] = ["lean", "toml"].map(|extension| path.with_extension(extension));
-                let lean = lean.exists().then_some(Self::Lean(lean));
-                return lean.or_else(|| toml.exists().then_some(Self::Toml(toml)));
+                if is_there(&lean)? {
+                    return Ok(Some(Self::Lean(lean)));
+                }
+                return Ok(is_there(&toml)?.then_some(Self::Toml(toml)));
             }
         };
-        path.exists().then(|| kind(path))
+        Ok(is_there(&path)?.then(|| kind(path)))
     }
 
     pub fn path(&self) -> &Path {

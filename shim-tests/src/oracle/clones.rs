@@ -30,11 +30,13 @@ pub(super) fn judge(package: &Path, known: &[Tree]) -> Option<String> {
     let Some(fewest) = changes.min_by_key(Vec::len) else {
         return Some(format!("`{name}` is a package that nobody has"));
     };
-    let is_index = |change: &String| change.starts_with("~ .git/index ");
+    // git writes its index anew when it looks at a clone, and leaves its lock there when it is killed.
+    let is_index = |change: &String| {
+        ["~ .git/index ", "+ .git/index.lock "].iter().any(|of| change.starts_with(of))
+    };
     if let Some(change) = fewest.iter().find(|change| !is_index(change)) {
         return Some(format!("the clone `{name}` is not whole: {change}"));
     }
-    // git writes its index anew when it looks at a clone.
     let faults = if fewest.is_empty() { String::new() } else { git_faults(package) };
     (!faults.is_empty()).then(|| format!("git finds the clone `{name}` changed: {faults}"))
 }

@@ -82,7 +82,7 @@ const BREAKAGES: &[Breakage] = &[
             },
             Edit {
                 file: "src/restore/packs.rs",
-                from: "self.is_source() || self.clone.exists(),",
+                from: "self.is_source() || if_there(fs::metadata(&self.clone))?.is_some(),",
                 to: "true,",
             },
             Edit {

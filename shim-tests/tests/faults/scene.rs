@@ -12,8 +12,9 @@ use shim_tests::tree::{Entry, Tree};
 use crate::operation::{Ends, LAKE_RAN, Operation};
 use crate::verdict::{Found, Kind};
 
-/// What differs from run to run: a stamp has inodes in it, and git writes its index anew when it looks at a clone.
-const VOLATILE: [&str; 2] = [".lake/lake-shim-stamp", ".git/index"];
+/// What differs from run to run: a stamp has inodes in it, and git writes its index anew when it looks at a clone (and
+/// leaves its lock there when it is killed).
+const VOLATILE: [&str; 3] = [".lake/lake-shim-stamp", ".git/index", ".git/index.lock"];
 
 /// What is said where the operation goes wrong by itself.
 pub const NOT_WHOLE: &str = "what nothing has struck is not whole";
@@ -93,8 +94,11 @@ impl Scene {
             let mut now = picture(&self.sandbox, dir);
             let mut whole = whole.clone();
             if self.operation.is_stock {
-                // What is downloaded and lost again is downloaded again.
-                let is_cached = |path: &Path| path.extension() == Some(OsStr::new("ltar"));
+                // What is downloaded and lost again is downloaded again; where there can be no cache, none is kept.
+                let is_cached = |path: &Path| {
+                    path.extension() == Some(OsStr::new("ltar"))
+                        || [".cache", ".cache/mathlib"].iter().any(|dir| path == Path::new(dir))
+                };
                 now = now.filtered(|path| !is_cached(path));
                 whole = whole.filtered(|path| !is_cached(path));
             }

@@ -63,7 +63,8 @@ impl Full {
 
     fn options(self, most: u64) -> String {
         match self {
-            Full::Bytes => format!("size={}", most * PAGE),
+            // None at all would be no limit.
+            Full::Bytes => format!("size={}", most.max(1) * PAGE),
             Full::Files => format!("nr_inodes={most}"),
         }
     }
