@@ -74,7 +74,7 @@ pub fn rename_to_new(from: &Path, to: &Path) -> io::Result<Renamed> {
         Err(Errno::EEXIST) => Ok(Renamed::Taken),
         Err(Errno::EXDEV) => Ok(Renamed::Elsewhere),
         // File systems without the flag: the check and the rename are two steps there.
-        Err(Errno::EINVAL | Errno::ENOSYS) if exists(to) => Ok(Renamed::Taken),
+        Err(Errno::EINVAL | Errno::ENOSYS) if exists(to)? => Ok(Renamed::Taken),
         Err(Errno::EINVAL | Errno::ENOSYS) => fs::rename(from, to).map(|()| Renamed::Done),
         Err(errno) => {
             let e = io::Error::from(errno);
@@ -92,14 +92,14 @@ pub fn move_aside(from: &Path, to: &Path) -> Result<bool> {
         Ok(Renamed::Taken) => Ok(false),
         Ok(Renamed::Elsewhere) => copy_aside(from, to),
         // Somebody else has moved it, and may have put a link to `to`'s directory in place by now.
-        Err(e) if e.kind() == ErrorKind::NotFound && (!exists(from) || exists(to)) => Ok(false),
+        Err(e) if e.kind() == ErrorKind::NotFound && (!exists(from)? || exists(to)?) => Ok(false),
         Err(e) => Err(e.into()),
     }
 }
 
 /// The copy is whole before it gets its name, and the original goes last.
 fn copy_aside(from: &Path, to: &Path) -> Result<bool> {
-    if exists(to) {
+    if exists(to)? {
         return Ok(false);
     }
     let parent = to.parent().context("a destination has a parent")?;
@@ -109,7 +109,7 @@ fn copy_aside(from: &Path, to: &Path) -> Result<bool> {
     if rename_to_new(&whole, to)? != Renamed::Done {
         return Ok(false);
     }
-    if from.is_dir() && !from.is_symlink() {
+    if fs::symlink_metadata(from)?.is_dir() {
         fs::remove_dir_all(from)?
     } else {
         fs::remove_file(from)?
@@ -255,7 +255,34 @@ pub fn if_there<T>(asked: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
+/// Removes a file, unless there is none.
+pub fn remove_if_there(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
 /// Whether anything is there, a dangling symlink included.
-pub fn exists(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
+///
+/// # Errors
+/// When nobody can tell.
+pub fn exists(path: &Path) -> io::Result<bool> {
+    Ok(if_there(fs::symlink_metadata(path))?.is_some())
+}
+
+/// Whether there is a symlink.
+///
+/// # Errors
+/// When nobody can tell.
+pub fn is_symlink(path: &Path) -> io::Result<bool> {
+    Ok(if_there(fs::symlink_metadata(path))?.is_some_and(|meta| meta.is_symlink()))
+}
+
+/// Whether there is a directory, or a link to one.
+///
+/// # Errors
+/// When nobody can tell.
+pub fn is_dir(path: &Path) -> io::Result<bool> {
+    Ok(if_there(fs::metadata(path))?.is_some_and(|meta| meta.is_dir()))
 }

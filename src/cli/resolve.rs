@@ -148,8 +148,8 @@ impl Place {
         let workspace = self.workspace()?;
         let Workspace { root, packages_dir, .. } = &workspace;
         let locked = workspace.packages.iter().filter(|package| package.lock.is_some());
-        let there = locked.filter(|p| args.copy && packages_dir.join(&p.name).is_dir());
-        let packages: Vec<_> = there.map(|package| package.name.as_str()).collect();
+        let copied = locked.filter(|_| args.copy);
+        let packages: Vec<_> = copied.map(|package| package.name.as_str()).collect();
         let unlinked = link::unlink(root, packages_dir, &packages)?;
         if unlinked == Unlinked::default() {
             self.report.info(&format!("`{}` is no link", packages_dir.display()));

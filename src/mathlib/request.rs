@@ -39,10 +39,12 @@ pub fn names(
     let mathlib = workspace.mathlib().with_context(|| {
         hint("this workspace does not use mathlib", "there is nothing to restore")
     })?;
-    let missing: Vec<_> = workspace.missing_packages().map(|p| format!("`{}`", p.name)).collect();
-    if !missing.is_empty() {
+    if let Some(first) = workspace.missing_packages().next() {
+        let dir = first.dir.display();
+        let missing = workspace.missing_packages().map(|package| format!("`{}`", package.name));
+        let missing = missing.collect::<Vec<_>>().join(", ");
         bail!(hint(
-            format!("the sources of {} are missing", missing.join(", ")),
+            format!("the sources of {missing} are missing: there is no directory `{dir}`"),
             "`lake resolve-deps` clones them",
         ));
     }

@@ -6,7 +6,8 @@
 
 use crate::error::hint;
 use crate::fs::{
-    WorkDir, copy_tree, create_symlink, exists, links, move_aside, replace_by_dir, replace_symlink,
+    WorkDir, copy_tree, create_symlink, exists, if_there, is_dir, is_symlink, links, move_aside,
+    replace_by_dir, replace_symlink,
 };
 use crate::settings::var;
 use anyhow::{Context, Result, bail};
@@ -45,14 +46,14 @@ pub struct Unlinked {
 }
 
 /// Gives the workspace at `root` a packages directory of its own, and marks it so that it stays one.
-/// Of what it was linked to it gets copies of `packages`. Packages that are links themselves become
-/// such copies, or go.
+/// Of what it was linked to it gets copies of `packages`, as far as they are there. Packages that are
+/// links themselves become such copies, or go.
 ///
 /// # Errors
 /// When the directory is outside of the workspace by no link of its own, and when the disk refuses.
 pub fn unlink(root: &Path, packages_dir: &Path, packages: &[&str]) -> Result<Unlinked> {
     let parent = packages_dir.parent().context("a packages directory has a parent")?;
-    if !packages_dir.is_symlink() {
+    if !is_symlink(packages_dir)? {
         if !real_path_of_missing(packages_dir)?.starts_with(root) {
             bail!(hint(
                 format!("`{}` is outside of the workspace, and no link", packages_dir.display()),
@@ -76,16 +77,20 @@ pub fn unlink(root: &Path, packages_dir: &Path, packages: &[&str]) -> Result<Unl
     let own = work.path().join("packages");
     fs::create_dir(&own)?;
     for package in packages {
-        copy_tree(&fs::canonicalize(packages_dir.join(package))?, &own.join(package))?;
+        let from = parent.join(&shared).join(package);
+        if is_dir(&from)? {
+            copy_tree(&fs::canonicalize(from)?, &own.join(package))?;
+        }
     }
     mark_private(&own)?;
     replace_by_dir(packages_dir, &own)?;
     Ok(Unlinked { shared: Some(shared), packages: Vec::new() })
 }
 
-/// Replaces `link` by a copy of the package it leads to, if that is one of `packages`.
+/// Replaces `link` by a copy of the package it leads to, if that is one of `packages`, and there.
 fn unlink_package(link: &Path, packages: &[&str]) -> Result<()> {
-    if !name(link).is_some_and(|name| packages.contains(&name.as_str())) {
+    let is_wanted = name(link).is_some_and(|name| packages.contains(&name.as_str()));
+    if !is_wanted || !is_dir(link)? {
         return Ok(fs::remove_file(link)?);
     }
     let work = WorkDir::new_in(link.parent().context("a package has a parent")?)?;
@@ -101,7 +106,7 @@ fn name(path: &Path) -> Option<String> {
 /// Lets [`link`] have a directory that [`unlink`] made.
 pub fn release(packages_dir: &Path) -> Result<()> {
     let mark = packages_dir.join(PRIVATE_MARK);
-    if !packages_dir.is_symlink() && exists(&mark) {
+    if !is_symlink(packages_dir)? && exists(&mark)? {
         fs::remove_file(mark)?;
     }
     Ok(())
@@ -116,9 +121,13 @@ fn mark_private(dir: &Path) -> Result<()> {
 }
 
 fn links_of_packages(packages_dir: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(packages_dir)?.map(|entry| Ok(entry?.path()));
-    let links = entries.filter(|path| path.as_ref().map_or(true, |path| path.is_symlink()));
-    let mut links = links.collect::<Result<Vec<_>>>()?;
+    let mut links = Vec::new();
+    for entry in fs::read_dir(packages_dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_symlink() {
+            links.push(entry.path());
+        }
+    }
     links.sort();
     Ok(links)
 }
@@ -140,7 +149,7 @@ pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
         fs::create_dir_all(shared)?;
         return Ok(Linked::Already);
     }
-    if !packages_dir.is_symlink() && exists(&packages_dir.join(PRIVATE_MARK)) {
+    if !is_symlink(packages_dir)? && exists(&packages_dir.join(PRIVATE_MARK))? {
         return Ok(Linked::Private);
     }
     check_packages_dir(root, packages_dir)?;
@@ -286,17 +295,16 @@ fn empty_into(packages_dir: &Path, shared: &Path, moved: &mut Vec<String>) -> Re
         };
         let to = shared.join(name);
         let name = name.to_string_lossy().into_owned();
-        let meta = match fs::symlink_metadata(&from) {
-            Ok(meta) => meta,
-            Err(_) => continue, // moved by somebody else just now
+        let Some(meta) = if_there(fs::symlink_metadata(&from))? else {
+            continue; // moved by somebody else just now
         };
         if meta.is_symlink() && is_link_to(&from, &to) {
             links.push(from); // left by `leave_links` when something else remained
-        } else if meta.is_symlink() || !is_package(&from) && exists(&from) {
+        } else if meta.is_symlink() || !is_package(&from) && exists(&from)? {
             remaining.push(name); // a link's target may be relative, and files are nobody's package
         } else if move_aside(&from, &to)? {
             moved.push(name);
-        } else if exists(&from) {
+        } else if exists(&from)? {
             remaining.push(name);
         }
     }

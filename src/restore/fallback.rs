@@ -113,7 +113,7 @@ impl Overlay {
     fn link(&self, file: &Path) -> Result<()> {
         let name = file.file_name().context("a file has a name")?;
         let link = self.dir.path().join(name);
-        if !exists(&link) {
+        if !exists(&link)? {
             symlink(fs::canonicalize(file)?, link)?;
         }
         Ok(())

@@ -4,9 +4,9 @@
 //! package's sources appear whole or not at all; a build's traces come last, as those of cache
 //! files do, and a mark says which build it was.
 
-use super::publish::{forget, merge_build, remove_if_there};
+use super::publish::{forget, merge_build};
 use super::staging::stage;
-use crate::fs::if_there;
+use crate::fs::{if_there, remove_if_there};
 use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, Pack};
@@ -86,7 +86,7 @@ pub(super) fn unmark(build: &Path, mark: Option<&String>) -> Result<()> {
     let path = build.join(MARK);
     match fs::read_to_string(&path) {
         Ok(found) if Some(&found) == mark => Ok(()),
-        _ => remove_if_there(&path),
+        _ => Ok(remove_if_there(&path)?),
     }
 }
 

@@ -5,7 +5,7 @@
 //! directories that the package does not have yet are moved in one step.
 
 use super::plan::Step;
-use crate::fs::{Renamed, ensure_dir, links, rename_to_new};
+use crate::fs::{Renamed, ensure_dir, is_dir, links, remove_if_there, rename_to_new};
 use anyhow::{Context, Result};
 use fs_err as fs;
 use rayon::prelude::*;
@@ -26,7 +26,7 @@ pub fn publish(staged: &Path, build: &Path, steps: &[&Step], mode: u32) -> Resul
     forget(staged, build)?;
     for part in ["ir", LIB] {
         let from = staged.join(part);
-        if from.is_dir() {
+        if is_dir(&from)? {
             merge(&from, &build.join(part))?;
         }
     }
@@ -81,7 +81,7 @@ fn is_accepted(dir: &Path, name: &OsStr, accepted: &HashSet<PathBuf>) -> bool {
 /// Removes from `build` the traces that those in `staged` will replace: until they come, nobody is to
 /// take the modules for whole.
 pub(super) fn forget(staged: &Path, build: &Path) -> Result<()> {
-    if !build.is_dir() {
+    if !is_dir(build)? {
         return Ok(()); // nothing to replace
     }
     links::check(build)?;
@@ -91,7 +91,7 @@ pub(super) fn forget(staged: &Path, build: &Path) -> Result<()> {
         if entry.file_type()?.is_dir() {
             forget(&entry.path(), &old)
         } else if is_trace(&entry.file_name()) {
-            remove_if_there(&old)
+            Ok(remove_if_there(&old)?)
         } else {
             Ok(())
         }
@@ -100,14 +100,6 @@ pub(super) fn forget(staged: &Path, build: &Path) -> Result<()> {
 
 fn is_trace(name: &OsStr) -> bool {
     Path::new(name).extension() == Some(OsStr::new("trace"))
-}
-
-/// Removes a file, unless there is none.
-pub(super) fn remove_if_there(file: &Path) -> Result<()> {
-    match fs::remove_file(file) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e.into()),
-        _ => Ok(()),
-    }
 }
 
 /// Moves everything in `from` into `to`, replacing files; the traces of a directory last.

@@ -11,10 +11,11 @@ use crate::fs::links::check_way;
 use crate::fs::{WorkDir, ensure_dir, make_in};
 use crate::mathlib::leantar::Item;
 use crate::mathlib::outputs::Files;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf, absolute};
 
 /// The stages of one restore. Removed when dropped.
@@ -75,10 +76,13 @@ impl Staging {
         };
         let stage = self.stage(step);
         let link = self.workspace.join(".lake/packages").join(package);
-        match fs::read_link(&link) {
-            Ok(target) if target == stage => Ok(()),
-            Ok(_) => bail!("two packages are called `{package}` in the store"),
-            Err(_) => Ok(symlink(stage, link)?),
+        match symlink(stage, &link) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                let is_it = fs::read_link(&link)? == stage;
+                ensure!(is_it, "two packages are called `{package}` in the store");
+                Ok(())
+            }
+            made => Ok(made?),
         }
     }
 

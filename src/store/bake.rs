@@ -10,7 +10,7 @@ use super::verify::{self, Found};
 use super::{TEMPORARY, trial};
 use crate::confine::State;
 use crate::error::hint;
-use crate::fs::{DirLock, WorkDir};
+use crate::fs::{DirLock, WorkDir, is_dir, remove_if_there};
 use crate::mathlib::leantar::Leantar;
 use crate::mathlib::ltar::Head;
 use crate::mathlib::names::NamedModule;
@@ -258,10 +258,7 @@ impl Bake<'_> {
             }
         }
         for named in &missing {
-            let path = store.join(named.file.to_string());
-            if path.exists() {
-                fs::remove_file(path)?;
-            }
+            remove_if_there(&store.join(named.file.to_string()))?;
             index.ltars.remove(&named.file);
         }
         Ok(missing)
@@ -302,7 +299,7 @@ impl Bake<'_> {
         covered: &[NamedModule],
     ) -> Result<Option<Pack>> {
         let build = package.dir.join(".lake/build");
-        if !build.is_dir() {
+        if !is_dir(&build)? {
             return Ok(None);
         }
         let without_lean = self.format == Format::Ltar && self.is_covered(package, covered);

@@ -2,7 +2,7 @@
 
 use super::index::Index;
 use crate::error::hint;
-use crate::fs::DirLock;
+use crate::fs::{DirLock, is_dir};
 use crate::mathlib::names::LtarName;
 use anyhow::{Result, bail};
 use fs_err as fs;
@@ -56,7 +56,7 @@ pub fn find(store: &Path, keep: &[String]) -> Result<Garbage> {
 /// Files in `dir` that end in `suffix` and are not `needed`.
 fn unneeded(dir: &Path, suffix: &str, needed: &BTreeSet<String>) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    if dir.is_dir() {
+    if is_dir(dir)? {
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();

@@ -6,14 +6,14 @@
 //! baker's machine is in it: no hooks, no other branches, no paths, no user.
 
 use crate::error::hint;
-use crate::fs::{is_full, set_modified};
+use crate::fs::{is_dir, is_full, remove_if_there, set_modified};
 use crate::workspace::git;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use sha1::{Digest as _, Sha1};
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
 
 /// Every file's time. git compares whole seconds, and wants the index to be younger than the files.
@@ -35,10 +35,10 @@ pub fn shallow_clone(package: &Path, rev: &str, url: &str, into: &Path) -> Resul
     fs::write(dot_git.join("shallow"), format!("{rev}\n"))?;
     for unused in ["description", "branches", "hooks", "info"] {
         let path = dot_git.join(unused);
-        if path.is_dir() {
+        if is_dir(&path)? {
             fs::remove_dir_all(path)?;
-        } else if path.exists() {
-            fs::remove_file(path)?;
+        } else {
+            remove_if_there(&path)?;
         }
     }
     git.run(&["read-tree", rev])?;
@@ -97,16 +97,13 @@ fn pack_commit(package: &Path, rev: &str, dot_git: &Path) -> Result<()> {
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all((names.join("\n") + "\n").as_bytes())?;
     }
-    let output = child.wait_with_output()?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "`git pack-objects` in `{}`: {said}", package.display());
+    source.check("pack-objects", &child.wait_with_output()?)?;
 
     let into = dot_git.parent().context("a `.git` lies in a work tree")?;
-    let mut indexing =
-        Git { work_tree: into }.command(&["index-pack", "--stdin", "--no-rev-index"])?;
+    let clone = Git { work_tree: into };
+    let mut indexing = clone.command(&["index-pack", "--stdin", "--no-rev-index"])?;
     let output = indexing.stdin(fs::File::open(&stream)?.into_file()).output()?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "`git index-pack`: {said}");
+    clone.check("index-pack", &output)?;
     Ok(fs::remove_file(stream)?)
 }
 
@@ -202,16 +199,21 @@ impl Git<'_> {
 
     fn output(&self, args: &[&str]) -> Result<String> {
         let output = self.command(args)?.output().context("cannot run `git`")?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            let said =
-                format!("`git {}` in `{}`: {said}", args.join(" "), self.work_tree.display());
-            if is_full(self.work_tree) {
-                bail!(hint(said, "the disk is full: make room there, and run it again"));
-            }
-            bail!(said);
-        }
+        self.check(&args.join(" "), &output)?;
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// What a git that failed at `task` has to say.
+    fn check(&self, task: &str, output: &Output) -> Result<()> {
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = format!("`git {task}` in `{}`: {}", self.work_tree.display(), said.trim());
+        if is_full(self.work_tree) {
+            bail!(hint(said, "the disk is full: make room there, and run it again"));
+        }
+        bail!(said)
     }
 
     fn run(&self, args: &[&str]) -> Result<()> {
