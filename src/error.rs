@@ -84,6 +84,12 @@ pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
     })
 }
 
+/// Whether the system refused what it may let others do, or do elsewhere.
+pub fn is_for_others(error: &anyhow::Error) -> bool {
+    let errno = error.chain().find_map(errno);
+    matches!(errno, Some(Errno::EACCES | Errno::EPERM | Errno::EROFS))
+}
+
 /// The error number in a cause. `fs-err` keeps no more of one than what the standard library prints,
 /// and git no more than what C does.
 fn errno(cause: &(dyn Error + 'static)) -> Option<Errno> {

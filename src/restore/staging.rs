@@ -38,7 +38,7 @@ pub(super) fn stage(build: &Path) -> Result<WorkDir> {
     let dirs = build.parent().into_iter().chain([build]);
     let made = dirs.into_iter().try_for_each(ensure_dir);
     let stage = made.map_err(Into::into).and_then(|()| WorkDir::new_in(build));
-    stage.with_context(|| cannot_restore_into(build))
+    stage.map_err(|e| cannot_restore_into(build, e))
 }
 
 impl Staging {

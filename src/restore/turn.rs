@@ -2,11 +2,11 @@
 
 use super::Event;
 use super::session::Session;
-use crate::error::hint;
+use crate::error::{hint, is_for_others};
 use crate::fs::DirLock;
 use crate::fs::links::check_way;
 use crate::interrupt::Interrupts;
-use anyhow::{Context, Result};
+use anyhow::{Error, Result};
 use fs_err as fs;
 use std::path::Path;
 
@@ -49,16 +49,18 @@ impl<'a> Turn<'a> {
             return Ok(&workspace.root);
         }
         check_way(packages)?;
-        fs::create_dir_all(packages).with_context(|| cannot_restore_into(packages))?;
-        Ok(packages)
+        match fs::create_dir_all(packages) {
+            Ok(()) => Ok(packages),
+            Err(e) => Err(cannot_restore_into(packages, e.into())),
+        }
     }
 }
 
 /// What to say when `dir` cannot be made or written to.
-pub(super) fn cannot_restore_into(dir: &Path) -> String {
-    hint(
-        format!("cannot restore into `{}`", dir.display()),
-        "restoring needs to write there: run it as the owner of the packages, or bake them into \
-         the image",
-    )
+pub(super) fn cannot_restore_into(dir: &Path, error: Error) -> Error {
+    let what = format!("cannot restore into `{}`", dir.display());
+    let way = "restoring needs to write there: run it as the owner of the packages, or bake them \
+               into the image";
+    let what = if is_for_others(&error) { hint(what, way) } else { what };
+    error.context(what)
 }

@@ -11,6 +11,8 @@ pub struct Args {
     pub is_list: bool,
     /// At most, a row.
     pub rounds: u64,
+    /// Every way there is, not only as many as the form has rounds for.
+    pub every: bool,
     pub seed: u64,
     /// Only this way.
     pub way: Option<u64>,
@@ -25,6 +27,7 @@ impl Args {
             form: Form::Short,
             is_list: false,
             rounds: u64::MAX,
+            every: false,
             seed: 1,
             way: number("SHIM_FAULT_WAY"),
             broken: false,
@@ -37,6 +40,7 @@ impl Args {
                 "--list" => parsed.is_list = true,
                 "--long" => parsed.form = Form::Long,
                 "--rounds" => parsed.rounds = value().parse().expect("`--rounds` takes a number"),
+                "--every" => parsed.every = true,
                 "--broken" => parsed.broken = true,
                 "--write" => parsed.write = Some(value().into()),
                 // What `cargo test` hands to every suite.

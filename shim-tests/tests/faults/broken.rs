@@ -244,7 +244,7 @@ impl Breakage {
     fn notice(&self, shim: &Path, seed: u64) -> Option<String> {
         let suite = std::env::current_exe().expect("a suite knows itself");
         let mut suite = Command::new(suite);
-        suite.args(["--long", "--rounds", &self.rounds.to_string(), self.row]);
+        suite.args(["--long", "--every", "--rounds", &self.rounds.to_string(), self.row]);
         suite.env("SHIM_TEST_BIN", shim).env("SHIM_FAULT_SEED", seed.to_string());
         let output = suite.stdin(Stdio::null()).output().expect("it can be run");
         if output.status.success() {

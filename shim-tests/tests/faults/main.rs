@@ -14,6 +14,7 @@
 //! | `--list` | print the rows, and run nothing |
 //! | `--long` | the long form |
 //! | `--rounds N` | at most so many rounds a row |
+//! | `--every` | in every way in which a fault can strike, not as often as the form has it |
 //! | `--broken` | also break the shim on purpose, and see whether that is noticed |
 //! | `--write FILE` | write the table there |
 //!

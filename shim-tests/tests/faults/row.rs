@@ -42,7 +42,8 @@ impl Row<'_> {
             ..Outcome::default()
         };
         let ways = self.fault.ways(scene);
-        let rounds = self.fault.rounds(args.form).min(args.rounds);
+        let rounds = if args.every { ways } else { self.fault.rounds(args.form) };
+        let rounds = rounds.min(args.rounds);
         let drawn = match args.way {
             Some(way) => vec![way],
             None => Draw::new(args.seed, &self.name()).spread(rounds, ways),
