@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes every target, or those named, and prints a table of what came of it.
+# Fuzzes every target, or those named, and writes what came of it into fuzz/RESULTS.md.
 #
 #   fuzz/run.sh [--minutes N] [TARGET…]
 #
@@ -28,33 +28,51 @@ TIMEFORMAT='%U %S'
 
 # Fuzzes $1 for a while and prints the seconds of processor time that took.
 slice() {
-  local log=work/$1.log
   {
     time nice -n 19 "$programs/$1" "work/$1" "corpus/$1" \
       -artifact_prefix="artifacts/$1/" -max_total_time=60 -timeout=120 -max_len=8192 \
-      -rss_limit_mb=512 -malloc_limit_mb=256 -print_final_stats=1 >"$log" 2>&1 || true
+      -rss_limit_mb=512 -malloc_limit_mb=256 -print_final_stats=1 >"work/$1.log" 2>&1 || true
   } 2>&1 | awk '{ print $1 + $2 }'
 }
 
-# The last number that the log of $1 has behind "$2".
-said() { grep -aoE "$2 *[0-9]+" "work/$1.log" | grep -oE '[0-9]+$' | tail -1 || true; }
+# The last number that the log of $1 has behind "$2", or 0.
+said() {
+  local found
+  found=$(grep -aoE "$2 *[0-9]+" "work/$1.log" | grep -oE '[0-9]+$' | tail -1) || true
+  echo "${found:-0}"
+}
 
-echo "| input | runs | processor time | edges | corpus | most memory | found |"
-echo "|---|---|---|---|---|---|---|"
-for target in "${targets[@]}"; do
-  mkdir -p "work/$target" "artifacts/$target"
-  runs=0 spent=0 memory=0
+# Fuzzes $1 until its time is up or something is found, and leaves a row of the table.
+fuzz() {
+  local runs=0 spent=0 memory=0 took rss
+  mkdir -p "work/$1" "artifacts/$1"
   while awk "BEGIN { exit !($spent < $minutes * 60) }"; do
-    took=$(slice "$target")
+    took=$(slice "$1")
     spent=$(awk "BEGIN { print $spent + $took }")
-    runs=$((runs + $(said "$target" number_of_executed_units: || echo 0)))
-    rss=$(said "$target" peak_rss_mb:)
+    runs=$((runs + $(said "$1" number_of_executed_units:)))
+    rss=$(said "$1" peak_rss_mb:)
     memory=$((rss > memory ? rss : memory))
-    find "artifacts/$target" -name 'slow-unit-*' -delete # the machine was busy
-    [ -z "$(ls "artifacts/$target")" ] || break
+    find "artifacts/$1" -name 'slow-unit-*' -delete # the machine was busy
+    [ -z "$(ls "artifacts/$1")" ] || break
   done
-  printf '| %s | %d | %.0f s | %s | %d files, %d KB | %d MB | %d |\n' "$target" "$runs" "$spent" \
-    "$(said "$target" cov:)" "$(find "work/$target" -type f | wc -l)" \
-    "$(du -sb "work/$target" | awk '{ print int($1 / 1000) }')" "$memory" \
-    "$(find "artifacts/$target" -type f | wc -l)"
-done
+  printf '| %s | %d | %.0f s | %s | %d files, %d KB | %d MB | %d |\n' "$1" "$runs" "$spent" \
+    "$(said "$1" cov:)" "$(find "work/$1" -type f | wc -l)" \
+    "$(du -sb "work/$1" | awk '{ print int($1 / 1000) }')" "$memory" \
+    "$(find "artifacts/$1" -type f | wc -l)" >"work/$1.row"
+  cat "work/$1.row"
+}
+
+for target in "${targets[@]}"; do fuzz "$target"; done
+
+cat - work/*.row >RESULTS.md <<'EOF'
+# What fuzzing found
+
+Written by `fuzz/run.sh`, each row by the last run of its target. What a target holds of every input, from "no panic"
+to "what is respelled is the same manifest but for its URLs", is said in [`src/fuzz`](../src/fuzz/mod.rs).
+libFuzzer ran with AddressSanitizer, overflow checks and debug assertions, on inputs of up to 8 KiB, a limit of 512 MB
+of memory and of 256 MB for any one allocation, from [`corpus`](corpus), over which the unit tests run as well.
+A run stops at what it finds: the last column is what is open.
+
+| input | runs | processor time | edges | learnt | most memory | found |
+|---|--:|--:|--:|--:|--:|--:|
+EOF

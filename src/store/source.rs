@@ -74,7 +74,8 @@ fn config(url: &str) -> String {
 
 /// As git quotes a configuration value.
 fn quoted(value: &str) -> String {
-    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("\"{escaped}\"")
 }
 
 /// One commit with its trees and blobs, as one pack whose bytes depend on nothing but them.
@@ -218,5 +219,38 @@ impl Git<'_> {
 
     fn run(&self, args: &[&str]) -> Result<()> {
         self.output(args).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    /// A URL that could end its line could set anything.
+    #[test]
+    fn git_reads_the_url_that_is_written() {
+        let dir = TempDir::new().expect("a temporary directory");
+        let file = dir.path().join("config");
+        for url in [
+            "https://e.org/a",
+            "",
+            " a ",
+            "a\"b\\c\\\\",
+            "a # b ; c",
+            "a\n[core]\n\tfsmonitor = touch evil",
+            "a\\\n\tsshCommand = evil",
+            "\ttab",
+            "-é☺",
+        ] {
+            fs::write(&file, config(url)).expect("a file");
+            let git = |args: &[&str]| {
+                let mut git = Command::new("git");
+                git.args(["config", "--null", "--file"]).arg(&file).args(args);
+                String::from_utf8(git.output().expect("git runs").stdout).expect("UTF-8")
+            };
+            assert_eq!(git(&["--get", "remote.origin.url"]), format!("{url}\0"), "{url:?}");
+            assert_eq!(git(&["--list", "--name-only"]).matches('\0').count(), 7, "{url:?}");
+        }
     }
 }

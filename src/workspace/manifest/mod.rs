@@ -192,7 +192,7 @@ struct RawManifest<E> {
     packages: Vec<E>,
 }
 
-/// Up to version 6 optional fields had a `?` to their names.
+/// Up to version 6 optional fields had a `?` to their names. Later ones pass those over.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawEntry {
@@ -206,10 +206,12 @@ struct RawEntry {
     dir: Option<String>,
     url: Option<String>,
     rev: Option<String>,
-    #[serde(alias = "inputRev?")]
     input_rev: Option<String>,
-    #[serde(alias = "subDir?")]
     sub_dir: Option<String>,
+    #[serde(rename = "inputRev?")]
+    nested_input_rev: Option<String>,
+    #[serde(rename = "subDir?")]
+    nested_sub_dir: Option<String>,
 }
 
 /// Before version 7.
@@ -223,7 +225,12 @@ enum NestedEntry {
 impl RawManifest<NestedEntry> {
     fn flat(self) -> RawManifest<RawEntry> {
         let flat = |nested| match nested {
-            NestedEntry::Git(entry) => RawEntry { r#type: Some("git".to_owned()), ..entry },
+            NestedEntry::Git(entry) => RawEntry {
+                r#type: Some("git".to_owned()),
+                input_rev: entry.nested_input_rev.clone(),
+                sub_dir: entry.nested_sub_dir.clone(),
+                ..entry
+            },
             NestedEntry::Path(entry) => RawEntry { r#type: Some("path".to_owned()), ..entry },
         };
         let Self { name, packages_dir, fixed_toolchain, packages } = self;
@@ -305,7 +312,7 @@ mod tests {
 
     #[test]
     fn every_version_lake_reads() {
-        let git = r#""name":"a","url":"u","rev":"r","subDir?":null,"inputRev?":null,"opts":{},"inherited":false"#;
+        let git = r#""name":"a","url":"u","rev":"r","subDir?":"s","inputRev?":"v","opts":{},"inherited":false"#;
         for (version, entry) in [
             ("5", format!(r#"{{"git":{{{git}}}}}"#)),
             ("6", format!(r#"{{"git":{{{git}}}}}"#)),
@@ -317,6 +324,13 @@ mod tests {
             let manifest = parse(&format!(r#"{{"version":{version},"packages":[{entry}]}}"#));
             let manifest = manifest.unwrap_or_else(|e| panic!("{version}: {e:#}"));
             assert_eq!(manifest.packages[0].name.as_str(), "a", "{version}");
+            let Source::Git { input_rev, sub_dir, .. } = &manifest.packages[0].source else {
+                panic!("{version}: no git package")
+            };
+            // Fields of the nested schema are none of the flat one.
+            let nested = ["5", "6"].contains(&version);
+            assert_eq!(input_rev.as_deref(), nested.then_some("v"), "{version}");
+            assert_eq!(sub_dir.as_deref(), nested.then_some("s"), "{version}");
         }
     }
 
