@@ -5,7 +5,7 @@ use fs_err as fs;
 use indicatif::HumanBytes;
 use nix::errno::Errno;
 use nix::sys::statvfs::statvfs;
-use nix::unistd::{AccessFlags, eaccess};
+use nix::unistd::{AccessFlags, eaccess, getegid};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -63,9 +63,11 @@ impl Room {
         if !self.refused.is_empty() {
             let message = "a restore would have to write where you may not";
             let first = self.refused.keys().next().map(PathBuf::as_path);
+            let dir = word(first.unwrap_or(Path::new("")));
+            let group = getegid();
             let hint = format!(
-                "run it as the owner, or have the owner allow it: `chmod -R a+rwX {}`",
-                word(first.unwrap_or(Path::new("")))
+                "run it as the owner, or have the owner give your group the right: \
+                 `chgrp -R {group} {dir} && chmod -R ug+rwX {dir}`"
             );
             let seen = self.refused.iter().map(|(dir, e)| format!("{}: {}", quoted(dir), e.desc()));
             return Some(Finding::error("packages-unwritable", message, hint).all_seen(seen));

@@ -1,6 +1,7 @@
 //! Trees go into packs and come out again.
 
 mod hostile;
+mod raw;
 
 use super::entry::{Entry, Kind};
 use super::*;
