@@ -21,9 +21,15 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # One line, as `sha256sum` prints it: digest, two spaces, lake-shim-VERSION-x86_64-linux.tar.gz.
-read -r _ tarball <"$here/lake-shim.sha256"
+tarball=
+read -r _ tarball <"$here/lake-shim.sha256" || : # a last line may end without a newline
 version=${tarball#lake-shim-}
 version=${version%-*-linux.tar.gz}
+if [ "$version" = "$tarball" ]; then
+  echo "error: \`$here/lake-shim.sha256\` names no release of lake-shim" >&2
+  echo 'hint: put the line for the .tar.gz of the SHA256SUMS there that came with the release' >&2
+  exit 1
+fi
 
 curl --fail --silent --show-error --location --retry 3 --proto '=https' --proto-redir '=https' \
   --output "$work/$tarball" "$releases/v$version/$tarball"

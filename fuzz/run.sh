@@ -62,6 +62,9 @@ fuzz() {
   cat "work/$1.row"
 }
 
+for target in "${targets[@]}"; do
+  [ -x "$programs/$target" ] || { echo "there is no target \`$target\`" >&2; exit 2; }
+done
 for target in "${targets[@]}"; do fuzz "$target"; done
 
 cat - work/*.row >RESULTS.md <<'EOF'

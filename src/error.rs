@@ -80,6 +80,7 @@ pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
             "allow more threads, processes and memory (`ulimit -a`, the container's limits)"
         }
         Errno::ENAMETOOLONG => "put it at a shorter path",
+        Errno::ELOOP => "symlinks lead in a circle there (`ls -l`): have them lead to a directory",
         _ => return None,
     })
 }

@@ -159,13 +159,11 @@ fn target_of(path: &Path) -> Result<PathBuf> {
         let parent = fs::canonicalize(path.parent().context("a file has a parent")?)?;
         let name = path.file_name().context("a file has a name")?;
         path = parent.join(name);
-        match fs::read_link(&path) {
-            Ok(target) => {
-                links::check(&path)?;
-                path = parent.join(target);
-            }
-            Err(_) => return Ok(path),
+        if !is_symlink(&path)? {
+            return Ok(path);
         }
+        links::check(&path)?;
+        path = parent.join(fs::read_link(&path)?);
     }
     bail!("`{}` leads to too many symlinks", path.display())
 }

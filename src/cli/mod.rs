@@ -85,9 +85,10 @@ enum Command {
     /// With network: what the cache serves is fetched, the rest is built. Nothing that is incomplete
     /// gets an index.
     Bake(BakeArgs),
-    /// Prove that a restore from the store needs no network
+    /// Prove that a store is whole
     ///
-    /// Exits with 0 only then. Works offline, on any store, and changes nothing.
+    /// Exits with 0 only if no restore of any of its locks needs the network; a store without an index
+    /// is looked at for this project. Works offline, and changes nothing.
     Verify(VerifyArgs),
     /// Remove what no kept lock needs
     Gc(GcArgs),

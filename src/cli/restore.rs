@@ -5,7 +5,7 @@ use crate::child::die_with_us;
 use crate::mathlib::names::NamedModule;
 use crate::proxy::exec::{ChildEnvironment, RealLake};
 use crate::proxy::guard::Guard;
-use crate::proxy::resolve_deps;
+use crate::proxy::{place_packages, resolve_deps};
 use crate::report::{data, outcome_json};
 use crate::restore::session::Mode;
 use crate::store::Stores;
@@ -61,9 +61,7 @@ impl Place {
             data(&format!("{}\n", session.plan(&request, args.force)?))?;
             return Ok(ExitCode::SUCCESS);
         }
-        if self.settings.pkg_dir.is_some() {
-            self.link()?;
-        }
+        place_packages(&workspace, &self.settings, &self.report)?;
         // The real lake runs where the workspace is, for its cache tool goes by that.
         let cache_get = ["exe", "cache", "get"].iter().copied().map(OsString::from);
         let cache_get: Vec<_> = cache_get.chain(args.modules.iter().map(OsString::from)).collect();

@@ -162,6 +162,10 @@ impl Place {
             data(&lines.collect::<String>())?;
             garbage
         } else {
+            if !self.settings.stores_are_named {
+                let what = format!("which store? The first one here is `{}`", store.display());
+                bail!(Failure::Misused(hint(what, "name the one to remove from with `--store`")));
+            }
             let waiting = |holder| self.report.info(&format!("waiting for {holder}"));
             gc::remove(&store, &args.keep, waiting)?
         };

@@ -49,7 +49,9 @@ pub fn check_way(path: &Path) -> Result<()> {
                 ahead = target;
             }
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(_) => way = next,
+            // It is no symlink.
+            Err(e) if e.kind() == ErrorKind::InvalidInput => way = next,
+            Err(e) => return Err(e.into()),
         }
     }
     Ok(())

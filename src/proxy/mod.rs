@@ -63,6 +63,37 @@ pub fn resolve_deps(
     command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))
 }
 
+/// Gives the workspace the packages directory that the settings ask for: a shared one, or one of its
+/// own.
+pub fn place_packages(workspace: &Workspace, settings: &Settings, report: &Report) -> Result<()> {
+    if settings.private {
+        let unlinked = link::unlink(&workspace.root, &workspace.packages_dir, &[])?;
+        report.unlinked(&unlinked, &workspace.packages_dir);
+    } else if let Some(shared) = &settings.pkg_dir {
+        let Workspace { root, packages_dir, .. } = workspace;
+        let link = |dir: &Path| -> Result<bool> {
+            let linked = link::link(root, dir, shared)?;
+            report.linked(&linked, dir, shared);
+            Ok(!matches!(linked, Linked::Kept { .. } | Linked::Private))
+        };
+        // An update renames the old directory to the new one, which works for a link to a link,
+        // and for no link to a directory.
+        if let Some(old) = workspace.old_packages_dir() {
+            if !link(&old)? {
+                return Ok(());
+            }
+            if packages_dir.is_dir()
+                && !packages_dir.is_symlink()
+                && is_same_file(packages_dir, shared)
+            {
+                fs::remove_file(&old)?;
+            }
+        }
+        link(packages_dir)?;
+    }
+    Ok(())
+}
+
 struct Proxy<'a> {
     args: &'a [OsString],
     env: &'a Environment,
@@ -80,7 +111,8 @@ impl Proxy<'_> {
             return Ok(Answer::LakesToGive);
         };
         let settings = Settings::new(self.env);
-        let linked = settings.as_ref().map_or(Ok(()), |settings| self.link(&workspace, settings));
+        let place = |settings| place_packages(&workspace, settings, self.report);
+        let linked = settings.as_ref().map_or(Ok(()), place);
         let workspace = match &settings {
             Ok(settings) => self.with_manifest(workspace, settings, &cwd)?,
             Err(_) => workspace,
@@ -97,35 +129,6 @@ impl Proxy<'_> {
         let question =
             Question { proxy: self, workspace: &workspace, settings: &settings, cwd: &cwd };
         question.answer(child_env)
-    }
-
-    fn link(&self, workspace: &Workspace, settings: &Settings) -> Result<()> {
-        if settings.private {
-            let unlinked = link::unlink(&workspace.root, &workspace.packages_dir, &[])?;
-            self.report.unlinked(&unlinked, &workspace.packages_dir);
-        } else if let Some(shared) = &settings.pkg_dir {
-            let Workspace { root, packages_dir, .. } = workspace;
-            let link = |dir: &Path| -> Result<bool> {
-                let linked = link::link(root, dir, shared)?;
-                self.report.linked(&linked, dir, shared);
-                Ok(!matches!(linked, Linked::Kept { .. } | Linked::Private))
-            };
-            // An update renames the old directory to the new one, which works for a link to a link,
-            // and for no link to a directory.
-            if let Some(old) = workspace.old_packages_dir() {
-                if !link(&old)? {
-                    return Ok(());
-                }
-                if packages_dir.is_dir()
-                    && !packages_dir.is_symlink()
-                    && is_same_file(packages_dir, shared)
-                {
-                    fs::remove_file(&old)?;
-                }
-            }
-            link(packages_dir)?;
-        }
-        Ok(())
     }
 
     /// The workspace as it is once its manifest is there, if we can see to that.

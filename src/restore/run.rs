@@ -51,7 +51,13 @@ impl<'a> Run<'a> {
     pub fn unpack(&mut self, stores: &Stores) -> Result<Outcome> {
         // Also where there is nothing more to do: it may have been killed just after its work.
         self.session.sweep();
-        let plan = self.plan(stores);
+        let mut plan = self.plan(stores);
+        // The real lake, too, unpacks into these packages.
+        let asks = self.may_ask_lake() && !Outcome::of(&plan).is_whole();
+        let has_work = !self.mode.only_fetch && (asks || !plan.steps.is_empty());
+        if has_work && self.turn.take()? {
+            plan = self.plan(stores);
+        }
         if self.mode.only_fetch || plan.steps.is_empty() {
             let mut outcome = Outcome::of(&plan);
             outcome.skipped += plan.steps.len();
@@ -69,7 +75,6 @@ impl<'a> Run<'a> {
             }
             Err(e) => return Err(e),
         };
-        let plan = if self.turn.take()? { self.plan(stores) } else { plan };
         let tools = Tools { leantar: &leantar, jobs: self.session.settings.jobs() };
         let (marks, observer) = (&self.packs.marks, self.session.observer);
         let mut outcome = apply(&plan, tools, marks, self.interrupts(), observer)?;

@@ -83,9 +83,12 @@ impl Session<'_> {
         if let Some(resolve) = mode.resolve.filter(|_| self.settings.network == Network::Auto)
             && self.workspace.missing_packages().next().is_some()
         {
-            (self.observer)(Event::Cloning);
+            turn.take()?;
             // What it could not clone is found missing below.
-            interrupts.while_waiting(&mut resolve()?, |lake| Ok(lake.wait()?))?;
+            if self.workspace.missing_packages().next().is_some() {
+                (self.observer)(Event::Cloning);
+                interrupts.while_waiting(&mut resolve()?, |lake| Ok(lake.wait()?))?;
+            }
         }
         self.unpack(
             packs.steps.iter().filter(|step| !step.is_source()),
