@@ -5,15 +5,18 @@
 //! remembered; a child that goes on all the same is killed after a while. Whoever waited for it
 //! returns [`Failure::Interrupted`], everything is cleaned
 //! up on the way out, and `main` ends the process by the same signal, as if nobody had caught it.
+//! Signals that this process was started to ignore (`nohup`) stay ignored, by Lake as well.
 
 use crate::error::Failure;
 use anyhow::{Context, Result, bail};
+use fs_err as fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use std::process::Child;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -21,13 +24,17 @@ use std::time::Duration;
 /// signal may not wait much longer.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Catches signals until it is dropped.
+/// Catches signals until it is dropped. There is one at a time.
 #[derive(Debug)]
 pub struct Interrupts {
     state: Arc<Shared>,
     handle: Handle,
     watcher: Option<JoinHandle<()>>,
 }
+
+/// Whether signals are nobody's to catch: the handlers stay when the last [`Interrupts`] is gone, and
+/// then do what would have been done without them.
+static UNCAUGHT: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -44,8 +51,11 @@ struct State {
 
 impl Interrupts {
     pub fn catch() -> Result<Self> {
-        let mut signals =
-            Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot catch signals")?;
+        let ignored = ignored();
+        let ours = [SIGINT, SIGTERM, SIGHUP].into_iter();
+        let ours: Vec<_> = ours.filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
+        uncaught(&ours)?.store(false, Ordering::SeqCst);
+        let mut signals = Signals::new(ours).context("cannot catch signals")?;
         let handle = signals.handle();
         let state = Arc::new(Shared::default());
         let shared = Arc::clone(&state);
@@ -111,8 +121,31 @@ impl Shared {
     }
 }
 
+/// The signals that are ignored, as bits; none where the system does not tell.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// [`UNCAUGHT`], which `signals` go by from now on.
+fn uncaught(signals: &[i32]) -> Result<&'static Arc<AtomicBool>> {
+    if let Some(flag) = UNCAUGHT.get() {
+        return Ok(flag);
+    }
+    let flag = UNCAUGHT.get_or_init(Arc::default);
+    for &signal in signals {
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(flag))
+            .context("cannot catch signals")?;
+    }
+    Ok(flag)
+}
+
 impl Drop for Interrupts {
     fn drop(&mut self) {
+        if let Some(flag) = UNCAUGHT.get() {
+            flag.store(true, Ordering::SeqCst);
+        }
         self.handle.close();
         if let Some(watcher) = self.watcher.take() {
             let _ = watcher.join();

@@ -27,7 +27,7 @@ pub fn argv(data: &[u8]) {
             assert!(search_above);
             assert!(modules.iter().all(|module| args.iter().any(|arg| arg == module.as_str())));
         }
-        Command::Load { .. } | Command::LakeCacheGet => assert!(!search_above),
+        Command::Load { .. } | Command::CleanAll | Command::LakeCacheGet => assert!(!search_above),
     }
 
     let rest = if toolchain.is_some() { &args[1..] } else { &args[..] };

@@ -15,6 +15,7 @@ use crate::workspace::Workspace;
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
 use std::path::Path;
+use std::process::Child;
 
 /// Who has the last word.
 pub enum Answer {
@@ -38,7 +39,7 @@ impl Question<'_> {
                 self.mathlib_cache(request, child_env)
             }
             Command::LakeCacheGet => self.lake_cache(),
-            Command::Load { may_restore: true } => self.before_build(),
+            Command::Load { may_restore: true } => self.before_build(child_env),
             _ => Ok(Answer::LakesToGive),
         }
     }
@@ -104,12 +105,13 @@ impl Question<'_> {
     }
 
     /// Restores what is baked for this lock, once. Whatever goes wrong is a warning.
-    fn before_build(&self) -> Result<Answer> {
+    fn before_build(&self, child_env: &ChildEnvironment) -> Result<Answer> {
         if self.settings.restore == Restore::Never || self.workspace.manifest.is_none() {
             return Ok(Answer::LakesToGive);
         }
         let stamp = Stamp::of(self.workspace, &Stores::open(self.settings)?);
-        let is_stamped = stamp.as_ref().is_some_and(|stamp| stamp.is_current(self.workspace));
+        let is_stamped = stamp.as_ref().is_some_and(|stamp| stamp.is_current(self.workspace))
+            && self.workspace.outdated_packages().next().is_none();
         let wants = || match self.settings.restore {
             Restore::Always => Ok(self.workspace.mathlib().is_some()),
             _ => stamp.as_ref().map_or(Ok(false), Stamp::is_baked),
@@ -118,7 +120,11 @@ impl Question<'_> {
             return Ok(Answer::LakesToGive);
         }
         let request = Request { skip_proofwidgets: true, ..Request::default() };
-        let mode = Mode { force: false, only_fetch: false, run_lake: None, resolve: None };
+        // What Lake is about to do anyway, so that it then finds the builds of these sources.
+        let resolve = || self.proxy.resolve_deps(self.workspace, child_env);
+        let resolve: Option<&dyn Fn() -> Result<Child>> =
+            self.proxy.invocation.location.is_plain().then_some(&resolve);
+        let mode = Mode { force: false, only_fetch: false, run_lake: None, resolve };
         let (ended, is_clean) = self.with_session(|session| {
             let ended = session.restore(&request, mode);
             (ended, !session.has_leftovers())

@@ -26,7 +26,18 @@ pub struct Guard {
     /// Clones whose `origin` is spelled as the root's configuration spells it before an update, so
     /// that the manifest which the update writes agrees with the configuration. Only in a packages
     /// directory that no other workspace uses.
-    pub align: Vec<(Clone, String)>,
+    align: Vec<Align>,
+    /// What [`var::URL_MAP`] in `env` says.
+    map: UrlMap,
+}
+
+/// A clone to point elsewhere.
+#[derive(Debug)]
+struct Align {
+    name: String,
+    clone: Clone,
+    origin: String,
+    wanted: String,
 }
 
 /// A clone that Lake will look at.
@@ -50,8 +61,10 @@ impl Guard {
     /// Plans the guard of `workspace`, for a command that `updates` the manifest or not.
     ///
     /// # Errors
-    /// When Lake is about to delete a clone of another repository from a shared directory.
+    /// When Lake is about to delete a clone of another repository from a shared directory, or every
+    /// clone because it would look at another repository in their place.
     pub fn plan(workspace: &Workspace, env: &Environment, updates: bool) -> Result<Self> {
+        check_git_dir(workspace, env)?;
         // Lake resolves anew without a manifest too.
         let resolves = updates || workspace.manifest.is_none();
         Self::against(candidates(workspace, resolves, false, env)?, resolves, env)
@@ -67,20 +80,16 @@ impl Guard {
     }
 
     fn against(candidates: Vec<Candidate>, resolves: bool, env: &Environment) -> Result<Self> {
-        let user_map = UrlMap::parse(env.url_map.as_deref());
+        let map = UrlMap::parse(env.url_map.as_deref());
         let env = safe_directories(&candidates, env);
-        let mut guard = Self { env, align: Vec::new() };
-        let mut map = user_map.clone();
+        let mut guard = Self { env, align: Vec::new(), map };
         for candidate in &candidates {
-            guard.keep(candidate, resolves, &mut map)?;
-        }
-        if map != user_map {
-            guard.env.insert(var::URL_MAP.into(), map.print());
+            guard.keep(candidate, resolves)?;
         }
         Ok(guard)
     }
 
-    fn keep(&mut self, candidate: &Candidate, resolves: bool, map: &mut UrlMap) -> Result<()> {
+    fn keep(&mut self, candidate: &Candidate, resolves: bool) -> Result<()> {
         let Some(want) = &candidate.wanted else {
             return Ok(());
         };
@@ -92,9 +101,10 @@ impl Guard {
             (_, Ok(origin)) if origin == want.url => {}
             (Some(clone), Ok(origin)) if self.is_wanted(clone, &origin, &want.url) => {
                 if resolves && want.by_root && !candidate.is_shared {
-                    self.align.push((clone.clone(), want.url.clone()));
+                    let (name, wanted) = (candidate.name.clone(), want.url.clone());
+                    self.align.push(Align { name, clone: clone.clone(), origin, wanted });
                 } else {
-                    map.insert(&candidate.name, origin);
+                    self.map(&candidate.name, origin);
                 }
             }
             (_, origin) if candidate.is_shared => {
@@ -113,10 +123,45 @@ impl Guard {
             || rewritten().is_some_and(|wanted| same_repository(origin, &wanted))
     }
 
-    /// Does what cannot be said through the environment.
-    pub fn align(&self) -> Result<()> {
-        self.align.iter().try_for_each(|(clone, url)| clone.set_origin_url(url))
+    /// Has Lake look for the package `name` at `url`, where its clone is from.
+    fn map(&mut self, name: &str, url: String) {
+        let before = self.map.clone();
+        self.map.insert(name, url);
+        if self.map != before {
+            self.env.insert(var::URL_MAP.into(), self.map.print());
+        }
     }
+
+    /// Points clones elsewhere. One that cannot be is kept through the environment after all.
+    ///
+    /// # Errors
+    /// Why one could not be, the first of them.
+    pub fn align(&mut self) -> Result<()> {
+        let mut aligned = Ok(());
+        for Align { name, clone, origin, wanted } in std::mem::take(&mut self.align) {
+            if let Err(error) = clone.set_origin_url(&wanted) {
+                self.map(&name, origin);
+                aligned = aligned.and(Err(error));
+            }
+        }
+        aligned
+    }
+}
+
+/// `GIT_DIR` is for every git that Lake starts, whichever package's directory that is in. A relative one
+/// leads to the package's own there.
+fn check_git_dir(workspace: &Workspace, env: &Environment) -> Result<()> {
+    let Some(dir) = env.git_dir.as_deref().filter(|dir| dir.is_absolute()) else { return Ok(()) };
+    if workspace.packages.iter().any(|package| package.lock.is_some()) {
+        bail!(Failure::Refused(hint(
+            format!(
+                "`GIT_DIR` is `{}`: Lake would take that for the clone of every package, and delete them",
+                dir.display()
+            ),
+            "begin the command with `env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE`",
+        )));
+    }
+    Ok(())
 }
 
 /// The packages that Lake will look at, marked those it will compare: `always` all of them, else

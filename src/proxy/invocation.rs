@@ -28,12 +28,14 @@ pub enum Command {
     /// It loads the workspace, so the packages have to be in place.
     Load {
         /// Whether build files may be restored first. Not for `serve`, `setup-file` (an editor
-        /// waits) and `update` (they are about to change).
+        /// waits), `update` (they are about to change), and what builds nothing.
         may_restore: bool,
     },
+    /// `lake clean` without a package: of the workspace's packages, every one's build goes.
+    CleanAll,
     /// `lake exe cache …`, mathlib's tool, if the workspace is on mathlib.
     MathlibCache(CacheRequest),
-    /// `lake cache get`, Lake's own.
+    /// `lake cache get`, Lake's own, for the workspace as it is.
     LakeCacheGet,
 }
 
@@ -69,7 +71,7 @@ impl Invocation {
         match command {
             Command::Other => location = Location::default(),
             Command::MathlibCache(_) => location.search_above = true,
-            Command::Load { .. } | Command::LakeCacheGet => {}
+            Command::Load { .. } | Command::CleanAll | Command::LakeCacheGet => {}
         }
         Self { toolchain, location, command }
     }
@@ -80,6 +82,8 @@ struct Parser {
     args: VecDeque<OsString>,
     toolchain: Option<OsString>,
     location: Location,
+    /// Whether an option says what Lake's own cache is asked for.
+    has_cache_option: bool,
 }
 
 /// Nothing stands for [`Command::Other`].
@@ -110,9 +114,16 @@ impl Parser {
                 self.all_options()?;
                 Some(Command::Load { may_restore: true })
             }
-            "serve" | "setup-file" => {
+            "serve" | "setup-file" | "pack" | "unpack" | "upload" | "shake" => {
                 self.all_options()?;
                 Some(Command::Load { may_restore: false })
+            }
+            "clean" => {
+                let packages = self.all_options()?;
+                Some(match packages {
+                    0 => Command::CleanAll,
+                    _ => Command::Load { may_restore: false },
+                })
             }
             "update" | "upgrade" => {
                 self.all_options()?;
@@ -133,8 +144,12 @@ impl Parser {
     fn lake_cache(&mut self) -> Parse<Command> {
         let command = self.args.pop_front()?;
         self.leading_options()?;
-        self.all_options()?;
-        (command == "get").then_some(Command::LakeCacheGet)
+        let arguments = self.all_options()?;
+        match command.to_str()? {
+            "get" if arguments == 0 && !self.has_cache_option => Some(Command::LakeCacheGet),
+            "get" | "put" | "add" => Some(Command::Load { may_restore: false }),
+            _ => None,
+        }
     }
 
     /// Options up to the first argument that is none. Empty arguments are skipped.
@@ -151,14 +166,17 @@ impl Parser {
         Some(())
     }
 
-    /// Every option, wherever it stands; `--` ends them.
-    fn all_options(&mut self) -> Parse<()> {
+    /// Every option, wherever it stands; `--` ends them. How many arguments there are besides.
+    fn all_options(&mut self) -> Parse<usize> {
+        let mut arguments = 0;
         while let Some(arg) = self.args.pop_front() {
             if is_option(&arg) {
                 self.option(arg)?;
+            } else {
+                arguments += usize::from(!arg.is_empty());
             }
         }
-        Some(())
+        Some(arguments)
     }
 
     fn option(&mut self, option: OsString) -> Parse<()> {
@@ -216,12 +234,18 @@ impl Parser {
                 let file = self.args.pop_front()?;
                 self.location.overrides.push(file);
             }
-            "--log-level" | "--fail-level" | "--scope" | "--repo" | "--platform"
-            | "--toolchain" | "--rev" | "--max-revs" => drop(self.args.pop_front()?),
+            "--log-level" | "--fail-level" | "--max-revs" => drop(self.args.pop_front()?),
+            "--scope" | "--repo" | "--platform" | "--toolchain" | "--rev" | "--service" => {
+                self.has_cache_option = true;
+                self.args.pop_front()?;
+            }
+            "--mappings-only" | "--download-arts" | "--force-download" => {
+                self.has_cache_option = true;
+            }
             "--update" => self.location.updates = true,
             "--quiet" | "--verbose" | "--keep-toolchain" | "--reconfigure" | "--old" | "--text"
             | "--json" | "--no-build" | "--no-cache" | "--try-cache" | "--rehash" | "--offline"
-            | "--wfail" | "--iofail" | "--force-download" | "--ansi" | "--no-ansi" => {}
+            | "--wfail" | "--iofail" | "--ansi" | "--no-ansi" | "--allow-empty" | "--summary" => {}
             "--" => self.args.clear(),
             _ => return None,
         }

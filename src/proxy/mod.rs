@@ -13,7 +13,7 @@ pub mod link;
 pub mod url_map;
 
 use crate::child::die_with_us;
-use crate::error::Failure;
+use crate::error::{Failure, hint};
 use crate::fs::{is_same_file, replace_file};
 use crate::report::Report;
 use crate::settings::{Environment, Settings, current_dir, var};
@@ -21,7 +21,7 @@ use crate::store::Stores;
 use crate::store::resolve::{Choice, Unresolved, resolve};
 use crate::workspace::Workspace;
 use answer::{Answer, Question};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use exec::{ChildEnvironment, RealLake};
 use fs_err as fs;
 use guard::Guard;
@@ -118,9 +118,11 @@ impl Proxy<'_> {
             Err(_) => workspace,
         };
         // Whatever else is wrong, no clone is to be lost over it.
-        let guard = Guard::plan(&workspace, self.env, location.updates)?;
-        guard.align()?;
+        let mut guard = Guard::plan(&workspace, self.env, location.updates)?;
+        let aligned = guard.align();
         child_env.clone_from(&guard.env);
+        self.check_clean(&workspace)?;
+        aligned?;
         let settings = settings?;
         match linked {
             Err(error) if !self.must_succeed(&error) => self.report.warn(&error),
@@ -129,6 +131,23 @@ impl Proxy<'_> {
         let question =
             Question { proxy: self, workspace: &workspace, settings: &settings, cwd: &cwd };
         question.answer(child_env)
+    }
+
+    /// `lake clean` removes the builds of all packages, whoever else uses them.
+    fn check_clean(&self, workspace: &Workspace) -> Result<()> {
+        let is_shared = || workspace.packages_now().is_dir() && workspace.shares_packages();
+        if self.invocation.command == Command::CleanAll && is_shared() {
+            let dir = fs::canonicalize(workspace.packages_now())?;
+            let root = workspace.name().unwrap_or_else(|| "<this package>".to_owned());
+            bail!(Failure::Refused(hint(
+                format!(
+                    "`lake clean` would remove the builds in `{}`, which other workspaces use",
+                    dir.display()
+                ),
+                format!("`lake clean {root}` removes this package's own"),
+            )));
+        }
+        Ok(())
     }
 
     /// The workspace as it is once its manifest is there, if we can see to that.

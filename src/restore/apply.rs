@@ -1,7 +1,7 @@
 //! Carrying out a plan: unpack into the staging directories, compare with what Lake recorded,
 //! publish what is whole.
 
-use super::packs::unmark;
+use super::packs::{Marks, unmark};
 use super::plan::{Plan, Step};
 use super::publish::publish;
 use super::staging::Staging;
@@ -14,7 +14,7 @@ use crate::mathlib::outputs::Look;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A leantar that dies on this many files, alone with each, dies on everything.
 const MAX_CULPRITS: usize = 32;
@@ -38,7 +38,7 @@ pub struct Tools<'a> {
 pub fn apply(
     plan: &Plan,
     tools: Tools,
-    marks: &BTreeMap<PathBuf, String>,
+    marks: &Marks,
     interrupts: &Interrupts,
     observer: Observer,
 ) -> Result<Outcome> {
@@ -87,16 +87,12 @@ pub fn apply(
     Ok(outcome)
 }
 
-fn publish_all(
-    staging: &Staging,
-    whole: &[&Step],
-    marks: &BTreeMap<PathBuf, String>,
-) -> Result<()> {
+fn publish_all(staging: &Staging, whole: &[&Step], marks: &Marks) -> Result<()> {
     for (package, staged) in staging.packages() {
         let steps: Vec<_> = whole.iter().copied().filter(|step| step.package == package).collect();
         if let Some(first) = steps.first() {
             // Some other pack's build is no longer what it was.
-            unmark(&first.build_dir(), marks.get(package))?;
+            unmark(&first.build_dir(), marks.get(package).map_or(&[], Vec::as_slice))?;
             let mode = new_file_mode(&staged)?;
             publish(&staged, &first.build_dir(), &steps, mode)?;
         }

@@ -5,12 +5,13 @@
 //! tool would have put them.
 
 use super::{Event, Observer, Outcome};
+use crate::error::hint;
 use crate::fs::{WorkDir, exists};
 use crate::interrupt::Interrupts;
 use crate::mathlib::names::NamedModule;
 use crate::settings::{Environment, temp_dir, var};
 use crate::store::Stores;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 use std::collections::BTreeMap;
@@ -54,6 +55,14 @@ pub fn ask(
 ) -> Result<Asked> {
     let Lacking { wanted, outcome, stores } = lacking;
     let overlay = Overlay::new(env.user_cache())?;
+    if overlay.cache.is_none() && outcome.only_fetch {
+        let cache =
+            env.user_cache().map_or_else(|| "there".into(), |c| format!("`{}`", c.display()));
+        bail!(hint(
+            format!("what was downloaded could not be kept: {cache} cannot be written"),
+            format!("`{}` names another directory", var::MATHLIB_CACHE_DIR),
+        ));
+    }
     overlay.link_tools(stores.dirs())?;
     for named in wanted.iter().filter(|named| !outcome.failed.contains_key(&named.module)) {
         if let Some(file) = stores.candidates(named.file).find(|file| file.is_file()) {

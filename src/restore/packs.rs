@@ -6,7 +6,7 @@
 
 use super::publish::{forget, merge_build};
 use super::staging::stage;
-use crate::fs::{if_there, remove_if_there};
+use crate::fs::{if_there, is_dir, remove_if_there};
 use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, Pack};
@@ -31,11 +31,20 @@ pub struct PackStep {
     clone: PathBuf,
     /// Where it goes.
     into: PathBuf,
-    /// Its shards, in every store that has them.
-    copies: Vec<Vec<(PathBuf, Shard)>>,
-    /// Of a build: what its mark will say.
-    mark: Option<String>,
+    /// It, in every store that has it.
+    copies: Vec<Copy>,
+    is_source: bool,
 }
+
+#[derive(Clone, Debug)]
+struct Copy {
+    shards: Vec<(PathBuf, Shard)>,
+    /// What the mark of a build will say.
+    mark: String,
+}
+
+/// Marks that stand for a build that fits, by package directory.
+pub(super) type Marks = BTreeMap<PathBuf, Vec<String>>;
 
 /// What of a workspace's packages the stores have packed.
 #[derive(Debug, Default)]
@@ -46,8 +55,8 @@ pub struct PackPlan {
     pub has_any: bool,
     /// Packages whose whole build is packed, so that their modules need no cache files.
     pub built: BTreeSet<PathBuf>,
-    /// What the marks of builds say once they are unpacked, by package directory.
-    pub marks: BTreeMap<PathBuf, String>,
+    /// What the marks of builds may say once they are unpacked, by package directory.
+    pub marks: Marks,
 }
 
 /// Plans to unpack what the workspace lacks.
@@ -62,17 +71,19 @@ pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
         if !found.is_empty() {
             plan.has_any = true;
             if if_there(fs::metadata(&lock.clone))?.is_none() {
-                plan.steps.push(PackStep::new(&found, package, lock.clone.clone(), None));
+                plan.steps.push(PackStep::new(&found, package, lock.clone.clone(), true));
             }
         }
         let fits = |pack: &Pack| pack.package == package.name && pack.fits(&toolchain, &revisions);
         let found = find(&indices, fits);
         if let Some((_, pack)) = found.first() {
-            let (build, mark) = (build_dir(package), pack.mark());
-            plan.marks.insert(package.dir.clone(), mark.clone());
-            if read::text(&build.join(MARK), read::TEXT).ok().as_ref() != Some(&mark) {
-                plan.steps.push(PackStep::new(&found, package, build, Some(mark)));
+            let build = build_dir(package);
+            let marks: Vec<_> = found.iter().map(|(_, pack)| pack.mark()).collect();
+            let mark = read::text(&build.join(MARK), read::TEXT);
+            if !mark.is_ok_and(|mark| marks.contains(&mark)) {
+                plan.steps.push(PackStep::new(&found, package, build, false));
             }
+            plan.marks.insert(package.dir.clone(), marks);
             if pack.is_whole_build() {
                 plan.built.insert(package.dir.clone());
             }
@@ -81,11 +92,12 @@ pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
     Ok(plan)
 }
 
-/// Removes the mark of the build in `build`, which is becoming another one, unless it says `mark`.
-pub(super) fn unmark(build: &Path, mark: Option<&String>) -> Result<()> {
+/// Removes the mark of the build in `build`, which is becoming another one, unless it is one of
+/// `marks`.
+pub(super) fn unmark(build: &Path, marks: &[String]) -> Result<()> {
     let path = build.join(MARK);
     match fs::read_to_string(&path) {
-        Ok(found) if Some(&found) == mark => Ok(()),
+        Ok(found) if marks.contains(&found) => Ok(()),
         _ => Ok(remove_if_there(&path)?),
     }
 }
@@ -94,27 +106,23 @@ fn build_dir(package: &Package) -> PathBuf {
     package.dir.join(".lake/build")
 }
 
-/// The packs that fit, store by store.
+/// The packs that fit, store by store: whole builds if there are any, else what there is of them.
 fn find(indices: &[(PathBuf, Index)], fits: impl Fn(&Pack) -> bool) -> Vec<(&Path, &Pack)> {
-    let mut found = Vec::new();
-    for (store, index) in indices {
-        found
-            .extend(index.packs.iter().find(|pack| fits(pack)).map(|pack| (store.as_path(), pack)));
+    let packs = indices.iter().flat_map(|(store, index)| index.packs.iter().map(|p| (&**store, p)));
+    let mut found: Vec<_> = packs.filter(|(_, pack)| fits(pack)).collect();
+    if found.iter().any(|(_, pack)| pack.is_whole_build()) {
+        found.retain(|(_, pack)| pack.is_whole_build());
     }
     found
 }
 
 impl PackStep {
-    fn new(
-        found: &[(&Path, &Pack)],
-        package: &Package,
-        into: PathBuf,
-        mark: Option<String>,
-    ) -> Self {
+    fn new(found: &[(&Path, &Pack)], package: &Package, into: PathBuf, is_source: bool) -> Self {
         let copies = found.iter().map(|(store, pack)| {
             let packs = Index::packs_dir(store);
             let shards = pack.shards.iter();
-            shards.map(|shard| (packs.join(shard.file_name()), shard.clone())).collect()
+            let shards = shards.map(|shard| (packs.join(shard.file_name()), shard.clone()));
+            Copy { shards: shards.collect(), mark: pack.mark() }
         });
         Self {
             package: package.name.clone(),
@@ -123,22 +131,22 @@ impl PackStep {
             store: found.first().map(|(store, _)| (*store).to_owned()).unwrap_or_default(),
             into,
             copies: copies.collect(),
-            mark,
+            is_source,
         }
     }
 
     pub fn is_source(&self) -> bool {
-        self.mark.is_none()
+        self.is_source
     }
 
     /// What it holds, in a word.
     pub fn what(&self) -> &'static str {
-        if self.is_source() { "sources" } else { "build" }
+        if self.is_source { "sources" } else { "build" }
     }
 
     /// Bytes of its files.
     pub fn bytes(&self) -> u64 {
-        let shards = self.copies.first().into_iter().flatten();
+        let shards = self.copies.first().into_iter().flat_map(|copy| &copy.shards);
         shards.map(|(_, shard)| shard.unpacked).fold(0, u64::saturating_add)
     }
 
@@ -149,31 +157,33 @@ impl PackStep {
     pub fn apply(&self, jobs: usize, progress: Progress) -> Result<()> {
         // A build without its sources would be a package that is no clone, which Lake deletes.
         ensure!(
-            self.is_source() || if_there(fs::metadata(&self.clone))?.is_some(),
+            self.is_source || if_there(fs::metadata(&self.clone))?.is_some(),
             "the build of `{}` is not unpacked, for its sources are not there",
             self.package
         );
-        let parent = if self.is_source() { self.into.parent() } else { Some(self.into.as_path()) };
+        let parent = if self.is_source { self.into.parent() } else { Some(self.into.as_path()) };
         let parent = parent.context("a package has a parent directory")?;
         let stage = stage(parent)?;
         let tree = stage.path().join("tree");
         let mut unpacked = Err(anyhow!("no store has them"));
-        for shards in &self.copies {
+        for copy in &self.copies {
             fs::create_dir(&tree)?;
-            unpacked = unpack(shards, &tree, jobs, progress);
+            unpacked = unpack(&copy.shards, &tree, jobs, progress).map(|()| &copy.mark);
             if unpacked.is_ok() {
                 break;
             }
             fs::remove_dir_all(&tree)?;
         }
-        unpacked.with_context(|| format!("the {} of `{}`", self.what(), self.package))?;
-        let Some(mark) = &self.mark else {
+        let what = || format!("the {} of `{}`", self.what(), self.package);
+        let mark = unpacked.with_context(what)?;
+        if self.is_source {
             // Somebody else may have been faster; theirs is as good.
-            crate::fs::move_aside(&tree, &self.into)?;
+            let is_there = crate::fs::move_aside(&tree, &self.into)? || is_dir(&self.into)?;
+            ensure!(is_there, "`{}` is a symlink that leads nowhere", self.into.display());
             return Ok(());
-        };
+        }
         // From here on it is neither the old build nor the new one.
-        unmark(&self.into, None)?;
+        unmark(&self.into, &[])?;
         forget(&tree, &self.into)?;
         merge_build(&tree, &self.into)?;
         let marked = stage.path().join("mark");

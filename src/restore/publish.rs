@@ -36,8 +36,15 @@ pub fn publish(staged: &Path, build: &Path, steps: &[&Step], mode: u32) -> Resul
 /// Moves all of a staged build into `build`.
 pub(super) fn merge_build(staged: &Path, build: &Path) -> Result<()> {
     let mut entries: Vec<_> = fs::read_dir(staged)?.collect::<Result<_, _>>()?;
-    entries.sort_by_key(|entry| entry.file_name() == LIB);
-    entries.iter().try_for_each(|entry| merge(&entry.path(), &build.join(entry.file_name())))
+    entries.sort_by_key(|entry| (entry.file_name() == LIB, is_trace(&entry.file_name())));
+    entries.iter().try_for_each(|entry| {
+        let to = build.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            merge(&entry.path(), &to)
+        } else {
+            replace(&entry.path(), &to)
+        }
+    })
 }
 
 /// Where a module's files are below a build directory, without their suffixes.

@@ -15,7 +15,7 @@ use crate::mathlib::leantar::{self, Leantar};
 use crate::mathlib::request::{Request, Wanted, check_toolchain, names};
 use crate::settings::{Environment, Network, Settings, var};
 use crate::store::Stores;
-use crate::workspace::{Workspace, toolchain};
+use crate::workspace::{Package, Workspace, toolchain};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -52,7 +52,7 @@ pub struct Mode<'a> {
 pub enum Ended {
     /// As the outcome says.
     Done(Box<Outcome>),
-    /// The stores have no answer, for this reason. Nothing was changed.
+    /// The stores have no answer, for this reason.
     NotOurs(anyhow::Error),
 }
 
@@ -81,11 +81,11 @@ impl Session<'_> {
             &mut unpacked,
         )?;
         if let Some(resolve) = mode.resolve.filter(|_| self.settings.network == Network::Auto)
-            && self.workspace.missing_packages().next().is_some()
+            && !self.workspace.has_locked_packages()
         {
             turn.take()?;
-            // What it could not clone is found missing below.
-            if self.workspace.missing_packages().next().is_some() {
+            // What it could not get is found missing below.
+            if !self.workspace.has_locked_packages() {
                 (self.observer)(Event::Cloning);
                 interrupts.while_waiting(&mut resolve()?, |lake| Ok(lake.wait()?))?;
             }
@@ -200,6 +200,16 @@ impl Session<'_> {
 
     /// The modules that `request` asks for.
     pub fn wanted(&self, request: &Request) -> Result<Wanted> {
+        if let Some((package, head)) = self.workspace.outdated_packages().next() {
+            let Package { name, dir, .. } = package;
+            bail!(hint(
+                format!(
+                    "`{name}` is at another revision than the locked one: `{}` is at {head}",
+                    dir.display()
+                ),
+                "`lake resolve-deps` checks it out",
+            ));
+        }
         let githash = || toolchain::githash(self.toolchain_bin().as_deref());
         (self.observer)(Event::Naming);
         names(self.workspace, request, &githash)

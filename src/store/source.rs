@@ -189,12 +189,7 @@ impl Git<'_> {
             .env("GIT_CONFIG_COUNT", "1")
             .env("GIT_CONFIG_KEY_0", "safe.directory")
             .env("GIT_CONFIG_VALUE_0", "*")
-            .env("GIT_DEFAULT_HASH", "sha1")
-            // A hook's git exports where it is at work.
-            .env_remove("GIT_DIR")
-            .env_remove("GIT_WORK_TREE")
-            .env_remove("GIT_INDEX_FILE")
-            .env_remove("GIT_OBJECT_DIRECTORY");
+            .env("GIT_DEFAULT_HASH", "sha1");
         Ok(git)
     }
 

@@ -158,6 +158,10 @@ impl Clone {
     }
 }
 
+/// What git exports to a hook: with these, git is at work in the hook's repository wherever it runs.
+const ELSEWHERE: [&str; 5] =
+    ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"];
+
 /// git in a directory that may be hostile, for what needs no server. A repository's configuration can
 /// name programs to run; of those that our commands would come by, none is.
 pub fn command(dir: &Path, args: &[&str]) -> io::Result<Command> {
@@ -170,6 +174,9 @@ pub fn command(dir: &Path, args: &[&str]) -> io::Result<Command> {
         // The same for a git from before 2.45, and whatever else would ask a server.
         .env("GIT_ALLOW_PROTOCOL", "none")
         .stdin(Stdio::null());
+    for name in ELSEWHERE {
+        git.env_remove(name);
+    }
     Ok(git)
 }
 

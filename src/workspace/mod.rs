@@ -15,6 +15,7 @@ use crate::fs::if_there;
 use crate::read;
 use anyhow::{Context, Result};
 use fs_err as fs;
+use git::Clone;
 use lakefile::Lakefile;
 use manifest::{Entry, MANIFEST_FILE, Manifest, Source};
 use std::collections::BTreeMap;
@@ -84,6 +85,13 @@ pub struct Location {
     pub updates: bool,
 }
 
+impl Location {
+    /// Whether whatever runs in the root finds the same workspace.
+    pub fn is_plain(&self) -> bool {
+        self.file.is_none() && self.overrides.is_empty()
+    }
+}
+
 impl Workspace {
     /// Finds the workspace that a command run in `cwd` is about; nothing when there is none.
     ///
@@ -140,6 +148,13 @@ impl Workspace {
         (old != self.packages_dir && old.exists()).then_some(old)
     }
 
+    /// The root package's name, as far as it is written down.
+    pub fn name(&self) -> Option<String> {
+        let of_manifest = || self.manifest.as_ref()?.name.clone();
+        let name = self.lakefile().ok().flatten().and_then(|lakefile| lakefile.name);
+        name.or_else(of_manifest).map(|name| name.to_string())
+    }
+
     pub fn package(&self, name: &str) -> Option<&Package> {
         self.packages.iter().find(|package| package.name == name)
     }
@@ -161,6 +176,21 @@ impl Workspace {
     /// Packages whose sources are not there.
     pub fn missing_packages(&self) -> impl Iterator<Item = &Package> {
         self.packages.iter().filter(|package| !package.dir.is_dir())
+    }
+
+    /// Clones that are not at their locked revision, with the one they are at. Lake checks those out
+    /// before it does anything else, so that nothing can be said of what is there now.
+    pub fn outdated_packages(&self) -> impl Iterator<Item = (&Package, String)> {
+        self.packages.iter().filter_map(|package| {
+            let lock = package.lock.as_ref()?;
+            let head = Clone::open(&lock.clone)?.head()?;
+            (head != lock.rev).then_some((package, head))
+        })
+    }
+
+    /// Whether Lake has no package to clone and none to check out.
+    pub fn has_locked_packages(&self) -> bool {
+        self.missing_packages().next().is_none() && self.outdated_packages().next().is_none()
     }
 
     /// What the root's `lakefile.toml` says; nothing of a `lakefile.lean`.

@@ -340,3 +340,20 @@ fn expect_no_leftovers_but_marks(sandbox: &Sandbox) {
     assert!(found.is_empty(), "left behind: {found:?}");
     expect_no_leftovers(sandbox, "shared");
 }
+
+#[test]
+fn a_restore_leaves_it_the_workspaces_own() {
+    let sandbox = shared();
+    sandbox.lake_shim("unlink --copy").run().expect_code(0);
+    let before = Tree::of(sandbox.path("shared"));
+    let run = sandbox.lake_shim("restore --network never").run();
+    run.expect_code(0);
+    expect_own(&sandbox.packages());
+    before.assert_unchanged();
+    sandbox.expect_all_restored();
+    // So does the variable, where there is no mark yet.
+    let sandbox = shared();
+    let restore = || sandbox.lake_shim("restore --network never");
+    restore().env("LAKE_SHIM_PRIVATE", "1").run().expect_code(1).stderr_contains("are missing");
+    expect_own(&sandbox.packages());
+}

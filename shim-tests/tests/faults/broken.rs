@@ -56,7 +56,7 @@ const BREAKAGES: &[Breakage] = &[
         name: "the mark of an older pack stays while a build is merged",
         edits: &[Edit {
             file: "src/restore/packs.rs",
-            from: "        unmark(&self.into, None)?;\n",
+            from: "        unmark(&self.into, &[])?;\n",
             to: "",
         }],
         row: "restore from packs over an older build / EIO where it changes names",
@@ -67,7 +67,7 @@ const BREAKAGES: &[Breakage] = &[
         edits: &[Edit {
             file: "src/restore/packs.rs",
             from: "let tree = stage.path().join(\"tree\");",
-            to: "let tree = if self.is_source() { self.into.clone() } else { stage.path().join(\"tree\") };",
+            to: "let tree = if self.is_source { self.into.clone() } else { stage.path().join(\"tree\") };",
         }],
         row: "restore from packs / SIGKILL to the shim, at a system call",
         rounds: 30,
@@ -82,7 +82,7 @@ const BREAKAGES: &[Breakage] = &[
             },
             Edit {
                 file: "src/restore/packs.rs",
-                from: "self.is_source() || if_there(fs::metadata(&self.clone))?.is_some(),",
+                from: "self.is_source || if_there(fs::metadata(&self.clone))?.is_some(),",
                 to: "true,",
             },
             Edit {

@@ -153,3 +153,24 @@ fn a_build_goes_on_where_linking_fails_fake_lake_only() {
         packages.assert_unchanged();
     }
 }
+
+/// Lake's own removes the build of every package, and of its link's target with it.
+#[test]
+fn lake_clean_spares_what_is_shared() {
+    let sandbox = Sandbox::mini_mathlib_without_packages();
+    let shared = sandbox.path("shared");
+    sandbox.clone_packages(&shared);
+    let lake = |line: &str| sandbox.lake(line).env("LAKE_PKG_DIR", &shared).run();
+    lake("exe cache get").expect_code(0);
+    let before = Tree::of(&shared);
+    let run = lake("clean");
+    run.expect_code(1)
+        .stderr_contains(&format!("would remove the builds in `{}`", shared.display()))
+        .stderr_contains("hint: `lake clean app` removes");
+    before.assert_unchanged();
+    lake("clean app").expect_code(0).stderr_lacks("lake-shim: ");
+    before.assert_unchanged();
+    // A directory of the workspace's own is the user's to clean.
+    sandbox.remove("app/.lake/packages").clone_packages(&sandbox.packages());
+    sandbox.lake("clean").run().expect_code(0).stderr_lacks("lake-shim: ");
+}

@@ -326,3 +326,49 @@ fn what_is_in_order_is_left_as_it_is() {
     assert_ne!(sandbox.locked("mathlib").1, OTHER_REV);
     assert!(Path::new(&sandbox.package("mathlib")).exists());
 }
+
+/// git exports it to hooks, in a linked worktree as an absolute path.
+#[test]
+fn a_hooks_git_dir_costs_no_clone() {
+    let hook = |call: shim_tests::Call<'_>, sandbox: &Sandbox| {
+        call.env("GIT_DIR", sandbox.path("app/.git")).run()
+    };
+    let prepare = || {
+        let sandbox = Sandbox::mini_mathlib();
+        sandbox.git(&sandbox.workspace(), &["init", "--quiet"]);
+        sandbox.git(&sandbox.workspace(), &["commit", "--quiet", "--allow-empty", "-m", "x"]);
+        sandbox
+    };
+    let sandbox = prepare();
+    let keepsake = Keepsake::leave(&sandbox, &sandbox.package("mathlib"));
+    let run = hook(sandbox.real_lake("build"), &sandbox);
+    assert!(keepsake.is_lost(), "this lake deletes nothing, so that the test shows nothing\n{run}");
+    let sandbox = prepare();
+    let keepsake = Keepsake::leave(&sandbox, &sandbox.package("mathlib"));
+    let run = hook(sandbox.lake("build"), &sandbox);
+    keepsake.assert_kept(&run);
+    run.expect_code(1)
+        .stderr_contains("`GIT_DIR` is `")
+        .stderr_contains("hint: ")
+        .stderr_contains("env -u GIT_DIR");
+    // A relative one is that of each clone.
+    let run = sandbox.lake("build --no-build").env("GIT_DIR", ".git").run();
+    run.stderr_lacks("lake-shim: ");
+    keepsake.assert_kept(&run);
+}
+
+#[test]
+fn a_clone_whose_configuration_is_locked_is_kept_all_the_same() {
+    let dot_git = format!("{MATHLIB}.git");
+    let prepare = || {
+        let sandbox = Sandbox::mini_mathlib().online();
+        let lakefile = sandbox
+            .read("app/lakefile.toml")
+            .replace(&format!("\"{MATHLIB}\""), &format!("\"{dot_git}\""));
+        sandbox.write("app/lakefile.toml", lakefile);
+        sandbox.write("app/.lake/packages/mathlib/.git/config.lock", "");
+        sandbox
+    };
+    let (_, run) = lost_without_kept_with(prepare, "update");
+    run.stderr_contains("lake-shim: warning: ").stderr_contains("config");
+}

@@ -43,3 +43,22 @@ fn signals_reach_lake_at_work_fake_lake_only() {
         }
     }
 }
+
+/// `nohup lake build` goes on when the terminal closes, also when the shim was at work before it.
+#[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
+fn a_signal_that_was_ignored_stays_ignored_after_a_restore_fake_lake_only() {
+    let sandbox = Sandbox::mini_mathlib();
+    let log = sandbox.path("logs/lake.jsonl");
+    let ignoring = sandbox.command("sh", "-c").arg("trap '' HUP; exec \"$@\"").arg("sh");
+    let lake = sandbox.shim_bin().join("lake");
+    let running = ignoring
+        .arg(lake)
+        .arg("build")
+        .env("LAKE_SHIM_RESTORE", "always")
+        .env("FAKE_LAKE_SLEEP", "1")
+        .spawn();
+    running.wait_until(|| log.exists() && sandbox.read(&log).ends_with('\n'));
+    running.signal(Signal::SIGHUP);
+    running.wait().expect_code(0).stderr_contains("restored 11 modules");
+}

@@ -315,3 +315,19 @@ fn the_release_of_proofwidgets_counts_as_missing() {
     sandbox.mkdir("proofwidgets/.lake/build/js");
     offline_get(&sandbox).run().expect_code(0).stderr_contains("nothing to do");
 }
+
+#[test]
+fn downloads_that_nobody_could_keep_are_not_begun() {
+    let sandbox = incomplete(&[LATTICE]);
+    sandbox.write("no-directory", "");
+    let cache = sandbox.path("no-directory/mathlib");
+    let run = sandbox
+        .lake("exe cache get-")
+        .env("MATHLIB_CACHE_DIR", &cache)
+        .env("LAKE_SHIM_STORE", sandbox.store())
+        .run();
+    run.expect_code(1)
+        .stderr_contains(&format!("`{}` cannot be written", cache.display()))
+        .stderr_contains("`MATHLIB_CACHE_DIR` names another directory");
+    expect_no_lake(&sandbox);
+}

@@ -9,6 +9,7 @@ mod faults;
 mod leantar;
 mod names;
 mod places;
+mod revisions;
 
 use std::fs;
 

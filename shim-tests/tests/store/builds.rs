@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use shim_tests::Sandbox;
 
 use crate::{
-    bake, baked_and_fresh_from, built, clear, edit_index, edit_manifest, expect_clones,
+    bake, baked, baked_and_fresh_from, built, clear, edit_index, edit_manifest, expect_clones,
     expect_no_leftovers, files, files_ending, index, lake, restore, shard, verify,
 };
 
@@ -232,4 +232,38 @@ fn edit_build(sandbox: &Sandbox, key: &str, value: Value) {
         let packs = index["packs"].as_array_mut().expect("packs").iter_mut();
         packs.filter(|pack| pack["content"] == "build").for_each(|pack| pack[key] = value.clone());
     });
+}
+
+/// As of `buildO (pkg.buildDir / "ffi.o")`.
+#[test]
+fn files_that_lie_in_the_build_directory_itself_are_replaced() {
+    let sandbox = built();
+    sandbox.add_extra();
+    let object = sandbox.package("extra").join(".lake/build/ffi.o");
+    sandbox.write(&object, "new");
+    let sandbox = baked_and_fresh_from(sandbox, "");
+    restore(&sandbox, "").run().expect_code(0);
+    sandbox.write(&object, "old").remove(object.with_file_name(".lake-shim.pack"));
+    restore(&sandbox, "").run().expect_code(0);
+    assert_eq!(sandbox.read(&object), "new");
+    assert!(has_extra(&sandbox));
+    expect_no_leftovers(&sandbox);
+}
+
+/// A store that was baked in both ways has a build without Lean's files, and one with them.
+#[test]
+fn a_whole_build_goes_before_a_part_of_one() {
+    let sandbox = built();
+    sandbox.write(sandbox.package("mathlib").join(".lake/build/bin/cache"), "a program");
+    bake(&sandbox, "").run().expect_code(0);
+    let sandbox = baked_and_fresh_from(sandbox, "--format pack");
+    let of_mathlib = ("mathlib".to_owned(), "build".to_owned());
+    assert_eq!(packs(&sandbox).iter().filter(|pack| **pack == of_mathlib).count(), 2);
+    for file in files_ending(&sandbox, ".ltar") {
+        sandbox.remove(baked(&sandbox).join(file));
+    }
+    let run = restore(&sandbox, "").run();
+    run.expect_code(0);
+    sandbox.expect_all_restored();
+    restore(&sandbox, "").run().expect_code(0).stderr_contains("nothing to do");
 }
