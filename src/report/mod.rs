@@ -138,22 +138,22 @@ impl Report {
     }
 
     pub fn linked(&self, linked: &Linked, packages_dir: &Path, shared: &Path) {
-        let (link, shared) = (packages_dir.display(), shared.display());
+        let (link, there) = (packages_dir.display(), shared.display());
         match linked {
             Linked::Already | Linked::Private => {}
             Linked::Now { moved } if moved.is_empty() => {
-                self.say(format_args!("linked `{link}` to `{shared}`"));
+                self.say(format_args!("linked `{link}` to `{there}`"));
             }
             Linked::Now { moved } => self.say(format_args!(
-                "linked `{link}` to `{shared}`, after moving {} there",
+                "linked `{link}` to `{there}`, after moving {} there",
                 quoted(moved)
             )),
             Linked::Kept { packages } => {
                 self.end_bar();
                 print(&format!(
-                    "warning: `{link}` is not linked: `{shared}` has another {}\nhint: nothing was \
-                     deleted; remove what you do not need from either, and it is linked next time",
-                    quoted(packages)
+                    "warning: `{link}` is not linked: {}\nhint: nothing was deleted; remove what \
+                     you do not need from either, and it is linked next time",
+                    why_kept(packages, shared)
                 ));
             }
         }
@@ -202,9 +202,8 @@ impl Report {
             Event::Package { name, what, bytes } => {
                 self.start_bytes(&format!("unpacking the {what} of `{name}`"), Some(bytes));
             }
-            Event::Cloning => {
-                self.say("asking the real lake to clone the packages that are missing")
-            }
+            Event::Cloning => self
+                .say("asking the real lake to clone and check out the packages as they are locked"),
             Event::Naming => self.debug("reading mathlib's imports"),
             Event::Unpacking { total } => self.start_bar("unpacking", total),
             Event::Held(state) => self.debug(format_args!("leantar runs {state}")),
@@ -216,6 +215,9 @@ impl Report {
                 self.end_bar();
                 self.debug(format_args!("checking {total} modules"));
             }
+            Event::Asking { missing: 0, attempt } => self.say(format_args!(
+                "asking the real lake for what else is missing (attempt {attempt} of 3)"
+            )),
             Event::Asking { missing, attempt } => self.say(format_args!(
                 "asking the real lake for {missing} of the files (attempt {attempt} of 3)"
             )),
@@ -277,6 +279,16 @@ impl Report {
 /// `1 module`, `2 modules`.
 pub fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Why `names` remained where a link to `shared` was to be.
+fn why_kept(names: &[String], shared: &Path) -> String {
+    let (others, strays): (Vec<_>, Vec<_>) =
+        names.iter().cloned().partition(|name| shared.join(name).exists());
+    let others = (!others.is_empty())
+        .then(|| format!("`{}` has another {}", shared.display(), quoted(&others)));
+    let strays = (!strays.is_empty()).then(|| format!("{} is no package", quoted(&strays)));
+    others.into_iter().chain(strays).collect::<Vec<_>>().join(", and ")
 }
 
 fn quoted(names: &[String]) -> String {

@@ -111,12 +111,18 @@ fn hint_for(outcome: &Outcome) -> String {
 pub fn outcome_json(outcome: &Outcome) -> Value {
     let names = |modules: &[Module]| modules.iter().map(Module::to_string).collect::<Vec<_>>();
     let failed: Vec<_> = outcome.failed.keys().map(Module::to_string).collect();
-    let reasons = outcome.failed.iter().map(|(module, why)| (module.to_string(), json!(why)));
+    let packs: Vec<_> = outcome.failed_packs.keys().collect();
+    let modules = outcome.failed.iter().map(|(module, why)| (module.to_string(), json!(why)));
+    let packages = outcome.failed_packs.iter().map(|(package, why)| (package.clone(), json!(why)));
+    let reasons = modules.chain(packages);
     json!({
         "restored": outcome.restored.len(),
         "skipped": outcome.skipped,
         "failed": failed,
+        "failed_packs": packs,
         "missing": names(&outcome.missing),
+        "lacks_proofwidgets": outcome.lacks_proofwidgets,
+        "lake_status": outcome.lake_status,
         "packages": outcome.packages.len(),
         "seconds": outcome.took.as_secs_f64(),
         "offline": outcome.offline,

@@ -205,7 +205,7 @@ fn missing_sources_are_the_real_lakes_to_fetch_fake_lake_only() {
         let sandbox = incomplete(&[]).online();
         sandbox.remove(sandbox.package(package));
         let run = sandbox.lake("exe cache get").run();
-        run.expect_code(0).stderr_contains("clone the packages that are missing");
+        run.expect_code(0).stderr_contains("clone and check out the packages");
         assert_eq!(lake_lines(&sandbox), ["resolve-deps"], "the files come from the store");
         assert!(sandbox.package(package).join("lakefile.toml").exists(), "cloned");
         sandbox.expect_all_restored();
