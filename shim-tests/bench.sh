@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every figure of DESIGN.md's table beside its reference, and growth; writes BENCHMARKS.md,
+# Every figure beside its reference, and growth; writes BENCHMARKS.md,
 # docs/growth.svg and the README's table. About half an hour on two cores, and 12 GB in $TMPDIR.
 #
 # usage: shim-tests/bench.sh [OPTIONS]

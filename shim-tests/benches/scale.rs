@@ -7,7 +7,7 @@ pub const MATHLIB: usize = 8032;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
-    /// What the bars in DESIGN.md speak of; half an hour.
+    /// What the bars speak of; half an hour.
     Full,
     /// Five minutes.
     Quick,

@@ -8,7 +8,7 @@ const SEED: u64 = 11;
 const MULTIPLIER: u64 = 0xc6a4_a793_5bd1_e995;
 const SHIFT: u32 = 47;
 
-/// `H` of LAKE.md.
+/// MurmurHash64A, which Lean hashes strings by.
 pub fn lean_hash(bytes: &[u8]) -> u64 {
     let words = bytes.chunks_exact(8);
     let tail = words.remainder();
@@ -23,7 +23,7 @@ pub fn lean_hash(bytes: &[u8]) -> u64 {
     hash ^ (hash >> SHIFT)
 }
 
-/// `mixHash` of LAKE.md.
+/// Lean's `mixHash`.
 pub fn mix_hash(a: u64, b: u64) -> u64 {
     let b = b.wrapping_mul(MULTIPLIER);
     (a ^ b ^ (b >> SHIFT) ^ MULTIPLIER).wrapping_mul(MULTIPLIER)
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn agrees_with_lean() {
-        // The values of LAKE.md, which a real Lean printed.
+        // A real Lean printed these.
         assert_eq!(lean_hash_hex(b""), "89133354f2041b41");
         assert_eq!(lean_hash_hex(b"abc"), "baf29bf4f74c721f");
         assert_eq!(mix_hash(1, 2), 0xe621_29c8_4f35_c59c);

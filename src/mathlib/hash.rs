@@ -120,7 +120,7 @@ fn crlf_to_lf(contents: &[u8]) -> Cow<'_, [u8]> {
 mod tests {
     use super::*;
 
-    /// Answers of a real Lean, from LAKE.md.
+    /// Answers of a real Lean.
     #[test]
     fn known_answers() {
         assert_eq!(bytes(b""), 0x8913_3354_f204_1b41);

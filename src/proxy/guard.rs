@@ -1,7 +1,7 @@
 //! An environment in which Lake deletes no clone it could have used.
 //!
 //! Lake deletes a package's clone when its origin URL is not the wanted one, letter for letter, and
-//! when git refuses to read another user's clone (LAKE.md, How Lake decides to delete a clone).
+//! when git refuses to read another user's clone (`Lake/Load/Materialize.lean`).
 //! Both are answered through variables that Lake and git read anyway; no file is touched, but for
 //! one case, [`Guard::align`].
 

@@ -1,4 +1,4 @@
-//! A table over every verb and option of LAKE.md, Calling conventions.
+//! A table over every verb and option of `Lake/CLI/Main.lean`.
 
 use super::*;
 

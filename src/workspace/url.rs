@@ -1,7 +1,7 @@
 //! When two spellings of a git URL name one repository.
 //!
-//! Lake compares URLs as strings and deletes a clone over a trailing `.git` (LAKE.md, How Lake
-//! decides to delete a clone). The forges do not care: they serve one repository under all of
+//! Lake compares URLs as strings and deletes a clone over a trailing `.git`
+//! (`Lake/Load/Materialize.lean`). The forges do not care: they serve one repository under all of
 //! these spellings.
 
 /// Whether `a` and `b` name one repository.

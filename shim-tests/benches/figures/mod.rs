@@ -25,7 +25,7 @@ pub struct Figure {
     pub others: f64,
 }
 
-/// What DESIGN.md asks for.
+/// What is to be reached.
 pub struct Bar {
     pub what: String,
     pub found: f64,

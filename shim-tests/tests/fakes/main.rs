@@ -1,4 +1,4 @@
-//! The fakes against the contracts of LAKE.md, so that tests of the shim may believe them. With
+//! The fakes against the contracts of the real ones, so that tests of the shim may believe them. With
 //! `SHIM_TEST_REAL_LAKE` and `SHIM_TEST_REAL_LEANTAR` the same tests hold the real ones to them.
 
 mod cache;

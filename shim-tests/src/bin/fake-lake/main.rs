@@ -1,4 +1,4 @@
-//! A stand-in for lake that keeps its contracts (LAKE.md) and builds nothing.
+//! A stand-in for lake that keeps its contracts (ARCHITECTURE.md, Facts) and builds nothing.
 //!
 //! It reads options as Lake does, loads a workspace and materialises the manifest's git packages with the real
 //! git, deleting clones where Lake would. `exe cache get` plays mathlib's tool against a directory for a cloud.
