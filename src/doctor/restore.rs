@@ -72,7 +72,7 @@ pub fn look(
     };
     let mut needs = Vec::new();
     for step in &packs.steps {
-        needs.push((step.package_dir.clone(), step.bytes()));
+        needs.push((step.place().to_owned(), step.bytes()));
     }
     let outlook = outlook(workspace, &usable, &packs, lake, &mut needs);
     if matches!(outlook, Outlook::SourcesFirst { .. }) {
