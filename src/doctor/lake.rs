@@ -181,11 +181,11 @@ impl Lake {
         let finding = Finding::warning("toolchain-not-installed", message, hint);
         let finding =
             finding.seen("the first `lake` in this workspace downloads it, or fails offline");
-        Some(finding.all_seen(self.is_overridden()))
+        Some(finding.all_seen(self.overridden()))
     }
 
     /// That the workspace is not asked for its toolchain.
-    fn is_overridden(&self) -> Option<String> {
+    fn overridden(&self) -> Option<String> {
         let name = self.overriding.as_ref()?;
         Some(format!("`ELAN_TOOLCHAIN` is `{name}`, whatever the workspace asks for"))
     }
@@ -227,7 +227,7 @@ impl Lake {
         let lean = self.lean.path.as_deref().unwrap_or(Path::new(""));
         let finding = Finding::warning("lean-version", message, hint);
         let finding = finding.seen(format!("{} says {found}", quoted(lean)));
-        Some(finding.all_seen(self.is_overridden()))
+        Some(finding.all_seen(self.overridden()))
     }
 }
 
