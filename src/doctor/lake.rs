@@ -24,8 +24,10 @@ pub struct Lake {
     is_elan: bool,
     /// Whether it is a lake-shim, so that nothing real is behind us.
     is_shim: bool,
-    /// What `ELAN_TOOLCHAIN` or the workspace asks for.
+    /// What the workspace asks for.
     toolchain: Option<String>,
+    /// What `ELAN_TOOLCHAIN` asks for, when that is something else and decides.
+    overriding: Option<String>,
     /// Where the toolchain's programs lie.
     pub bin: Option<PathBuf>,
     /// What it says of its version; nothing when it was not asked.
@@ -46,8 +48,11 @@ pub fn look(env: &Environment, toolchain: Option<&str>) -> (Lake, [Area; 2]) {
     let path = real.as_ref().ok().map(|real| real.path.clone());
     let is_elan = path.as_deref().is_some_and(is_elan);
     let is_shim = path.as_deref().is_some_and(is_shim);
-    let toolchain = env.elan_toolchain.as_deref().or(toolchain);
-    let bin = toolchain::bin(path.as_deref(), toolchain, env);
+    // A toolchain's own lake does not ask for the variable; elan asks for nothing else, if it is set.
+    let own = toolchain::bin(path.as_deref(), None, env);
+    let overriding =
+        env.elan_toolchain.as_deref().filter(|name| own.is_none() && Some(*name) != toolchain);
+    let bin = own.or_else(|| toolchain::bin(path.as_deref(), overriding.or(toolchain), env));
     let answer = match (&real, &bin) {
         (Ok(_), Some(bin)) if is_elan => Some(ask_version(&bin.join("lake"))),
         (Ok(real), _) if !is_elan && !is_shim => {
@@ -62,6 +67,7 @@ pub fn look(env: &Environment, toolchain: Option<&str>) -> (Lake, [Area; 2]) {
         is_elan,
         is_shim,
         toolchain: toolchain.map(str::to_owned),
+        overriding: overriding.map(str::to_owned),
         lean: lean(bin.as_deref()),
         bin,
         answer,
@@ -162,15 +168,26 @@ impl Lake {
 
     /// elan will download the toolchain when `lake` is first called.
     fn not_installed(&self) -> Option<Finding> {
-        let toolchain = self.toolchain.as_ref()?;
+        let toolchain = self.overriding.as_ref().or(self.toolchain.as_ref())?;
         let name = toolchain.rsplit(':').next().unwrap_or(toolchain);
         if ["stable", "beta", "nightly"].contains(&name) {
             return None; // only a server knows which one that is
         }
         let message = format!("elan has no toolchain `{toolchain}`");
-        let hint = format!("`elan toolchain install {toolchain}`, with network");
+        let hint = match &self.overriding {
+            Some(_) => "`unset ELAN_TOOLCHAIN`, and the workspace says which one".to_owned(),
+            None => format!("`elan toolchain install {toolchain}`, with network"),
+        };
         let finding = Finding::warning("toolchain-not-installed", message, hint);
-        Some(finding.seen("the first `lake` in this workspace downloads it, or fails offline"))
+        let finding =
+            finding.seen("the first `lake` in this workspace downloads it, or fails offline");
+        Some(finding.all_seen(self.overridden()))
+    }
+
+    /// That the workspace is not asked for its toolchain.
+    fn overridden(&self) -> Option<String> {
+        let name = self.overriding.as_ref()?;
+        Some(format!("`ELAN_TOOLCHAIN` is `{name}`, whatever the workspace asks for"))
     }
 
     fn judge_lean(&self) -> Vec<Finding> {
@@ -200,14 +217,17 @@ impl Lake {
             return None;
         }
         let message = format!("lean is {found}, and the workspace asks for `{toolchain}`");
-        let hint = format!(
-            "have elan choose it, or name that toolchain's lake by `{}`: build files of one Lean are \
-             useless to another",
-            var::LAKE
-        );
+        let way = match &self.overriding {
+            Some(_) => "`unset ELAN_TOOLCHAIN`".to_owned(),
+            None => {
+                format!("have elan choose it, or name that toolchain's lake by `{}`", var::LAKE)
+            }
+        };
+        let hint = format!("{way}: build files of one Lean are useless to another");
         let lean = self.lean.path.as_deref().unwrap_or(Path::new(""));
         let finding = Finding::warning("lean-version", message, hint);
-        Some(finding.seen(format!("{} says {found}", quoted(lean))))
+        let finding = finding.seen(format!("{} says {found}", quoted(lean)));
+        Some(finding.all_seen(self.overridden()))
     }
 }
 
@@ -254,6 +274,7 @@ mod tests {
             is_elan: false,
             is_shim: false,
             toolchain: Some("leanprover/lean4:v4.27.0".into()),
+            overriding: None,
             bin: Some("/lean/bin".into()),
             answer: answer("Lake version 5.0.0 (Lean version 4.27.0)"),
             lean: Lean {

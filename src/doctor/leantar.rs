@@ -18,21 +18,24 @@ struct Found<'a> {
     is_hindered: bool,
 }
 
-/// Looks for the leantar of a toolchain whose programs lie in `bin`.
-pub fn look(env: &Environment, settings: &Settings, bin: Option<&Path>) -> Area {
+/// Looks for the leantar of a toolchain whose programs lie in `bin`. That there is none is nobody's
+/// loss unless a restore `unpacks` cache files.
+pub fn look(env: &Environment, settings: &Settings, bin: Option<&Path>, unpacks: bool) -> Area {
     let named = settings.leantar.as_deref();
     let path = leantar::find(named, bin, &settings.stores, env);
     let found = path.as_deref().map(|path| Found::ask(path, settings));
     let (summary, finding) = match &found {
         Some(found) => (found.summary(), found.judge(named.is_some(), settings.confine)),
-        None => ("not found".to_owned(), Some(missing(settings.network))),
+        None if unpacks => ("not found".to_owned(), Some(missing(settings.network))),
+        None => ("not found, and not needed".to_owned(), None),
     };
     let facts = json!({
         "path": path.as_deref().map(shown),
         "version": found.as_ref().and_then(Found::version),
         "landlock_abi": found.as_ref().and_then(|found| found.state.abi()),
     });
-    Area::new("leantar", vec![summary], facts).with(finding.into_iter().collect())
+    let area = Area::new("leantar", vec![summary], facts).with(finding.into_iter().collect());
+    Area { is_sound: found.is_some(), ..area }
 }
 
 impl<'a> Found<'a> {

@@ -95,10 +95,10 @@ pub fn examine(env: &Environment, location: &Location) -> Diagnosis {
     let (git_runs, git) = git::look();
     let toolchain = located.toolchain.as_deref();
     let (lake, [lake_area, lean_area]) = lake::look(env, toolchain);
-    let leantar = leantar::look(env, &settings, lake.bin.as_deref());
     let (stores, stores_area) = stores::look(env, &settings, &located);
     located.look_for_lock(&stores.open());
-    let restore = restore::look(env, &settings, &located, &stores, &lake);
+    let (unpacks, restore) = restore::look(env, &settings, &located, &stores, &lake);
+    let leantar = leantar::look(env, &settings, lake.bin.as_deref(), unpacks);
     let packages = clones::look(env, &located, git_runs, link);
     let leftovers = leftovers::look(env, &settings, &located);
     let areas = vec![

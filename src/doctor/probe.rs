@@ -3,10 +3,11 @@
 
 use crate::child::die_with_us;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -34,12 +35,15 @@ pub fn ask_for(command: &mut Command, patience: Duration) -> Result<Option<Strin
     die_with_us(command);
     let mut child = command.spawn().map_err(|e| format!("cannot be run: {e}"))?;
     let (stdout, stderr) = (listen(child.stdout.take()), listen(child.stderr.take()));
-    let Some(status) = wait(&mut child, patience) else {
-        let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
-        let _ = child.wait();
-        return Ok(None);
-    };
-    let [stdout, stderr] = [stdout, stderr].map(|words| heard(&words));
+    let group = Pid::from_raw(child.id().cast_signed());
+    let said = has_ended(group, patience).then(|| {
+        let end = Instant::now() + LAST_WORDS;
+        [stdout, stderr].map(|words| heard(&words, end))
+    });
+    // Before it is waited for: after that, its number may be somebody else's.
+    let _ = killpg(group, Signal::SIGKILL);
+    let status = child.wait().map_err(|e| format!("cannot be waited for: {e}"))?;
+    let Some([stdout, stderr]) = said else { return Ok(None) };
     if status.success() {
         return Ok(Some(stdout.trim().to_owned()));
     }
@@ -56,37 +60,51 @@ pub fn version(answer: &str) -> Option<String> {
     words.map(|word| word.trim_start_matches('v')).find(is_version).map(str::to_owned)
 }
 
-fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+/// Whether a child ends in time. It is not waited for.
+fn has_ended(child: Pid, patience: Duration) -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     let start = Instant::now();
     while start.elapsed() < patience {
-        match child.try_wait() {
-            Ok(Some(status)) => return Some(status),
-            Ok(None) => std::thread::sleep(LOOK_AGAIN),
-            Err(_) => return None,
+        match waitid(Id::Pid(child), flags) {
+            Ok(WaitStatus::StillAlive) => std::thread::sleep(LOOK_AGAIN),
+            Ok(_) => return true,
+            Err(_) => return false,
         }
     }
-    None
+    false
 }
 
+/// What comes out of a pipe, piece by piece.
 fn listen(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(pipe) = pipe {
-            let _ = pipe.take(MAX_OUTPUT).read_to_end(&mut bytes);
+        let Some(pipe) = pipe else { return };
+        let mut pipe = BufReader::new(pipe.take(MAX_OUTPUT));
+        while let Ok(piece @ [_, ..]) = pipe.fill_buf() {
+            let read = piece.len();
+            if sender.send(piece.to_vec()).is_err() {
+                return;
+            }
+            pipe.consume(read);
         }
-        sender.send(bytes)
     });
     receiver
 }
 
-fn heard(words: &Receiver<Vec<u8>>) -> String {
-    String::from_utf8_lossy(&words.recv_timeout(LAST_WORDS).unwrap_or_default()).into_owned()
+/// All there is until `end`: somebody may hold the pipe for longer.
+fn heard(words: &Receiver<Vec<u8>>, end: Instant) -> String {
+    let mut text = Vec::new();
+    while let Ok(piece) = words.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        text.extend(piece);
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fs_err as fs;
+    use std::path::Path;
 
     #[test]
     fn versions() {
@@ -122,9 +140,18 @@ mod tests {
     }
 
     #[test]
-    fn who_holds_the_pipes_is_not_waited_for() {
+    fn who_holds_the_pipes_is_not_waited_for_and_takes_no_answer_along() {
         let start = Instant::now();
-        let answer = ask(Command::new("sh").args(["-c", "sleep 3 & echo 1.0"]));
-        assert!(start.elapsed() < PATIENCE, "{answer:?}");
+        let sh = |script: &str| ask(Command::new("sh").args(["-c", script]));
+        assert_eq!(sh("sleep 60 & echo 1.0"), Ok("1.0".to_owned()));
+        let failed = sh("sleep 60 & echo why >&2; exit 3").expect_err("it failed");
+        assert!(failed.ends_with(": why"), "{failed}");
+        let sleeper = sh("sleep 60 & echo $!").expect("its number");
+        let command_line = Path::new("/proc").join(sleeper).join("cmdline");
+        // One that has ended has none, whether its number is gone or not.
+        while !fs::read(&command_line).unwrap_or_default().is_empty() {
+            assert!(start.elapsed() < 2 * PATIENCE, "it sleeps on");
+        }
+        assert!(start.elapsed() < 2 * PATIENCE);
     }
 }

@@ -50,16 +50,18 @@ struct Known {
     lacks_proofwidgets: bool,
 }
 
+/// Says too whether cache files would be unpacked, or may have to be.
 pub fn look(
     env: &Environment,
     settings: &Settings,
     located: &Located,
     stores: &Stores,
     lake: &Lake,
-) -> Area {
+) -> (bool, Area) {
     let Some(workspace) = &located.workspace else {
-        return area(&Outlook::NothingToDo, &[], stores);
+        return (false, area(&Outlook::NothingToDo, &[], stores));
     };
+    let is_on_mathlib = workspace.mathlib().is_some();
     // The real lake takes from the user's cache what it would download.
     let cache = env.user_cache().filter(|_| settings.network == Network::Auto);
     let usable = stores.open().and(cache);
@@ -67,19 +69,32 @@ pub fn look(
         Ok(packs) => packs,
         Err(e) => {
             let reason = (located.area.worst() != Some(Severity::Error)).then_some(e);
-            return area(&Outlook::Unknown(reason), &[], stores);
+            return (is_on_mathlib, area(&Outlook::Unknown(reason), &[], stores));
         }
     };
     let mut needs = Vec::new();
     for step in &packs.steps {
-        needs.push((step.package_dir.clone(), step.bytes()));
+        needs.push((step.place().to_owned(), step.bytes()));
     }
     let outlook = outlook(workspace, &usable, &packs, lake, &mut needs);
     if matches!(outlook, Outlook::SourcesFirst { .. }) {
         let bytes = stores.ltar_bytes().saturating_mul(UNPACKED_BY_PACKED);
         needs.push((workspace.packages_dir.clone(), bytes));
     }
-    area(&outlook, &room::look(&needs), stores)
+    let unpacks = match &outlook {
+        Outlook::NothingToDo => false,
+        Outlook::SourcesFirst { .. } | Outlook::Unknown(_) => {
+            is_on_mathlib && !is_packed(workspace, &packs)
+        }
+        Outlook::Known(known) => known.to_unpack > 0,
+    };
+    (unpacks, area(&outlook, &room::look(&needs), stores))
+}
+
+/// Whether the whole builds of all packages are packed, so that no module needs a cache file.
+fn is_packed(workspace: &Workspace, packs: &PackPlan) -> bool {
+    let mut locked = workspace.packages.iter().filter(|package| package.lock.is_some());
+    locked.all(|package| packs.built.contains(&package.dir))
 }
 
 /// Adds to `needs` where files would go, and how many bytes of them.

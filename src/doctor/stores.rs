@@ -99,7 +99,8 @@ pub fn look(env: &Environment, settings: &Settings, located: &Located) -> (Store
     let mut findings = judge(&all, network, is_on_mathlib);
     let is_explained = !findings.is_empty();
     let other_lock = wanted.and_then(|wanted| other_lock(&all, network, &wanted));
-    findings.extend(env.mathlib_cache_dir.as_deref().and_then(unwritable));
+    let downloads = env.mathlib_cache_dir.as_deref().filter(|_| network == Network::Auto);
+    findings.extend(downloads.and_then(unwritable));
     let mut summary: Vec<_> = all.iter().map(Store::summary).collect();
     if all.is_empty() {
         summary.push("none".to_owned());
@@ -224,7 +225,7 @@ fn unwritable(dir: &Path) -> Option<Finding> {
         var::MATHLIB_CACHE_DIR,
         var::STORE
     );
-    let finding = Finding::warning("cache-dir-unwritable", message, hint);
+    let finding = Finding::note("cache-dir-unwritable", message, hint);
     Some(finding.seen(format!("it is {}: {}", quoted(dir), errno.desc())))
 }
 

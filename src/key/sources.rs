@@ -7,6 +7,7 @@ use crate::workspace::{Package, Workspace};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use ignore::WalkBuilder;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
@@ -23,12 +24,20 @@ const NOT_MEANT: [&str; 2] = [".git", ".lake"];
 /// `.gitignore` of the repository names. What a user or a clone ignores beyond that
 /// (`core.excludesFile`, `.git/info/exclude`) is not asked: it differs from machine to machine.
 ///
+/// Lake does not see symlinks: what they lead to counts, by the names it has behind them.
+///
 /// # Errors
 /// When a directory cannot be read.
 pub fn of_build(workspace: &Workspace) -> Result<Files> {
     let Workspace { root, packages_dir, packages, .. } = workspace;
-    let mut files = Files::default();
-    add_sources(root, root, packages_dir, &mut files)?;
+    let mut sources = Sources {
+        root,
+        real_root: fs::canonicalize(root)?,
+        packages_dir: fs::canonicalize(packages_dir).unwrap_or_else(|_| packages_dir.clone()),
+        walked: BTreeSet::new(),
+        files: Files::default(),
+    };
+    sources.add_package(root)?;
     for Package { name, dir, lock } in packages {
         if lock.is_some() {
             continue;
@@ -41,9 +50,9 @@ pub fn of_build(workspace: &Workspace) -> Result<Files> {
                 "`lake-manifest.json` says it is: check it out, or run `lake update`",
             ));
         }
-        add_sources(root, &dir, packages_dir, &mut files)?;
+        sources.add_package(&dir)?;
     }
-    Ok(files)
+    Ok(sources.files)
 }
 
 /// The files that `globs` match, relative to `cwd`. A glob that matches a directory means all files in
@@ -68,31 +77,95 @@ pub fn of_globs(root: &Path, cwd: &Path, globs: &[String]) -> Result<Files> {
     Ok(files)
 }
 
-fn add_sources(root: &Path, dir: &Path, packages_dir: &Path, files: &mut Files) -> Result<()> {
-    for name in CONFIGURATION {
-        let path = dir.join(name);
-        if path.exists() {
-            files.add(&relative(root, &path), path);
+/// The sources of packages, as they are found. Directories have a name, which may lead through
+/// symlinks, and a real path.
+struct Sources<'a> {
+    root: &'a Path,
+    real_root: PathBuf,
+    /// Real. What is in there is locked.
+    packages_dir: PathBuf,
+    /// Packages and what symlinks lead to, by real path. Each is walked once, so that nothing goes
+    /// round in circles.
+    walked: BTreeSet<PathBuf>,
+    files: Files,
+}
+
+impl Sources<'_> {
+    fn add_package(&mut self, dir: &Path) -> Result<()> {
+        for name in CONFIGURATION {
+            let name = dir.join(name);
+            if name.exists() {
+                self.add(&name, fs::canonicalize(&name)?);
+            }
+        }
+        let real = fs::canonicalize(dir)?;
+        match self.walked.insert(real.clone()) {
+            true => self.add_tree(dir, &real),
+            false => Ok(()),
         }
     }
-    let packages_dir = packages_dir.to_owned();
-    let walk = WalkBuilder::new(dir)
-        .standard_filters(false)
-        .hidden(true)
-        .parents(true)
-        .git_ignore(true)
-        .filter_entry(move |entry| entry.path() != packages_dir)
-        .build();
-    for entry in walk {
-        let entry = entry.with_context(|| format!("cannot read `{}`", dir.display()))?;
-        let path = entry.path();
-        let is_source =
-            path.extension().and_then(OsStr::to_str).is_some_and(|e| SOURCES.contains(&e));
-        if is_source && !entry.file_type().is_some_and(|kind| kind.is_dir()) {
-            files.add(&relative(root, path), path.to_owned());
+
+    fn add_tree(&mut self, dir: &Path, real: &Path) -> Result<()> {
+        let packages_dir = self.packages_dir.clone();
+        let walk = WalkBuilder::new(real)
+            .standard_filters(false)
+            .hidden(true)
+            .parents(true)
+            .git_ignore(true)
+            // Which one of two symlinks is walked must not differ from checkout to checkout.
+            .sort_by_file_name(Ord::cmp)
+            .filter_entry(move |entry| entry.path() != packages_dir)
+            .build();
+        for entry in walk {
+            let entry = entry.with_context(|| format!("cannot read `{}`", real.display()))?;
+            let path = entry.path();
+            let Ok(below) = path.strip_prefix(real) else { continue };
+            let name = dir.join(below);
+            let kind = entry.file_type();
+            if kind.is_some_and(|kind| kind.is_symlink()) {
+                self.add_behind(&name, path)?;
+            } else if is_source(path) && !kind.is_some_and(|kind| kind.is_dir()) {
+                self.add(&name, path.to_owned());
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Adds what the symlink at `path` leads to.
+    fn add_behind(&mut self, name: &Path, path: &Path) -> Result<()> {
+        // What leads nowhere counts as it is.
+        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if !real.is_dir() {
+            if is_source(name) {
+                self.add(name, real);
+            }
+            return Ok(());
+        }
+        // What was fetched and built differs from machine to machine.
+        if self.is_made(&real) {
+            return Ok(());
+        }
+        if path.starts_with(&real) || !self.walked.insert(real.clone()) {
+            self.add(name, path.to_owned());
+            return Ok(());
+        }
+        self.add_tree(name, &real)
+    }
+
+    /// Whether a directory is one of those that Lake or git fill.
+    fn is_made(&self, real: &Path) -> bool {
+        let is_meant = |part: Component| !NOT_MEANT.iter().any(|not| part.as_os_str() == *not);
+        real.starts_with(&self.packages_dir)
+            || !relative(&self.real_root, real).components().all(is_meant)
+    }
+
+    fn add(&mut self, name: &Path, path: PathBuf) {
+        self.files.add(&relative(self.root, name), path);
+    }
+}
+
+fn is_source(path: &Path) -> bool {
+    path.extension().and_then(OsStr::to_str).is_some_and(|e| SOURCES.contains(&e))
 }
 
 /// The directory that a glob begins in, and the rest of it.

@@ -144,6 +144,14 @@ impl PackStep {
         if self.is_source { "sources" } else { "build" }
     }
 
+    /// The directory that it needs: its own, or that of all packages while there is no clone.
+    pub fn place(&self) -> &Path {
+        match self.clone.parent() {
+            Some(all) if !self.clone.exists() => all,
+            _ => &self.into,
+        }
+    }
+
     /// Bytes of its files.
     pub fn bytes(&self) -> u64 {
         let shards = self.copies.first().into_iter().flat_map(|copy| &copy.shards);

@@ -8,6 +8,9 @@ use fs_err as fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// Where elan looks for a release without an origin.
+const DEFAULT_ORIGIN: &str = "leanprover/lean4";
+
 /// The toolchain that `dir/lean-toolchain` asks for, without surrounding white space; nothing when
 /// there is no such file.
 pub fn read(dir: &Path) -> std::io::Result<Option<String>> {
@@ -58,17 +61,23 @@ pub fn is_elan(proxy: &Path) -> bool {
         || target.is_some_and(|target| target.file_name().is_some_and(|name| name == "elan"))
 }
 
-/// The directory names that elan may have given a toolchain: `leanprover/lean4:v4.27.0` lies in
-/// `leanprover--lean4---v4.27.0`, and may be called `v4.27.0` or `4.27.0` on a command line.
+/// The directory names that elan may have given a toolchain: that of a linked one, which goes by its
+/// release alone, and that of `[origin:]release`, completed as elan does it (elan's `toolchain.rs`,
+/// `lookup_unresolved_toolchain_desc`). Newer
+/// ones also take a path, which we do not: no workspace may say which programs we run.
 ///
 /// No name leads out of the directory of all toolchains: what has a `/` has a `--` instead, and what
 /// is only dots is no name.
 fn elan_dirs(toolchain: &str) -> Vec<String> {
-    if toolchain.bytes().all(|byte| byte == b'.') {
+    let (origin, release) = toolchain.rsplit_once(':').unwrap_or((DEFAULT_ORIGIN, toolchain));
+    if release.bytes().all(|byte| byte == b'.') {
         return Vec::new();
     }
-    ["", "leanprover/lean4:", "leanprover/lean4:v"]
-        .map(|prefix| format!("{prefix}{toolchain}").replace('/', "--").replace(':', "---"))
+    let is_lacking = release.starts_with("nightly") && !origin.ends_with("-nightly");
+    let nightly = if is_lacking { "-nightly" } else { "" };
+    let v = if release.starts_with(char::is_numeric) { "v" } else { "" };
+    [release.to_owned(), format!("{origin}{nightly}:{v}{release}")]
+        .map(|name| name.replace('/', "--").replace(':', "---"))
         .into()
 }
 
@@ -78,12 +87,37 @@ mod tests {
 
     #[test]
     fn elan_names() {
-        let full = "leanprover--lean4---v4.27.0";
-        assert_eq!(elan_dirs("leanprover/lean4:v4.27.0")[0], full);
-        assert_eq!(elan_dirs("v4.27.0")[1], full);
-        assert_eq!(elan_dirs("4.27.0")[2], full);
-        assert_eq!(elan_dirs("my-build")[0], "my-build");
-        for upwards in ["..", ".", "", "../../app", "/app"] {
+        for (toolchain, linked, downloaded) in [
+            ("leanprover/lean4:v4.27.0", "v4.27.0", "leanprover--lean4---v4.27.0"),
+            ("leanprover/lean4:4.27.0", "4.27.0", "leanprover--lean4---v4.27.0"),
+            ("v4.27.0", "v4.27.0", "leanprover--lean4---v4.27.0"),
+            ("4.27.0-rc1", "4.27.0-rc1", "leanprover--lean4---v4.27.0-rc1"),
+            ("stable", "stable", "leanprover--lean4---stable"),
+            (
+                "nightly-2026-01-01",
+                "nightly-2026-01-01",
+                "leanprover--lean4-nightly---nightly-2026-01-01",
+            ),
+            (
+                "leanprover/lean4:nightly-2026-01-01",
+                "nightly-2026-01-01",
+                "leanprover--lean4-nightly---nightly-2026-01-01",
+            ),
+            (
+                "leanprover/lean4-nightly:nightly-2026-01-01",
+                "nightly-2026-01-01",
+                "leanprover--lean4-nightly---nightly-2026-01-01",
+            ),
+            (
+                "leanprover/lean4-pr-releases:pr-release-1",
+                "pr-release-1",
+                "leanprover--lean4-pr-releases---pr-release-1",
+            ),
+            ("my-build", "my-build", "leanprover--lean4---my-build"),
+        ] {
+            assert_eq!(elan_dirs(toolchain), [linked, downloaded], "{toolchain}");
+        }
+        for upwards in ["..", ".", "", "a/b:..", "../..:x", "../../app", "/app"] {
             for dir in elan_dirs(upwards) {
                 assert!(dir != ".." && !dir.contains('/'), "{upwards} is {dir}");
             }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use shim_tests::{NOBODY, Tmpfs};
 
 use crate::{
-    baked_and_fresh, doctor, findings_of_nobody, follow, none, only, says, sound, the_only,
+    baked_and_fresh, doctor, findings_of_nobody, follow, none, only, says, sound, text, the_only,
 };
 
 #[test]
@@ -48,7 +49,7 @@ fn packages_that_may_not_be_written() {
     sandbox.chown("app", NOBODY).chmod("app/.lake/packages/mathlib", 0o555);
     let look = || findings_of_nobody(&sandbox);
     let finding = the_only(look(), "error", "packages-unwritable");
-    says(&finding, &["/packages/mathlib`: Permission denied", "chmod"]);
+    says(&finding, &["/packages/mathlib`: Permission denied", "/mathlib/.lake` cannot be made"]);
     crate::type_in(&sandbox, &finding);
     assert!(look().is_empty());
     // What is complete need not be written to.
@@ -64,9 +65,15 @@ fn a_shared_directory_that_cannot_be_made() {
     sandbox.chown("app", NOBODY);
     sandbox.set_env("LAKE_PKG_DIR", sandbox.path("baked/packages"));
     sandbox.mkdir("app/.lake").symlink(sandbox.path("baked/packages"), "app/.lake/packages");
-    let findings = findings_of_nobody(&sandbox);
-    let refused = findings.iter().find(|f| f["check"] == "packages-unwritable");
-    says(refused.expect("found"), &["/baked`: Permission denied"]);
+    let look = || findings_of_nobody(&sandbox);
+    let is_refused = |finding: &Value| finding["check"] == "packages-unwritable";
+    let refused = look().into_iter().find(is_refused).expect("found");
+    says(&refused, &["baked/packages` cannot be made in `", "/baked`: Permission denied"]);
+    let hint = text(&refused, "hint");
+    // What there is already is none of the user's business.
+    assert!(!hint.contains("-R") && hint.ends_with("/baked/packages`"), "{hint}");
+    crate::type_in(&sandbox, &refused);
+    assert!(!look().iter().any(is_refused));
 }
 
 #[test]

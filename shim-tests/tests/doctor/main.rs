@@ -24,7 +24,7 @@ const MATHLIB: &str = "https://github.com/leanprover-community/mathlib4";
 const FORK: &str = "https://github.com/somebody/mathlib4";
 
 /// What a hint may ask to be typed, by the first word.
-const COMMANDS: &str = "chgrp chmod cp git lake lake-shim mv rm";
+const COMMANDS: &str = "chgrp chmod cp git install lake lake-shim mv rm";
 
 /// The fixture's workspace, cloned, with a complete store and a toolchain of its own.
 fn sound() -> Sandbox {

@@ -61,6 +61,28 @@ fn a_project_without_mathlib() {
     none(&sandbox);
     sandbox.set_env("LAKE_SHIM_NETWORK", "never");
     none(&sandbox);
+    sandbox.remove("lean/bin/leantar");
+    none(&sandbox);
+}
+
+#[test]
+fn no_leantar_where_nothing_is_to_be_unpacked() {
+    let mut sandbox = sound();
+    sandbox.lake_shim("restore --network never").run().expect_code(0);
+    let store = sandbox.path("baked");
+    sandbox.lake_shim("bake --level 1 --format pack --store").arg(&store).run().expect_code(0);
+    sandbox.remove("lean/bin/leantar").remove("toolchain/bin/leantar");
+    sandbox.set_env("LAKE_SHIM_NETWORK", "never");
+    // What is restored already needs no leantar, whatever the store.
+    none(&sandbox);
+    // Neither do packs.
+    sandbox.set_env("LAKE_SHIM_STORE", store);
+    none(&sandbox);
+    sandbox.remove("app/.lake");
+    none(&sandbox);
+    doctor(&sandbox, "").run().expect_code(0).stdout_contains("not found, and not needed");
+    sandbox.lake_shim("restore").run().expect_code(0);
+    none(&sandbox);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use shim_tests::{Sandbox, tools};
 
-use crate::{findings_after, none, only, says, set_path, shim, sound};
+use crate::{
+    doctor, findings, findings_after, none, only, parse, says, set_path, shim, sound, the_only,
+};
 
 #[test]
 fn no_lake() {
@@ -93,6 +95,56 @@ fn a_toolchain_that_elan_does_not_have() {
     sandbox.set_env("LAKE_SHIM_LEANTAR", "");
     none(&sandbox);
     assert!(!sandbox.path("home/elan-was-called").exists(), "elan could download something");
+}
+
+#[test]
+fn a_variable_that_has_elan_choose_another_toolchain() {
+    let mut sandbox = sound();
+    with_elan(&mut sandbox);
+    let toolchain = |name| format!("home/.elan/toolchains/leanprover--lean4---{name}");
+    sandbox.copy("lean", toolchain("v4.26.0")).rename("lean", toolchain("v4.27.0"));
+    let lean = toolchain("v4.26.0") + "/bin/lean";
+    sandbox.script(&lean, "echo 'Lean (version 4.26.0, Release)'");
+    none(&sandbox);
+    for (name, check) in [
+        ("v4.26.0", "lean-version"),
+        ("leanprover/lean4:4.26.0", "lean-version"),
+        ("v4.25.0", "toolchain-not-installed"),
+    ] {
+        sandbox.set_env("ELAN_TOOLCHAIN", name);
+        let findings = findings(&sandbox);
+        let findings = findings.into_iter().filter(|f| f["check"] != "no-leantar").collect();
+        let finding = the_only(findings, "warning", check);
+        says(&finding, &[&format!("`ELAN_TOOLCHAIN` is `{name}`")]);
+        assert!(findings_after(&sandbox, &finding).is_empty());
+    }
+    // It may say what the workspace says.
+    for name in ["v4.27.0", "leanprover/lean4:v4.27.0"] {
+        sandbox.set_env("ELAN_TOOLCHAIN", name);
+        none(&sandbox);
+    }
+    assert!(!sandbox.path("home/elan-was-called").exists(), "elan could download something");
+}
+
+/// The variable is elan's.
+#[test]
+fn a_variable_that_a_toolchain_s_own_lake_does_not_ask_for() {
+    let mut sandbox = sound();
+    for name in ["v4.26.0", "my-build"] {
+        sandbox.set_env("ELAN_TOOLCHAIN", name);
+        none(&sandbox);
+    }
+}
+
+#[test]
+fn a_nightly() {
+    let mut sandbox = sound();
+    with_elan(&mut sandbox);
+    sandbox.write("app/lean-toolchain", "leanprover/lean4:nightly-2026-01-01\n");
+    let dir = "home/.elan/toolchains/leanprover--lean4-nightly---nightly-2026-01-01";
+    sandbox.rename("lean", dir);
+    let run = doctor(&sandbox, "--json shim lake lean leantar").run();
+    assert!(parse(&run).is_empty(), "{run}");
 }
 
 #[test]

@@ -234,6 +234,44 @@ fn sources_of_path_dependencies_go_into_the_build() {
     assert_eq!(changed(&before, &keys_now()), ["build"]);
 }
 
+/// Lake compiles what is behind them.
+#[test]
+fn sources_behind_symlinks_go_into_the_build() {
+    let sandbox = project();
+    sandbox
+        .write("shared/Shared/A.lean", "-- 1\n")
+        .write("shared/deep/B.lean", "-- 1\n")
+        .write("shared/One.lean", "-- 1\n")
+        .symlink("../shared/Shared", "app/Shared")
+        .symlink("../deep", "shared/Shared/Deep")
+        .symlink("../shared/One.lean", "app/One.lean")
+        .symlink("../nowhere", "app/Broken.lean");
+    // In circles: at once, through the workspace, and to and fro.
+    sandbox
+        .symlink(".", "shared/deep/self")
+        .symlink("../..", "shared/deep/up")
+        .symlink("../../app", "shared/deep/app")
+        .symlink("../Shared", "shared/deep/fro");
+    // What was built and fetched is no source, by whatever name.
+    sandbox
+        .symlink(".lake/build", "app/out")
+        .symlink(".lake/packages", "app/packages")
+        .write("app/.lake/build/ir/App.c", "1");
+    let key = || keys(&sandbox.lake_shim("key build").run());
+    let mut before = key();
+    sandbox.write("app/.lake/build/ir/App.c", "2").write("app/.lake/packages/x/X.lean", "2");
+    sandbox.write("shared/README.md", "unrelated");
+    assert_eq!(key(), before);
+    for path in ["shared/Shared/A.lean", "shared/deep/B.lean", "shared/One.lean"] {
+        sandbox.write(path, "-- 2\n");
+        let after = key();
+        assert_eq!(changed(&before, &after), ["build"], "{path}");
+        before = after;
+    }
+    sandbox.symlink("../shared/deep", "app/Another");
+    assert_eq!(changed(&before, &key()), ["build"], "another name for what is known");
+}
+
 #[test]
 fn mathlib_itself_has_a_tag() {
     let sandbox = Sandbox::mini_mathlib();
