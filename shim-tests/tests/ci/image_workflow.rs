@@ -67,7 +67,7 @@ fn who_may_not_push_is_told_why() {
         outcome.expect(GUARDED);
         let said = &outcome.job("guard").steps[0].log;
         assert!(said.contains(&format!("::error title=CI image missing::{image} ")), "{said}");
-        assert!(said.contains("a fork may not push packages"), "{said}");
+        assert!(said.contains("its token may not push packages"), "{said}");
     }
     assert!(github.log("docker").iter().all(|line| !line.starts_with("build ")));
     // A maintainer does, for the same commit.
