@@ -2,7 +2,7 @@
 //!
 //! Three things put another one before it: a profile that loads elan's directory later, a step of
 //! GitHub Actions that adds a directory later (its lines go *before* PATH), and Lake itself, which
-//! puts its toolchain first for whatever it runs (LAKE.md, Calling conventions).
+//! puts its toolchain first for whatever it runs.
 
 use super::{Area, Finding, Severity, quoted, shown, word};
 use crate::proxy::exec::{Identity, own_path};

@@ -1,6 +1,6 @@
 //! The packages: each a clone of its own, of the wanted repository, at the locked revision.
 //!
-//! This is what Lake looks at before it deletes (LAKE.md, How Lake decides to delete a clone), seen
+//! This is what Lake looks at before it deletes (`Lake/Load/Materialize.lean`), seen
 //! from the side: git is asked, nothing is changed.
 
 mod judge;
