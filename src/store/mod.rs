@@ -4,7 +4,9 @@
 //! keeps (`MATHLIB_CACHE_DIR`). Several may be searched; the first hit wins. A baked one also has an
 //! [`index`] and [`pack`]s. Only [`bake`] and [`gc`] write to one.
 
+mod aside;
 pub mod bake;
+mod fill;
 pub mod gc;
 pub mod index;
 pub mod pack;
