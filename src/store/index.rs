@@ -233,7 +233,7 @@ impl Index {
         self.packs.sort();
     }
 
-    /// The packs that a workspace locked to `lock` uses.
+    /// The packs that workspaces locked to `lock` use, on whatever platform.
     pub fn packs_of<'a>(&'a self, lock: &'a Lock) -> impl Iterator<Item = &'a Pack> {
         let revisions = lock.revisions();
         let urls = lock.fields("url");
@@ -242,22 +242,33 @@ impl Index {
                 revisions.get(&pack.package) == Some(&pack.rev)
                     && urls.get(&pack.package).is_some_and(|wanted| same_repository(url, wanted))
             }
-            Content::Build { .. } => pack.fits(&lock.toolchain, &revisions),
+            Content::Build { .. } => pack.is_build_of(&lock.toolchain, &revisions),
         })
     }
 }
 
 impl Pack {
-    /// Whether a build can be used: everything that entered it is equal.
+    /// Whether a build can be used here: everything that entered it is equal.
     pub fn fits(&self, toolchain: &str, revisions: &BTreeMap<String, String>) -> bool {
-        let Content::Build { toolchain: built_by, platform, dependencies, .. } = &self.content
-        else {
+        self.is_build_of(toolchain, revisions) && self.is_for_here()
+    }
+
+    /// As [`Pack::fits`], for machines of its platform.
+    fn is_build_of(&self, toolchain: &str, revisions: &BTreeMap<String, String>) -> bool {
+        let Content::Build { toolchain: built_by, dependencies, .. } = &self.content else {
             return false;
         };
         built_by == toolchain
-            && *platform == crate::store::platform()
             && revisions.get(&self.package) == Some(&self.rev)
             && dependencies.iter().all(|(name, rev)| revisions.get(name) == Some(rev))
+    }
+
+    /// Whether machines like this one can use it. Sources they all can.
+    pub fn is_for_here(&self) -> bool {
+        match &self.content {
+            Content::Source { .. } => true,
+            Content::Build { platform, .. } => *platform == crate::store::platform(),
+        }
     }
 
     pub fn is_source(&self) -> bool {

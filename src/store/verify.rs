@@ -90,7 +90,8 @@ pub fn lock(
     for ((module, _), looked) in modules.into_iter().zip(looked) {
         found.note(module.clone(), looked);
     }
-    for pack in index.packs_of(lock) {
+    let packs: Vec<_> = index.packs_of(lock).filter(|pack| pack.is_for_here()).collect();
+    for pack in &packs {
         match look_at_pack(store, pack, depth, bytes) {
             Ok(()) => found.packs += 1,
             Err(e) => {
@@ -98,12 +99,12 @@ pub fn lock(
             }
         }
     }
-    let builds = index.packs_of(lock).filter(|pack| !pack.is_source());
+    let builds = packs.iter().filter(|pack| !pack.is_source());
     let built: Vec<_> = builds.map(|pack| &pack.package).collect();
     for package in lock.builds.iter().filter(|package| !built.contains(package)) {
         found.bad_packs.entry(package.clone()).or_insert("its build is not packed".to_owned());
     }
-    let sources = index.packs_of(lock).filter(|pack| pack.is_source());
+    let sources = packs.iter().filter(|pack| pack.is_source());
     let packed: Vec<_> = sources.map(|pack| &pack.package).collect();
     for package in lock.revisions().into_keys().filter(|package| !packed.contains(&package)) {
         found.bad_packs.entry(package).or_insert("its sources are not packed".to_owned());
