@@ -112,8 +112,10 @@ impl Bake<'_> {
             let names = covered.iter().map(|n| (n.module.to_string(), n.file));
             lock.modules.extend(names);
         }
-        if self.format != Format::Ltar && !covered.is_empty() {
-            self.build()?;
+        // A pack says that it is the build of these sources. Builds of other packages say nothing:
+        // Lake takes of them what fits.
+        if self.format != Format::Ltar && !covered.is_empty() && !self.build()? {
+            bail!(failed("lake build Mathlib"));
         }
         for package in &self.workspace.packages {
             if let Some(git) = &package.lock {
