@@ -97,23 +97,23 @@ pub fn move_aside(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
-/// The copy is whole before it gets its name, and the original goes last.
+/// The copy is whole before it gets its name, and the original goes last: at once, for half of a
+/// package would be taken for one. What of it cannot be deleted is a leftover like others.
 fn copy_aside(from: &Path, to: &Path) -> Result<bool> {
     if exists(to)? {
         return Ok(false);
     }
     let parent = to.parent().context("a destination has a parent")?;
     let copy = WorkDir::new_in(parent)?;
+    // Not beside it: what it is in may have to become empty.
+    let above = from.parent().and_then(Path::parent).context("a package lies in a directory")?;
+    let leaving = WorkDir::new_in(above)?;
     let whole = copy.path().join("tree");
     copy_tree(from, &whole)?;
     if rename_to_new(&whole, to)? != Renamed::Done {
         return Ok(false);
     }
-    if fs::symlink_metadata(from)?.is_dir() {
-        fs::remove_dir_all(from)?
-    } else {
-        fs::remove_file(from)?
-    }
+    fs::rename(from, leaving.path().join("tree"))?;
     Ok(true)
 }
 
