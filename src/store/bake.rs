@@ -22,6 +22,7 @@ use fs_err as fs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::Permissions;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -205,10 +206,8 @@ impl Bake<'_> {
         }
         let without_lean = self.format == Format::Ltar && self.is_covered(package, covered);
         let keep = |path: &Path| !(is_machines_own(path) || without_lean && is_lean_output(path));
-        let has_files = fs::read_dir(&build)?
-            .filter_map(Result::ok)
-            .any(|entry| keep(Path::new(&entry.file_name())));
-        if !has_files {
+        let entries = fs::read_dir(&build)?.collect::<io::Result<Vec<_>>>()?;
+        if !entries.iter().any(|entry| keep(Path::new(&entry.file_name()))) {
             return Ok(None);
         }
         (self.observer)(Event::Package { name: package.name.clone(), what: "build" });

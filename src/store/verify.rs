@@ -2,12 +2,14 @@
 
 use super::index::{Index, Pack, Record};
 use super::pack::{Digest, check};
-use crate::mathlib::ltar::Head;
+use crate::fs::if_there;
+use crate::mathlib::ltar::{Head, HeadError};
 use crate::mathlib::names::{LtarName, NamedModule};
 use crate::read;
 use fs_err as fs;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// How closely to look.
@@ -120,7 +122,7 @@ pub fn modules(store: &Path, modules: &[NamedModule]) -> Found {
         let path = store.join(named.file.to_string());
         let looked = match Head::read(&path, &named.module) {
             Ok(_) => Looked::Whole,
-            Err(_) if !path.exists() => Looked::Missing,
+            Err(HeadError::Io(e)) if e.kind() == ErrorKind::NotFound => Looked::Missing,
             Err(e) => Looked::Corrupt(format!("`{}`: {e}", path.display())),
         };
         found.note(named.module.to_string(), looked);
@@ -129,7 +131,11 @@ pub fn modules(store: &Path, modules: &[NamedModule]) -> Found {
 }
 
 fn look_at(path: &Path, record: &Record, depth: Depth) -> Looked {
-    let Ok(meta) = fs::metadata(path) else { return Looked::Missing };
+    let meta = match if_there(fs::metadata(path)) {
+        Ok(Some(meta)) => meta,
+        Ok(None) => return Looked::Missing,
+        Err(e) => return Looked::Corrupt(e.to_string()),
+    };
     if meta.len() != record.size {
         let (is, was) = (meta.len(), record.size);
         return Looked::Corrupt(format!("`{}` has {is} bytes, not {was}", path.display()));
