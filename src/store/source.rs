@@ -190,6 +190,7 @@ impl Git<'_> {
             .env("GIT_CONFIG_KEY_0", "safe.directory")
             .env("GIT_CONFIG_VALUE_0", "*")
             .env("GIT_DEFAULT_HASH", "sha1")
+            .env("GIT_DEFAULT_REF_FORMAT", "files")
             // A hook's git exports where it is at work.
             .env_remove("GIT_DIR")
             .env_remove("GIT_WORK_TREE")
