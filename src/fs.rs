@@ -19,6 +19,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use tempfile::NamedTempFile;
 
 /// Who may read, write and run; not whose rights a program has, nor whose a directory's files are.
 const RIGHTS: u32 = 0o777;
@@ -200,12 +201,17 @@ pub fn set_modified(path: &Path, time: SystemTime) -> Result<()> {
     Ok(fs::File::open(path)?.set_modified(time)?)
 }
 
+/// A new file in `dir`, open to whoever the umask lets, that goes unless it is given a name
+/// ([`NamedTempFile::persist`]).
+pub fn new_file(dir: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX).permissions(Permissions::from_mode(0o666)).tempfile_in(dir)
+}
+
 /// The mode of a new file in `dir`: what the umask leaves of it, or a default ACL in its place. One
 /// is made and looked at, for whatever else one asks, the answer comes from somewhere else.
 pub fn new_file_mode(dir: &Path) -> Result<u32> {
-    let mut builder = tempfile::Builder::new();
-    let file =
-        builder.prefix(PREFIX).permissions(Permissions::from_mode(0o666)).tempfile_in(dir)?;
+    let file = new_file(dir)?;
     let meta = file.as_file().metadata();
     let meta = meta.with_context(|| format!("cannot look at `{}`", file.path().display()))?;
     Ok(meta.mode() & RIGHTS)

@@ -3,7 +3,6 @@
 //! Every step finds what an earlier, interrupted bake has done: cache files and shards have names
 //! that say what is in them, and the index comes last. An incomplete store gets no index.
 
-use super::TEMPORARY;
 use super::index::{Content, Index, Lock, Pack};
 use super::pack::{self, Shard, WriteOptions};
 use super::source::shallow_clone;
@@ -21,12 +20,9 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use tempfile::NamedTempFile;
 
 /// Which form builds are kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -41,13 +37,6 @@ pub enum Format {
 
 /// The time of every file of a build: Lake goes by hashes.
 const BUILD_TIME: u64 = 1_000_000_000;
-
-/// A file in the store in the making, readable by whoever the umask lets.
-pub fn new_file(store: &Path) -> Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY).permissions(Permissions::from_mode(0o666));
-    Ok(builder.tempfile_in(store)?)
-}
 
 /// What is going on, for whoever shows it.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! Having every covered module's cache file in a store.
 
-use super::bake::{Bake, Event, new_file};
+use super::bake::{Bake, Event};
 use super::index::{Index, Record};
 use super::pack::Digest;
 use super::{aside, trial};
-use crate::fs::remove_if_there;
+use crate::fs::{new_file, remove_if_there};
 use crate::mathlib::ltar::{Head, HeadError};
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::outputs::Fault;

@@ -6,6 +6,7 @@
 
 use super::pack::{Digest, Shard};
 use crate::error::hint;
+use crate::fs::new_file;
 use crate::mathlib::names::LtarName;
 use crate::read;
 use crate::workspace::manifest::Manifest;
@@ -19,9 +20,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::Permissions;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -214,10 +213,7 @@ impl Index {
         ensure!(text.len() as u64 <= read::INDEX, too_large(&path, text.len()));
         let dir = store.join(DIR);
         fs::create_dir_all(&dir)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".lake-shim-")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(&dir)?;
+        let mut file = new_file(&dir)?;
         file.write_all(&text)?;
         file.persist(path)?;
         Ok(())
