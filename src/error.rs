@@ -112,6 +112,12 @@ const PLAIN: [(Errno, &str); 5] = [
     (Errno::EROFS, "Read-only file system"),
 ];
 
+/// Whether a tool says that the disk is full, or the user's share of it.
+pub fn is_disk_full(said: &str) -> bool {
+    let mut full = PLAIN.iter().filter(|(e, _)| matches!(e, Errno::ENOSPC | Errno::EDQUOT));
+    full.any(|(_, words)| said.contains(words))
+}
+
 /// A message with a hint on a line of its own, saying what to do next.
 pub fn hint(message: impl fmt::Display, hint: impl fmt::Display) -> String {
     format!("{message}\nhint: {hint}")

@@ -19,6 +19,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use tempfile::NamedTempFile;
 
 /// Who may read, write and run; not whose rights a program has, nor whose a directory's files are.
 const RIGHTS: u32 = 0o777;
@@ -97,23 +98,23 @@ pub fn move_aside(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
-/// The copy is whole before it gets its name, and the original goes last.
+/// The copy is whole before it gets its name, and the original goes last: at once, for half of a
+/// package would be taken for one. What of it cannot be deleted is a leftover like others.
 fn copy_aside(from: &Path, to: &Path) -> Result<bool> {
     if exists(to)? {
         return Ok(false);
     }
     let parent = to.parent().context("a destination has a parent")?;
     let copy = WorkDir::new_in(parent)?;
+    // Not beside it: what it is in may have to become empty.
+    let above = from.parent().and_then(Path::parent).context("a package lies in a directory")?;
+    let leaving = WorkDir::new_in(above)?;
     let whole = copy.path().join("tree");
     copy_tree(from, &whole)?;
     if rename_to_new(&whole, to)? != Renamed::Done {
         return Ok(false);
     }
-    if fs::symlink_metadata(from)?.is_dir() {
-        fs::remove_dir_all(from)?
-    } else {
-        fs::remove_file(from)?
-    }
+    fs::rename(from, leaving.path().join("tree"))?;
     Ok(true)
 }
 
@@ -200,12 +201,17 @@ pub fn set_modified(path: &Path, time: SystemTime) -> Result<()> {
     Ok(fs::File::open(path)?.set_modified(time)?)
 }
 
+/// A new file in `dir`, open to whoever the umask lets, that goes unless it is given a name
+/// ([`NamedTempFile::persist`]).
+pub fn new_file(dir: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX).permissions(Permissions::from_mode(0o666)).tempfile_in(dir)
+}
+
 /// The mode of a new file in `dir`: what the umask leaves of it, or a default ACL in its place. One
 /// is made and looked at, for whatever else one asks, the answer comes from somewhere else.
 pub fn new_file_mode(dir: &Path) -> Result<u32> {
-    let mut builder = tempfile::Builder::new();
-    let file =
-        builder.prefix(PREFIX).permissions(Permissions::from_mode(0o666)).tempfile_in(dir)?;
+    let file = new_file(dir)?;
     let meta = file.as_file().metadata();
     let meta = meta.with_context(|| format!("cannot look at `{}`", file.path().display()))?;
     Ok(meta.mode() & RIGHTS)

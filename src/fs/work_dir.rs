@@ -17,7 +17,7 @@ use tempfile::TempDir;
 /// How often a waiting process looks whether a lock is free.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Directories of ours are called this and something random.
+/// Files and directories of ours are called this and something random.
 pub const PREFIX: &str = ".lake-shim-";
 
 /// A directory of our own beside the place where its contents will be published, so that publishing

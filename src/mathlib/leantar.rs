@@ -65,6 +65,9 @@ pub struct Outcome {
 /// More than this is a loop, not a message.
 const MAX_COMPLAINTS: u64 = 1 << 20;
 
+/// How much of what it says of a file is passed on. Characters.
+const SHORT: usize = 300;
+
 /// No path is longer.
 const MAX_LINE: u64 = 1 << 16;
 
@@ -74,6 +77,17 @@ impl Outcome {
     pub fn finished(&self) -> bool {
         matches!(self.status.code(), Some(0 | 1))
     }
+
+    /// What a dying program printed last usually says why: `: <line>`, or nothing.
+    pub fn last_words(&self) -> String {
+        let line = self.complaints.lines().rev().find(|line| !line.trim().is_empty());
+        line.map(|line| format!(": {}", short(line))).unwrap_or_default()
+    }
+}
+
+/// As much of a line as a reader wants to see.
+pub fn short(line: &str) -> String {
+    line.trim().chars().take(SHORT).collect()
 }
 
 /// Finds leantar: `named`, then beside the toolchain's lean, in the stores, on PATH, and where the

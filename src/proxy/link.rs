@@ -53,6 +53,7 @@ pub struct Unlinked {
 /// When the directory is outside of the workspace by no link of its own, and when the disk refuses.
 pub fn unlink(root: &Path, packages_dir: &Path, packages: &[&str]) -> Result<Unlinked> {
     let parent = packages_dir.parent().context("a packages directory has a parent")?;
+    links::check_way(parent)?;
     if !is_symlink(packages_dir)? {
         if !real_path_of_missing(packages_dir)?.starts_with(root) {
             bail!(hint(
@@ -137,11 +138,8 @@ fn links_of_packages(packages_dir: &Path) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// When `shared` lies in the workspace or is no directory, and when the disk refuses.
 pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
-    if is_link_to(packages_dir, shared) && shared.is_dir() {
-        if !links::counts(packages_dir)? {
-            // Somebody else's, and now this user wants it too.
-            replace_symlink(shared, packages_dir)?;
-        }
+    let leads_there = is_link_to(packages_dir, shared) && shared.is_dir();
+    if leads_there && links::counts(packages_dir)? {
         return Ok(Linked::Already);
     }
     // `packagesDir` may name the shared directory itself.
@@ -152,6 +150,13 @@ pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
     if !is_symlink(packages_dir)? && exists(&packages_dir.join(PRIVATE_MARK))? {
         return Ok(Linked::Private);
     }
+    let parent = packages_dir.parent().context("a packages directory has a parent")?;
+    links::check_way(parent)?;
+    if leads_there {
+        // Somebody else's, and now this user wants it too.
+        replace_symlink(shared, packages_dir)?;
+        return Ok(Linked::Already);
+    }
     check_packages_dir(root, packages_dir)?;
     check_shared(root, packages_dir, shared)?;
     let mut moved = Vec::new();
@@ -161,7 +166,6 @@ pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
         };
         let is_done = match look {
             Found::Nothing => {
-                let parent = packages_dir.parent().context("a packages directory has a parent")?;
                 fs::create_dir_all(parent)?;
                 create_symlink(shared, packages_dir)?
             }

@@ -6,10 +6,10 @@ use super::plan::{Plan, Step};
 use super::publish::publish;
 use super::staging::Staging;
 use super::{Event, Observer, Outcome};
-use crate::error::hint;
+use crate::error::{hint, is_disk_full};
 use crate::fs::new_file_mode;
 use crate::interrupt::Interrupts;
-use crate::mathlib::leantar::{self, Item, Leantar, Progress};
+use crate::mathlib::leantar::{self, Item, Leantar, Progress, short};
 use crate::mathlib::outputs::Look;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
@@ -18,9 +18,6 @@ use std::path::Path;
 
 /// A leantar that dies on this many files, alone with each, dies on everything.
 const MAX_CULPRITS: usize = 32;
-
-/// How much of what leantar says of a file is passed on. Characters.
-const MAX_LINE: usize = 300;
 
 /// What unpacks.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +127,7 @@ impl Unpacking<'_> {
             self.note_complaints(&run.complaints);
             if run.finished() {
                 if !run.status.success() {
-                    self.last_words = last_words(&run.complaints);
+                    self.last_words = run.last_words();
                 }
                 done += list.len();
                 continue;
@@ -141,8 +138,7 @@ impl Unpacking<'_> {
             };
             let (left, unpacked): (Vec<&Step>, Vec<_>) = list.into_iter().partition(is_left);
             done += unpacked.len();
-            let died =
-                format!("leantar died on it ({}{})", run.status, last_words(&run.complaints));
+            let died = format!("leantar died on it ({}{})", run.status, run.last_words());
             // It publishes a trace first, and would skip the module next time.
             left.iter().try_for_each(|step| self.staging.files(step).forget())?;
             match left.as_slice() {
@@ -189,22 +185,6 @@ impl Unpacking<'_> {
             self.reasons.insert(format!("{file}.ltar"), short(reason));
         }
     }
-}
-
-/// What a dying program printed last usually says why.
-fn last_words(complaints: &str) -> String {
-    let line = complaints.lines().rev().find(|line| !line.trim().is_empty());
-    line.map(|line| format!(": {}", short(line))).unwrap_or_default()
-}
-
-/// As much of a line as a reader wants to see.
-fn short(line: &str) -> String {
-    line.trim().chars().take(MAX_LINE).collect()
-}
-
-/// As Rust and libc print `ENOSPC` and `EDQUOT`.
-fn is_disk_full(text: &str) -> bool {
-    ["No space left on device", "Disk quota exceeded"].iter().any(|words| text.contains(words))
 }
 
 fn disk_full(plan: &Plan, outcome: &Outcome, step: &Step, reason: &str) -> String {

@@ -4,6 +4,7 @@
 //! they were. Anything else than that (another lock, a store baked anew, `lake clean`) makes it
 //! void; it can only ever save work.
 
+use crate::fs::links::check_way;
 use crate::fs::replace_name;
 use crate::read;
 use crate::store::Stores;
@@ -58,7 +59,9 @@ impl Stamp {
 
     /// Stamps the workspace. That it cannot be is no failure: the next build looks again.
     pub fn write(&self, workspace: &Workspace) {
-        let _ = replace_name(&self.file, self.text(workspace).as_bytes());
+        if self.file.parent().is_some_and(|dir| check_way(dir).is_ok()) {
+            let _ = replace_name(&self.file, self.text(workspace).as_bytes());
+        }
     }
 
     fn text(&self, workspace: &Workspace) -> String {

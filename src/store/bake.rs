@@ -3,35 +3,26 @@
 //! Every step finds what an earlier, interrupted bake has done: cache files and shards have names
 //! that say what is in them, and the index comes last. An incomplete store gets no index.
 
-use super::index::{Content, Index, Lock, Pack, Record};
-use super::pack::{self, Digest, Shard, WriteOptions};
+use super::index::{Content, Index, Lock, Pack};
+use super::pack::{self, Shard, WriteOptions};
 use super::source::shallow_clone;
 use super::verify::{self, Found};
-use super::{TEMPORARY, trial};
 use crate::confine::State;
 use crate::error::hint;
-use crate::fs::{DirLock, WorkDir, is_dir, remove_if_there};
+use crate::fs::{DirLock, WorkDir, is_dir};
 use crate::mathlib::leantar::Leantar;
-use crate::mathlib::ltar::Head;
 use crate::mathlib::names::NamedModule;
-use crate::mathlib::outputs::Fault;
-use crate::mathlib::packing::Packer;
 use crate::mathlib::request::Wanted;
-use crate::read;
-use crate::settings::var;
 use crate::workspace::git::Clone;
 use crate::workspace::manifest::{Manifest, Source};
 use crate::workspace::{GitLock, Package, Workspace, toolchain};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use tempfile::NamedTempFile;
 
 /// Which form builds are kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -46,16 +37,6 @@ pub enum Format {
 
 /// The time of every file of a build: Lake goes by hashes.
 const BUILD_TIME: u64 = 1_000_000_000;
-
-/// How many modules are unpacked on trial at once: this much room is needed for it.
-const ON_TRIAL: usize = 256;
-
-/// A file in the store in the making, readable by whoever the umask lets.
-pub fn new_file(store: &Path) -> Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY).permissions(Permissions::from_mode(0o666));
-    Ok(builder.tempfile_in(store)?)
-}
 
 /// What is going on, for whoever shows it.
 #[derive(Debug)]
@@ -121,8 +102,10 @@ impl Bake<'_> {
             let names = covered.iter().map(|n| (n.module.to_string(), n.file));
             lock.modules.extend(names);
         }
-        if self.format != Format::Ltar && !covered.is_empty() {
-            self.build()?;
+        // A pack says that it is the build of these sources. Builds of other packages say nothing:
+        // Lake takes of them what fits.
+        if self.format != Format::Ltar && !covered.is_empty() && !self.build()? {
+            bail!(failed("lake build Mathlib"));
         }
         for package in &self.workspace.packages {
             if let Some(git) = &package.lock {
@@ -153,16 +136,17 @@ impl Bake<'_> {
                 "`lake update` makes one; a store is baked for what it locks",
             ));
         }
+        let head = |clone: Clone| clone.head().or_else(|| clone.asked_head());
         let is_there = |package: &Package| match &package.lock {
-            Some(lock) => {
-                Clone::open(&lock.clone).and_then(|c| c.head()).as_ref() == Some(&lock.rev)
-            }
+            Some(lock) => Clone::open(&lock.clone).and_then(head).as_ref() == Some(&lock.rev),
             None => package.dir.is_dir(),
         };
         if self.workspace.packages.iter().all(is_there) {
             return Ok(());
         }
-        self.lake(&["resolve-deps"], &BTreeMap::new())?;
+        if !self.lake(&["resolve-deps"], &BTreeMap::new())? {
+            bail!(failed("lake resolve-deps"));
+        }
         match self.workspace.packages.iter().find(|package| !is_there(package)) {
             Some(package) => bail!(hint(
                 format!("`{}` is not at the revision that the manifest locks", package.name),
@@ -179,106 +163,12 @@ impl Bake<'_> {
         Ok((self.names)(self.workspace)?.modules)
     }
 
-    /// Has every covered module's file in the store: from another store, from the cloud, from a
-    /// build. Each is unpacked once, on trial, before it is recorded; what was recorded before only
-    /// has to be the same.
-    fn fill(&self, covered: &[NamedModule], index: &mut Index) -> Result<()> {
-        let mut missing = self.missing(covered, index)?;
-        let copied = self.copy(&missing)?;
-        if copied > 0 {
-            (self.observer)(Event::Copied(copied));
-            missing = self.missing(covered, index)?;
-        }
-        if !missing.is_empty() && !self.from_source {
-            let cache = BTreeMap::from([(var::MATHLIB_CACHE_DIR.into(), self.store.into())]);
-            // That it fails is no news: some versions are served no more.
-            let _ = self.lake(&["exe", "cache", "get"], &cache);
-            missing = self.missing(covered, index)?;
-        }
-        if missing.is_empty() || !self.build()? {
-            return Ok(());
-        }
-        let packer = Packer::new(self.workspace, (self.leantar)()?, self.store)?;
-        (self.observer)(Event::Packing(missing.len()));
-        let store = self.store;
-        missing.par_iter().try_for_each(|named| match packer.built(named) {
-            Ok(files) => packer.pack(named, &files, store),
-            Err(fault @ Fault::Unreadable(_)) => Err(fault.into()),
-            Err(_) => Ok(()), // it is found missing below
-        })?;
-        self.missing(covered, index).map(drop)
-    }
-
     /// Has mathlib built from the sources that are there. Lake itself says whether a build is of
     /// them: an old one under a new name would be a wrong file.
-    fn build(&self) -> Result<bool> {
+    pub(super) fn build(&self) -> Result<bool> {
         let env = BTreeMap::new();
-        let is_built =
-            !self.from_source && self.lake(&["build", "--no-build", "Mathlib"], &env).is_ok();
-        Ok(is_built || self.lake(&["build", "Mathlib"], &env).is_ok())
-    }
-
-    /// Covered modules without a file that is what it should be. Files that are not are removed,
-    /// new ones that are whole are recorded.
-    fn missing<'a>(
-        &self,
-        covered: &'a [NamedModule],
-        index: &mut Index,
-    ) -> Result<Vec<&'a NamedModule>> {
-        let store = self.store;
-        let (mut missing, mut unknown) = (Vec::new(), Vec::new());
-        for named in covered {
-            let path = store.join(named.file.to_string());
-            match (Head::read(&path, &named.module), index.ltars.get(&named.file)) {
-                (Ok(_), Some(known)) if record(&path)? == *known => {}
-                (Ok(head), None) => unknown.push((named, head)),
-                _ => missing.push(named),
-            }
-        }
-        let leantar = if unknown.is_empty() { None } else { Some((self.leantar)()?) };
-        for some in unknown.chunks(ON_TRIAL) {
-            let items: Vec<_> = some
-                .iter()
-                .map(|(named, head)| trial::Item {
-                    file: store.join(named.file.to_string()),
-                    head: head.clone(),
-                    module: &named.module,
-                })
-                .collect();
-            let Some(leantar) = &leantar else { break };
-            let held = |state| (self.observer)(Event::Held(state));
-            let whole = trial::unpack(leantar, self.jobs, &items, store, &held)?;
-            for ((named, _), is_whole) in some.iter().zip(whole) {
-                if is_whole {
-                    let record = record(&store.join(named.file.to_string()))?;
-                    index.ltars.insert(named.file, record);
-                } else {
-                    missing.push(*named);
-                }
-            }
-        }
-        for named in &missing {
-            remove_if_there(&store.join(named.file.to_string()))?;
-            index.ltars.remove(&named.file);
-        }
-        Ok(missing)
-    }
-
-    fn copy(&self, missing: &[&NamedModule]) -> Result<usize> {
-        let (store, others) = (self.store, self.others);
-        let copies = missing.par_iter().map(|named| {
-            let name = named.file.to_string();
-            let is_fit = |file: &PathBuf| Head::read(file, &named.module).is_ok();
-            let files = others.iter().filter(|other| *other != store);
-            let Some(file) = files.map(|other| other.join(&name)).find(is_fit) else {
-                return Ok(0);
-            };
-            let mut copy = new_file(store)?;
-            std::io::copy(&mut read::open(&file)?, &mut copy)?;
-            copy.persist(store.join(name))?;
-            Ok(1)
-        });
-        copies.sum()
+        let is_built = !self.from_source && self.lake(&["build", "--no-build", "Mathlib"], &env)?;
+        Ok(is_built || self.lake(&["build", "Mathlib"], &env)?)
     }
 
     fn pack_source(&self, package: &Package, lock: &GitLock) -> Result<Pack> {
@@ -304,10 +194,8 @@ impl Bake<'_> {
         }
         let without_lean = self.format == Format::Ltar && self.is_covered(package, covered);
         let keep = |path: &Path| !(is_machines_own(path) || without_lean && is_lean_output(path));
-        let has_files = fs::read_dir(&build)?
-            .filter_map(Result::ok)
-            .any(|entry| keep(Path::new(&entry.file_name())));
-        if !has_files {
+        let entries = fs::read_dir(&build)?.collect::<io::Result<Vec<_>>>()?;
+        if !entries.iter().any(|entry| keep(Path::new(&entry.file_name()))) {
             return Ok(None);
         }
         (self.observer)(Event::Package { name: package.name.clone(), what: "build" });
@@ -355,23 +243,18 @@ impl Bake<'_> {
         pack::write(tree, keep, &Index::packs_dir(self.store), options, &count)
     }
 
-    fn lake(&self, args: &[&str], env: &BTreeMap<OsString, OsString>) -> Result<()> {
+    /// Whether the real lake succeeds. What it says is on the screen.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub(super) fn lake(&self, args: &[&str], env: &BTreeMap<OsString, OsString>) -> Result<bool> {
         (self.observer)(Event::Lake(args.join(" ")));
-        let status = (self.run_lake)(args, env)?;
-        if !status.success() {
-            bail!(hint(
-                format!("`lake {}` failed ({status})", args.join(" ")),
-                "what it said is above"
-            ));
-        }
-        Ok(())
+        Ok((self.run_lake)(args, env)?.success())
     }
 }
 
-fn record(path: &Path) -> Result<Record> {
-    let mut file = read::open(path)?;
-    let size = file.metadata()?.len();
-    Ok(Record { sha256: Digest::of_reader(&mut file)?, size })
+fn failed(command: &str) -> String {
+    hint(format!("`{command}` failed"), "what it said is above")
 }
 
 /// Lean's outputs, which cache files hold for covered packages.

@@ -6,6 +6,7 @@
 
 use super::pack::{Digest, Shard};
 use crate::error::hint;
+use crate::fs::new_file;
 use crate::mathlib::names::LtarName;
 use crate::read;
 use crate::workspace::manifest::Manifest;
@@ -19,9 +20,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::Permissions;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -214,10 +213,7 @@ impl Index {
         ensure!(text.len() as u64 <= read::INDEX, too_large(&path, text.len()));
         let dir = store.join(DIR);
         fs::create_dir_all(&dir)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".lake-shim-")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(&dir)?;
+        let mut file = new_file(&dir)?;
         file.write_all(&text)?;
         file.persist(path)?;
         Ok(())
@@ -233,7 +229,7 @@ impl Index {
         self.packs.sort();
     }
 
-    /// The packs that a workspace locked to `lock` uses.
+    /// The packs that workspaces locked to `lock` use, on whatever platform.
     pub fn packs_of<'a>(&'a self, lock: &'a Lock) -> impl Iterator<Item = &'a Pack> {
         let revisions = lock.revisions();
         let urls = lock.fields("url");
@@ -242,22 +238,33 @@ impl Index {
                 revisions.get(&pack.package) == Some(&pack.rev)
                     && urls.get(&pack.package).is_some_and(|wanted| same_repository(url, wanted))
             }
-            Content::Build { .. } => pack.fits(&lock.toolchain, &revisions),
+            Content::Build { .. } => pack.is_build_of(&lock.toolchain, &revisions),
         })
     }
 }
 
 impl Pack {
-    /// Whether a build can be used: everything that entered it is equal.
+    /// Whether a build can be used here: everything that entered it is equal.
     pub fn fits(&self, toolchain: &str, revisions: &BTreeMap<String, String>) -> bool {
-        let Content::Build { toolchain: built_by, platform, dependencies, .. } = &self.content
-        else {
+        self.is_build_of(toolchain, revisions) && self.is_for_here()
+    }
+
+    /// As [`Pack::fits`], for machines of its platform.
+    fn is_build_of(&self, toolchain: &str, revisions: &BTreeMap<String, String>) -> bool {
+        let Content::Build { toolchain: built_by, dependencies, .. } = &self.content else {
             return false;
         };
         built_by == toolchain
-            && *platform == crate::store::platform()
             && revisions.get(&self.package) == Some(&self.rev)
             && dependencies.iter().all(|(name, rev)| revisions.get(name) == Some(rev))
+    }
+
+    /// Whether machines like this one can use it. Sources they all can.
+    pub fn is_for_here(&self) -> bool {
+        match &self.content {
+            Content::Source { .. } => true,
+            Content::Build { platform, .. } => *platform == crate::store::platform(),
+        }
     }
 
     pub fn is_source(&self) -> bool {

@@ -4,7 +4,9 @@
 //! keeps (`MATHLIB_CACHE_DIR`). Several may be searched; the first hit wins. A baked one also has an
 //! [`index`] and [`pack`]s. Only [`bake`] and [`gc`] write to one.
 
+mod aside;
 pub mod bake;
+mod fill;
 pub mod gc;
 pub mod index;
 pub mod pack;
@@ -14,7 +16,7 @@ mod trial;
 pub mod verify;
 
 use crate::error::hint;
-use crate::fs::WorkDir;
+use crate::fs::{PREFIX, WorkDir};
 use crate::mathlib::names::LtarName;
 use crate::settings::{Settings, var};
 use anyhow::{Result, bail};
@@ -31,16 +33,13 @@ pub struct Stores {
     distrusted: BTreeSet<PathBuf>,
 }
 
-/// Temporary files of ours in a store are called this and something random.
-const TEMPORARY: &str = ".lake-shim-";
-
 /// Removes what a killed bake was writing. The caller has the store for itself.
 fn clear_leftovers(store: &Path) -> Result<()> {
     for dir in [store, &store.join("lake-shim"), &Index::packs_dir(store)] {
         WorkDir::sweep(dir);
         for entry in fs::read_dir(dir).into_iter().flatten() {
             let entry = entry?;
-            let is_ours = entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes());
+            let is_ours = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
             if is_ours && entry.file_type()?.is_file() {
                 fs::remove_file(entry.path())?;
             }

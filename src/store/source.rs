@@ -189,7 +189,8 @@ impl Git<'_> {
             .env("GIT_CONFIG_COUNT", "1")
             .env("GIT_CONFIG_KEY_0", "safe.directory")
             .env("GIT_CONFIG_VALUE_0", "*")
-            .env("GIT_DEFAULT_HASH", "sha1");
+            .env("GIT_DEFAULT_HASH", "sha1")
+            .env("GIT_DEFAULT_REF_FORMAT", "files");
         Ok(git)
     }
 

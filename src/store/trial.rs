@@ -1,55 +1,104 @@
 //! Unpacking cache files on trial, to know before a store is shipped that they can be unpacked.
 
 use crate::confine::State;
-use crate::fs::WorkDir;
+use crate::error::{hint, is_disk_full};
+use crate::fs::{WorkDir, is_full};
 use crate::interrupt::Interrupts;
 use crate::mathlib::Module;
 use crate::mathlib::leantar::{self, Leantar, Progress};
 use crate::mathlib::ltar::Head;
-use crate::mathlib::outputs::{Files, Look};
-use anyhow::Result;
+use crate::mathlib::outputs::{Fault, Files, Look};
+use crate::settings::var;
+use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
+use std::slice;
+
+/// How many are unpacked at once: this much room is needed for it.
+const AT_ONCE: usize = 256;
 
 /// A cache file on trial.
+#[derive(Clone)]
 pub struct Item<'a> {
     pub file: PathBuf,
     pub head: Head,
     pub module: &'a Module,
 }
 
-/// Whether each of `items` unpacks to what its trace records. They are unpacked inside `room`, one
-/// run for all, and each alone when that run dies.
-pub fn unpack(
-    leantar: &Leantar,
-    jobs: usize,
-    items: &[Item],
-    room: &Path,
-    held: &dyn Fn(State),
-) -> Result<Vec<bool>> {
-    let interrupts = Interrupts::catch()?;
-    let trial = Trial { leantar, jobs, interrupts: &interrupts, room, held };
-    if let Some(whole) = trial.run(items)? {
-        return Ok(whole);
-    }
-    let alone = |item| Ok(trial.run(std::slice::from_ref(item))?.is_some_and(|whole| whole[0]));
-    items.iter().map(alone).collect()
+/// What unpacks, and where.
+pub struct Trial<'a> {
+    pub leantar: &'a Leantar,
+    pub jobs: usize,
+    pub room: &'a Path,
+    /// Told how leantar is held.
+    pub held: &'a dyn Fn(State),
 }
 
-struct Trial<'a> {
-    leantar: &'a Leantar,
-    jobs: usize,
-    interrupts: &'a Interrupts,
-    room: &'a Path,
-    /// Told how leantar is held.
-    held: &'a dyn Fn(State),
+/// How a run ended.
+struct Run {
+    /// Whether leantar lived to its end.
+    finished: bool,
+    whole: Vec<bool>,
+    /// What leantar said last.
+    last_words: String,
 }
 
 impl Trial<'_> {
-    /// Nothing when leantar died.
-    fn run(&self, items: &[Item]) -> Result<Option<Vec<bool>>> {
+    /// Whether each of `items` unpacks to what its trace records. One that did before is `proven`.
+    ///
+    /// # Errors
+    /// When the fault need not be the files': leantar unpacks none of them, nor what is proven, or
+    /// there is no room.
+    pub fn unpack<'a>(
+        &self,
+        items: &[Item<'a>],
+        mut proven: Option<Item<'a>>,
+    ) -> Result<Vec<bool>> {
+        let interrupts = Interrupts::catch()?;
+        let mut all = Vec::new();
+        for some in items.chunks(AT_ONCE) {
+            let (whole, last_words) = self.unpack_some(some, &interrupts)?;
+            let first_whole = some.iter().zip(&whole).find(|(_, is_whole)| **is_whole);
+            proven = first_whole.map(|(item, _)| item.clone()).or(proven);
+            if first_whole.is_none() && !self.unpacks(proven.as_ref(), &interrupts)? {
+                let (leantar, count) = (self.leantar.path().display(), some.len());
+                bail!(hint(
+                    format!(
+                        "`{leantar}` unpacks none of the {count} cache files tried{last_words}"
+                    ),
+                    format!(
+                        "is it a leantar, and new enough? `lake-shim doctor` asks it; `{}` names \
+                         another. No cache file was removed",
+                        var::LEANTAR
+                    ),
+                ));
+            }
+            all.extend(whole);
+        }
+        Ok(all)
+    }
+
+    fn unpacks(&self, proven: Option<&Item>, interrupts: &Interrupts) -> Result<bool> {
+        let Some(item) = proven else { return Ok(false) };
+        Ok(self.run(slice::from_ref(item), interrupts)?.whole == [true])
+    }
+
+    /// One run for all, and one for each when that dies.
+    fn unpack_some(&self, items: &[Item], interrupts: &Interrupts) -> Result<(Vec<bool>, String)> {
+        let run = self.run(items, interrupts)?;
+        if run.finished {
+            return Ok((run.whole, run.last_words));
+        }
+        let alone = |item| {
+            let run = self.run(slice::from_ref(item), interrupts)?;
+            Ok(run.finished && run.whole == [true])
+        };
+        Ok((items.iter().map(alone).collect::<Result<_>>()?, run.last_words))
+    }
+
+    fn run(&self, items: &[Item], interrupts: &Interrupts) -> Result<Run> {
         let dir = WorkDir::new_in(self.room)?;
         let links = dir.path().join("links");
         fs::create_dir(&links)?;
@@ -68,18 +117,37 @@ impl Trial<'_> {
                 (self.held)(state);
             }
         };
-        let (jobs, rooms) = (self.jobs, [dir.path()]);
-        let run = self.leantar.unpack(jobs, &list, &rooms, self.interrupts, &mut watch)?;
-        let is_whole = |(item, placed): (&Item, &leantar::Item)| {
-            let prefix = item.head.place.package.as_ref();
-            let package = prefix.map_or_else(
-                || placed.base.clone(),
-                |name| placed.base.join(".lake/packages").join(name),
-            );
-            let files = Files::new(&package.join(".lake/build"), &item.head.place, item.module);
-            files.check(item.head.dep_hash, Look::Contents).is_ok()
+        let rooms = [dir.path()];
+        let run = self.leantar.unpack(self.jobs, &list, &rooms, interrupts, &mut watch)?;
+        let whole = items.par_iter().zip(&list).map(|(item, placed)| item.is_whole(&placed.base));
+        let whole = whole.collect::<Result<Vec<_>>>()?;
+        if whole.contains(&false) && (is_disk_full(&run.complaints) || is_full(dir.path())) {
+            bail!(hint(
+                format!(
+                    "the disk is full at `{}`, where cache files are tried",
+                    self.room.display()
+                ),
+                "make room there, and run it again; no cache file was removed",
+            ));
+        }
+        Ok(Run { finished: run.finished(), whole, last_words: run.last_words() })
+    }
+}
+
+impl Item<'_> {
+    /// Whether what it was unpacked to in `base` is what its trace records.
+    fn is_whole(&self, base: &Path) -> Result<bool> {
+        let package = match &self.head.place.package {
+            Some(name) => base.join(".lake/packages").join(name),
+            None => base.to_owned(),
         };
-        let whole = items.par_iter().zip(&list).map(is_whole).collect();
-        Ok(run.finished().then_some(whole))
+        let files = Files::new(&package.join(".lake/build"), &self.head.place, self.module);
+        match files.check(self.head.dep_hash, Look::Contents) {
+            Ok(()) => Ok(true),
+            Err(fault @ Fault::Unreadable(_)) => {
+                Err(fault).with_context(|| format!("cannot try `{}`", self.file.display()))
+            }
+            Err(_) => Ok(false),
+        }
     }
 }

@@ -2,12 +2,14 @@
 
 use super::index::{Index, Pack, Record};
 use super::pack::{Digest, check};
-use crate::mathlib::ltar::Head;
+use crate::fs::if_there;
+use crate::mathlib::ltar::{Head, HeadError};
 use crate::mathlib::names::{LtarName, NamedModule};
 use crate::read;
 use fs_err as fs;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// How closely to look.
@@ -90,7 +92,8 @@ pub fn lock(
     for ((module, _), looked) in modules.into_iter().zip(looked) {
         found.note(module.clone(), looked);
     }
-    for pack in index.packs_of(lock) {
+    let packs: Vec<_> = index.packs_of(lock).filter(|pack| pack.is_for_here()).collect();
+    for pack in &packs {
         match look_at_pack(store, pack, depth, bytes) {
             Ok(()) => found.packs += 1,
             Err(e) => {
@@ -98,12 +101,12 @@ pub fn lock(
             }
         }
     }
-    let builds = index.packs_of(lock).filter(|pack| !pack.is_source());
+    let builds = packs.iter().filter(|pack| !pack.is_source());
     let built: Vec<_> = builds.map(|pack| &pack.package).collect();
     for package in lock.builds.iter().filter(|package| !built.contains(package)) {
         found.bad_packs.entry(package.clone()).or_insert("its build is not packed".to_owned());
     }
-    let sources = index.packs_of(lock).filter(|pack| pack.is_source());
+    let sources = packs.iter().filter(|pack| pack.is_source());
     let packed: Vec<_> = sources.map(|pack| &pack.package).collect();
     for package in lock.revisions().into_keys().filter(|package| !packed.contains(&package)) {
         found.bad_packs.entry(package).or_insert("its sources are not packed".to_owned());
@@ -119,7 +122,7 @@ pub fn modules(store: &Path, modules: &[NamedModule]) -> Found {
         let path = store.join(named.file.to_string());
         let looked = match Head::read(&path, &named.module) {
             Ok(_) => Looked::Whole,
-            Err(_) if !path.exists() => Looked::Missing,
+            Err(HeadError::Io(e)) if e.kind() == ErrorKind::NotFound => Looked::Missing,
             Err(e) => Looked::Corrupt(format!("`{}`: {e}", path.display())),
         };
         found.note(named.module.to_string(), looked);
@@ -128,7 +131,11 @@ pub fn modules(store: &Path, modules: &[NamedModule]) -> Found {
 }
 
 fn look_at(path: &Path, record: &Record, depth: Depth) -> Looked {
-    let Ok(meta) = fs::metadata(path) else { return Looked::Missing };
+    let meta = match if_there(fs::metadata(path)) {
+        Ok(Some(meta)) => meta,
+        Ok(None) => return Looked::Missing,
+        Err(e) => return Looked::Corrupt(e.to_string()),
+    };
     if meta.len() != record.size {
         let (is, was) = (meta.len(), record.size);
         return Looked::Corrupt(format!("`{}` has {is} bytes, not {was}", path.display()));

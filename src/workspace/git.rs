@@ -57,6 +57,16 @@ impl Clone {
         None
     }
 
+    /// As [`Clone::head`], from git itself, which knows every layout.
+    pub fn asked_head(&self) -> Option<String> {
+        let mut git = self.git(&["rev-parse", "--verify", "--quiet", "HEAD"]).ok()?;
+        // Here and nowhere else: git would go on to an enclosing repository, and refuse another
+        // user's.
+        git.env("GIT_DIR", &self.git_dir).stderr(Stdio::null());
+        let output = git.output().ok().filter(|output| output.status.success())?;
+        object_name(String::from_utf8(output.stdout).ok()?.trim())
+    }
+
     fn common_dir(&self) -> PathBuf {
         match read::text(&self.git_dir.join("commondir"), read::TEXT) {
             Ok(text) => self.git_dir.join(text.trim()),

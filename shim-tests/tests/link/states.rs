@@ -167,6 +167,26 @@ fn a_read_only_directory_in_a_package_moves_across_file_systems() {
     drop(disk);
 }
 
+/// Such as a container leaves.
+#[test]
+#[cfg_attr(not(all(has = "mount", has = "setpriv")), ignore = "needs mount, setpriv")]
+fn what_cannot_be_deleted_after_a_move_is_not_half_a_package() {
+    let (sandbox, _) = bare();
+    let disk = Tmpfs::mount(sandbox.path("disk"), "16m");
+    let package = sandbox.package("a");
+    write_package(&sandbox, &package, "mine");
+    sandbox.write(package.join(".lake/build/file"), "of root");
+    sandbox.chmod("disk", 0o1777).chown("app", shim_tests::NOBODY);
+    sandbox.chown(package.join(".lake/build"), 0);
+    let shared = sandbox.path("disk/shared");
+    let before = Tree::of(&package);
+    let run = link(&sandbox, &shared).as_user(shim_tests::NOBODY).run();
+    run.expect_code(0).stderr_contains("after moving `a` there");
+    expect_link(&sandbox.packages(), &shared);
+    assert_eq!(Tree::of(shared.join("a")).files(), before.files());
+    drop(disk);
+}
+
 #[test]
 fn a_directory_with_a_package_that_the_shared_one_has_too_is_kept() {
     let (sandbox, shared) = bare();

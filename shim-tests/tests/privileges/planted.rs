@@ -99,6 +99,35 @@ fn a_link_to_the_shared_directory_becomes_ones_own() {
 
 #[test]
 #[cfg_attr(not(has = "root"), ignore = "needs root")]
+fn nothing_is_linked_or_stamped_behind_a_users_link() {
+    let sandbox = baked_and_fresh();
+    let stamp = "app/.lake/lake-shim-stamp";
+    sandbox.lake("build").run().expect_code(0);
+    sandbox.remove(stamp).rename("app/.lake", "victim").mkdir("shared");
+    plant(&sandbox, sandbox.path("victim"), "app/.lake");
+    let before = Tree::of(sandbox.path("victim"));
+    sandbox.lake("build").run().expect_code(0);
+    before.assert_unchanged();
+    let link = || sandbox.lake_shim("link").env("LAKE_PKG_DIR", sandbox.path("shared")).run();
+    let unlink = || sandbox.lake_shim("unlink --copy").run();
+    for run in [link(), unlink()] {
+        run.expect_code(1).stderr_contains("nothing is written through it");
+        before.assert_unchanged();
+    }
+    // Not even a link that leads there already is made one's own.
+    sandbox.rename("victim/packages", "packages");
+    plant(&sandbox, sandbox.path("shared"), "victim/packages");
+    let before = Tree::of(sandbox.path("victim"));
+    for run in [link(), unlink()] {
+        run.expect_code(1).stderr_contains("nothing is written through it");
+        before.assert_unchanged();
+    }
+    lchown(sandbox.path("app/.lake"), Some(0), Some(0)).expect("root may");
+    link().expect_code(0);
+}
+
+#[test]
+#[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn no_manifest_is_written_through_a_users_link() {
     let sandbox = baked_and_fresh();
     let manifest = sandbox.read("app/lake-manifest.json");

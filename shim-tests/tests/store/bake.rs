@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use shim_tests::ltar::Ltar;
 use shim_tests::{Sandbox, Tmpfs, Tree, mini_mathlib, modules, tools};
 
-use crate::{bake, baked, built, files, files_ending, index, ltar, verify};
+use crate::{
+    bake, baked, built, clear, expect_clones, files, files_ending, index, ltar, restore, verify,
+};
 
 #[test]
 fn a_built_workspace_becomes_a_store() {
@@ -135,6 +138,27 @@ fn a_users_umask_and_git_configuration_do_not_show() {
 }
 
 #[test]
+fn a_head_that_only_git_can_read_is_read_by_git() {
+    type Write = fn(&Sandbox, &Path);
+    let capitals: Write = |sandbox, clone| {
+        sandbox.write(clone.join(".git/HEAD"), sandbox.locked("batteries").1.to_uppercase());
+    };
+    // A git from before 2.46 leaves the clone as it is, and none takes reflogs along yet.
+    let reftable: Write = |sandbox, clone| {
+        sandbox.remove(clone.join(".git/logs"));
+        sandbox.command("git", "refs migrate --ref-format=reftable").cwd(clone).run();
+    };
+    for write in [capitals, reftable] {
+        let sandbox = built();
+        write(&sandbox, &sandbox.package("batteries"));
+        bake(&sandbox, "").run().expect_code(0).stderr_lacks("resolve-deps");
+        clear(&sandbox);
+        restore(&sandbox, "").run().expect_code(0);
+        expect_clones(&sandbox, &["mathlib", "batteries"]);
+    }
+}
+
+#[test]
 fn git_variables_of_a_hook_do_not_show() {
     let first = built();
     bake(&first, "").env("MATHLIB_CACHE_DIR", first.store()).run().expect_code(0);
@@ -145,6 +169,7 @@ fn git_variables_of_a_hook_do_not_show() {
         .env("GIT_DIR", second.path("app/.git"))
         .env("GIT_INDEX_FILE", second.path("app/.git/index"))
         .env("GIT_WORK_TREE", second.path("app"))
+        .env("GIT_DEFAULT_REF_FORMAT", "reftable")
         .env("MATHLIB_CACHE_DIR", second.store())
         .run();
     run.expect_code(0);
@@ -207,7 +232,7 @@ fn the_index_says_what_there_is() {
     for module in modules() {
         assert_eq!(lock["modules"][&module.name], module.ltar.as_str());
         let record = &index["ltars"][&module.ltar];
-        let path = std::path::Path::new(&module.ltar);
+        let path = Path::new(&module.ltar);
         assert_eq!(record["sha256"], found[path].as_str());
         let size = fs::metadata(baked(&sandbox).join(path)).expect("baked").len();
         assert_eq!(record["size"], size);

@@ -1,6 +1,8 @@
 //! When a bake must not end well, and what it leaves then.
 
+use nix::errno::Errno;
 use serde_json::json;
+use shim_tests::preload::{Act, Strike};
 use shim_tests::{NOBODY, Sandbox, Tree, modules};
 
 use crate::{
@@ -92,6 +94,42 @@ fn a_build_of_other_sources_is_not_packed_under_the_new_name_fake_lake_only() {
     }
     run.expect_code(1);
     assert!(!index_exists(&sandbox));
+}
+
+#[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
+fn a_build_that_failed_is_not_packed_fake_lake_only() {
+    for format in ["pack", "both"] {
+        let sandbox = built();
+        let run = bake(&sandbox, &format!("--format {format}")).env("FAKE_LAKE_EXIT", "1").run();
+        run.expect_code(1)
+            .stderr_contains("`lake build Mathlib` failed")
+            .stderr_contains("hint: what it said is above")
+            .stderr_lacks("is whole");
+        assert!(!index_exists(&sandbox) && files_ending(&sandbox, ".tar.zst").is_empty());
+    }
+}
+
+#[test]
+#[cfg_attr(not(has = "cc"), ignore = "needs cc")]
+fn a_build_directory_that_cannot_be_listed_is_not_taken_for_empty() {
+    let sandbox = built();
+    sandbox.add_extra();
+    bake(&sandbox, "").run().expect_code(0);
+    let build = sandbox.package("extra").join(".lake/build");
+    let listing = |at| {
+        let act = Act::Errno(Errno::EIO);
+        let strike = Strike { at, act, ..Strike::count("list", "lake-shim") };
+        let (call, armed) = strike.arm(&sandbox, bake(&sandbox, ""));
+        (call.env("FAULT_UNDER", &build).run(), armed)
+    };
+    let (run, counted) = listing(0);
+    run.expect_code(0);
+    assert!(counted.count() > 0, "it is listed");
+    for at in 1..=counted.count() {
+        let (run, _) = listing(at);
+        run.expect_code(1).stderr_contains("Input/output error").stderr_contains("hint: ");
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! `lake-shim gc`: what goes, and what stays.
 
+use serde_json::json;
 use shim_tests::{Call, Sandbox, Tree};
 
 use crate::{
-    bake, baked, baked_and_fresh, built, clear, files, index, move_batteries, restore, shard,
-    verify,
+    bake, baked, baked_and_fresh, built, clear, edit_index, files, index, move_batteries, restore,
+    shard, verify,
 };
 
 fn gc<'a>(sandbox: &'a Sandbox, words: &str) -> Call<'a> {
@@ -110,6 +111,27 @@ fn what_no_lock_needs_goes_and_tools_stay() {
     assert!(sandbox.path("baked/leantar-0.1.16").exists() && sandbox.path("baked/README").exists());
     assert_eq!(after.len(), whole.len() + 2);
     clear_and_restore(&sandbox);
+}
+
+/// One store may serve several platforms, and any of them may clear it up.
+#[test]
+fn builds_of_other_platforms_stay_with_their_lock() {
+    let sandbox = built();
+    bake(&sandbox, "--format both").run().expect_code(0);
+    edit_index(&sandbox, |index| {
+        let packs = index["packs"].as_array_mut().into_iter().flatten();
+        let builds: Vec<_> = packs.filter(|pack| pack["content"] == "build").collect();
+        assert!(!builds.is_empty(), "there are builds");
+        builds.into_iter().for_each(|build| build["platform"] = json!("riscv64-linux"));
+    });
+    let (before, packs) = (files(baked(&sandbox)), index(&sandbox)["packs"].clone());
+    for words in [String::new(), format!("--keep {}", locks(&sandbox)[0])] {
+        gc(&sandbox, &words).run().expect_code(0).stderr_contains("removed 0 files");
+        assert!(files(baked(&sandbox)).keys().eq(before.keys()), "{words}");
+        assert_eq!(index(&sandbox)["packs"], packs);
+    }
+    // Here they are of no use.
+    verify(&sandbox, "").run().expect_code(1).stderr_contains("its build is not packed");
 }
 
 #[test]

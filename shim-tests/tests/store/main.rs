@@ -9,6 +9,7 @@ mod damage;
 mod gc;
 mod locks;
 mod sources;
+mod trials;
 mod unpack;
 mod verify;
 

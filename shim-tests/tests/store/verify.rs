@@ -251,6 +251,25 @@ fn a_store_without_an_index_is_verified_by_a_workspaces_names() {
 }
 
 #[test]
+fn a_cache_file_that_cannot_be_read_is_not_missing() {
+    let sandbox = built();
+    bake(&sandbox, "").run().expect_code(0);
+    let plain = || sandbox.lake_shim("verify --json --store").arg(sandbox.store());
+    for (file, call) in [
+        (ltar(&sandbox, LATTICE), verify(&sandbox, "--json")),
+        (ltar(&sandbox, LATTICE), verify(&sandbox, "--json --quick")),
+        (sandbox.ltar(LATTICE), plain()),
+    ] {
+        sandbox.remove(&file).symlink(&file, &file); // a circle
+        let run = call.run();
+        let found = object(run.expect_code(1));
+        assert_eq!(found["locks"][0]["corrupt"], json!([LATTICE]));
+        assert_eq!(found["locks"][0]["missing"], json!([]));
+        run.stderr_contains(&file.display().to_string()).stderr_contains("Too many levels");
+    }
+}
+
+#[test]
 fn every_lock_is_verified() {
     let sandbox = built();
     bake(&sandbox, "").run().expect_code(0);

@@ -3,14 +3,14 @@
 use super::digest::{Digest, Hashing};
 use super::entry::{BLOCK, END, Entry, Kind, check_target, show};
 use super::{MAX_WINDOW_LOG, Progress, Shard, pool};
+use crate::fs::new_file;
 use crate::read;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use rayon::prelude::*;
-use std::fs::Permissions;
 use std::io::{BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use zstd::stream::write::Encoder;
 
@@ -140,10 +140,7 @@ struct Packing<'a> {
 impl Packing<'_> {
     /// Writes a shard beside its place, and gives it its name when it is whole.
     fn shard(&self, members: &[Member]) -> Result<Shard> {
-        let file = tempfile::Builder::new()
-            .prefix(".lake-shim-")
-            .permissions(Permissions::from_mode(0o666)) // less the umask
-            .tempfile_in(self.out)
+        let file = new_file(self.out)
             .with_context(|| format!("cannot write to `{}`", self.out.display()))?;
         let mut hashing = Hashing::new(file);
         self.archive(members, &mut hashing)?;
