@@ -263,8 +263,7 @@ impl Sandbox {
 
     /// Puts the leantar in use at a further place, such as `store/leantar-0.1.16`.
     pub fn install_leantar(&self, path: impl AsRef<Path>) -> &Sandbox {
-        let leantar = tools::real_leantar().unwrap_or_else(tools::fake_leantar);
-        place(&leantar, &self.path(path));
+        place(&tools::leantar(), &self.path(path));
         self
     }
 

@@ -51,7 +51,7 @@ fn with_toolchain(mut sandbox: Sandbox) -> Sandbox {
     sandbox
         .copy(programs::fake_lake(), "lean/bin/lake")
         .script("lean/bin/lean", "echo 'Lean (version 4.27.0, x86_64-unknown-linux-gnu, Release)'")
-        .copy(programs::fake_leantar(), "lean/bin/leantar");
+        .copy(programs::leantar(), "lean/bin/leantar");
     set_path(&mut sandbox, &["shim/bin", "lean/bin", "tools"]);
     sandbox
 }
