@@ -280,6 +280,10 @@ impl Sandbox {
         self.set_env(call_log::LAKE_LOG, self.path("logs/lake.jsonl"));
         self.set_env(call_log::LEANTAR_LOG, self.leantar_log.as_raw_fd().to_string());
         self.set_env("FAKE_LAKE_STATE", self.path("state"));
+        if !self.toolchain_bin().join("leantar").exists() {
+            // A real toolchain that came without one: it is on no PATH.
+            self.set_env("LAKE_SHIM_LEANTAR", self.path("toolchain/bin/leantar"));
+        }
     }
 }
 
