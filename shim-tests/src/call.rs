@@ -281,7 +281,7 @@ impl Running {
             if self.started.elapsed() > self.timeout {
                 let _ = killpg(self.raw_pid(), Signal::SIGKILL);
                 let _ = self.child.wait();
-                let [stdout, stderr] = self.out.map(Stream::to_the_end);
+                let [stdout, stderr] = self.out.map(Stream::all);
                 panic!(
                     "still running after {:?}: {}\n--- stdout\n{}--- stderr\n{}",
                     self.timeout,
@@ -293,7 +293,7 @@ impl Running {
             thread::sleep(POLL);
         };
         let took = self.started.elapsed();
-        Run::new(self.command, status, self.out.map(Stream::to_the_end), took)
+        Run::new(self.command, status, self.out.map(Stream::all), took)
     }
 
     fn raw_pid(&self) -> Pid {
@@ -319,7 +319,7 @@ impl Stream {
         String::from_utf8_lossy(&self.bytes.lock().or_panic()).into_owned()
     }
 
-    fn to_the_end(self) -> Vec<u8> {
+    fn all(self) -> Vec<u8> {
         let _ = self.reader.join();
         std::mem::take(&mut self.bytes.lock().or_panic())
     }

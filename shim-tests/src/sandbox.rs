@@ -134,13 +134,6 @@ impl Sandbox {
         found.map(|(_, value)| value.to_string_lossy().into_owned())
     }
 
-    /// What runs find in a variable.
-    pub fn variable(&self, name: &str) -> String {
-        let found = self.env.iter().find(|(other, _)| other == name);
-        let (_, value) = found.unwrap_or_else(|| panic!("`{name}` is not set"));
-        value.to_string_lossy().into_owned()
-    }
-
     // Places
 
     /// `relative` below the sandbox's root; an absolute path stays itself.

@@ -18,10 +18,8 @@ mod workspace;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use shim_tests::mini_mathlib::{FORK, MATHLIB};
 use shim_tests::{Call, NOBODY, Run, Sandbox, Tree, tools as programs};
-
-const MATHLIB: &str = "https://github.com/leanprover-community/mathlib4";
-const FORK: &str = "https://github.com/somebody/mathlib4";
 
 /// What a hint may ask to be typed, by the first word.
 const COMMANDS: &str = "chgrp chmod cp git lake lake-shim mv rm";
