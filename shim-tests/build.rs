@@ -2,7 +2,8 @@
 //!
 //! A test that needs elan says `#[cfg_attr(not(has = "elan"), ignore = "needs elan")]`. Where there is none it is
 //! ignored by name and with the reason, the summary counts it, and cargo says once what would bring it. (libtest can
-//! ignore no test at run time.) With `SHIM_TEST_NEED_ALL=1`, as in CI, nothing may be ignored that way.
+//! ignore no test at run time.) With `SHIM_TEST_NEED_ALL=1`, as in CI, nothing else than
+//! [`EXCUSED`] may be ignored that way.
 
 use std::env;
 use std::ffi::OsString;
@@ -18,7 +19,7 @@ use landlock::{
 mod on_path;
 
 /// What a test may need, and what brings it.
-const NEEDS: [(&str, &str); 19] = [
+const NEEDS: [(&str, &str); 21] = [
     ("actionlint", ".ci/lint-tools"),
     ("cc", "apt-get install gcc"),
     ("curl", "apt-get install curl"),
@@ -27,6 +28,8 @@ const NEEDS: [(&str, &str); 19] = [
     ("landlock", "Linux 6.12 or later"),
     ("mount", "being root, and allowed to mount"),
     ("nginx", "apt-get install nginx-light"),
+    ("no-image-store", "removing /opt/mathlib-cache, which every shim reads"),
+    ("reftable", "git 2.46 or later"),
     ("root", "being root"),
     ("script", "apt-get install bsdutils"),
     ("setfacl", "apt-get install acl"),
@@ -40,6 +43,9 @@ const NEEDS: [(&str, &str); 19] = [
     ("zstd", "apt-get install zstd"),
 ];
 
+/// What may be missing even where nothing else may: CI is a Debian 12, whose git is older.
+const EXCUSED: [&str; 1] = ["reftable"];
+
 /// Which programs the tests run: a fake has switches that no real one has.
 const KINDS: [&str; 4] = ["fake-lake", "fake-leantar", "real-lake", "real-leantar"];
 
@@ -52,13 +58,14 @@ fn main() {
     for name in has.iter().map(|(need, _)| *need).chain(kinds()) {
         println!("cargo::rustc-cfg=has=\"{name}\"");
     }
-    let level = match env::var_os("SHIM_TEST_NEED_ALL") {
-        Some(all) if all == "1" => "error",
-        _ => "warning",
-    };
-    let lacks: Vec<_> = lacks.iter().map(|(need, source)| format!("{need} ({source})")).collect();
-    if !lacks.is_empty() {
-        println!("cargo::{level}=the tests are ignored that need {}", lacks.join(", "));
+    let needs_all = env::var_os("SHIM_TEST_NEED_ALL").is_some_and(|value| value == "1");
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        lacks.into_iter().partition(|(need, _)| needs_all && !EXCUSED.contains(need));
+    for (level, lacks) in [("error", errors), ("warning", warnings)] {
+        if !lacks.is_empty() {
+            let lacks: Vec<_> = lacks.iter().map(|(need, by)| format!("{need} ({by})")).collect();
+            println!("cargo::{level}=the tests are ignored that need {}", lacks.join(", "));
+        }
     }
     watch();
 }
@@ -71,6 +78,8 @@ fn is_usable(need: &str) -> bool {
         "unshare" => unshare("--net"),
         "mount" => unshare("--mount"),
         "landlock" => has_landlock(),
+        "no-image-store" => !Path::new("/opt/mathlib-cache").exists(),
+        "reftable" => has_reftable(),
         "setpriv" => {
             succeeds(Command::new("setpriv").args(["--reuid=65534", "--clear-groups", "true"]))
         }
@@ -86,6 +95,16 @@ fn has_landlock() -> bool {
     };
     // On a thread that ends at once.
     thread::spawn(attempt).join().is_ok_and(|tried| tried.is_ok())
+}
+
+/// Whether git can move a repository's refs into one.
+fn has_reftable() -> bool {
+    let repository = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("reftable");
+    let _ = std::fs::remove_dir_all(&repository);
+    let git = |args: &[&str]| succeeds(Command::new("git").arg("-C").arg(&repository).args(args));
+    std::fs::create_dir(&repository).is_ok()
+        && git(&["init", "--quiet"])
+        && git(&["refs", "migrate", "--ref-format=reftable"])
 }
 
 fn succeeds(command: &mut Command) -> bool {

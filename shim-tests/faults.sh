@@ -10,4 +10,4 @@ for arg in "$@"; do
     args+=(--broken --write "$PWD/RELIABILITY.md")
   fi
 done
-exec cargo test --quiet --package shim-tests --test faults -- "${args[@]}"
+exec cargo test --quiet --package shim-tests --test faults -- --must-match "${args[@]}"

@@ -5,6 +5,7 @@ use std::io::{Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,8 @@ use crate::run::Run;
 use crate::sandbox::Sandbox;
 use crate::tools;
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// Nothing takes that long by itself; a busy machine may.
+const TIMEOUT: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(2);
 
 /// A run to be; [`Call::run`] makes it one.
@@ -42,7 +44,13 @@ pub struct Running {
     command: String,
     started: Instant,
     timeout: Duration,
-    out: [JoinHandle<Vec<u8>>; 2],
+    out: [Stream; 2],
+}
+
+/// What comes out of a pipe, read by a thread.
+struct Stream {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
 }
 
 impl<'a> Call<'a> {
@@ -136,7 +144,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// After which the run is killed and the test fails; a minute, if not called.
+    /// After which the run is killed and the test fails; five minutes, if not called.
     pub fn timeout(mut self, timeout: Duration) -> Call<'a> {
         self.timeout = timeout;
         self
@@ -162,7 +170,7 @@ impl<'a> Call<'a> {
             // Who does not read to the end is free not to.
             thread::spawn(move || pipe.write_all(&bytes));
         }
-        let out = [collect(child.stdout.take()), collect(child.stderr.take())];
+        let out = [Stream::read(child.stdout.take()), Stream::read(child.stderr.take())];
         Running { child, command: line, started, timeout: self.timeout, out }
     }
 
@@ -246,15 +254,21 @@ impl Running {
         self.child.try_wait().or_panic().is_some()
     }
 
-    /// Waits until something can be seen, such as a file that the run writes; fails after ten seconds.
+    /// Waits until something can be seen, such as a file that the run writes; fails after the time that runs have.
     #[track_caller]
     pub fn wait_until(&self, mut seen: impl FnMut() -> bool) -> &Running {
         let start = Instant::now();
         while !seen() {
-            assert!(start.elapsed() < Duration::from_secs(10), "still not seen: {}", self.command);
+            assert!(start.elapsed() < self.timeout, "still not seen: {}", self.command);
             thread::sleep(POLL);
         }
         self
+    }
+
+    /// Waits until it has printed this, on either stream.
+    #[track_caller]
+    pub fn wait_until_it_says(&self, text: &str) -> &Running {
+        self.wait_until(|| self.out.iter().any(|stream| stream.so_far().contains(text)))
     }
 
     /// Waits for its end.
@@ -267,7 +281,7 @@ impl Running {
             if self.started.elapsed() > self.timeout {
                 let _ = killpg(self.raw_pid(), Signal::SIGKILL);
                 let _ = self.child.wait();
-                let [stdout, stderr] = self.out.map(joined);
+                let [stdout, stderr] = self.out.map(Stream::all);
                 panic!(
                     "still running after {:?}: {}\n--- stdout\n{}--- stderr\n{}",
                     self.timeout,
@@ -279,7 +293,7 @@ impl Running {
             thread::sleep(POLL);
         };
         let took = self.started.elapsed();
-        Run::new(self.command, status, self.out.map(joined), took)
+        Run::new(self.command, status, self.out.map(Stream::all), took)
     }
 
     fn raw_pid(&self) -> Pid {
@@ -287,16 +301,26 @@ impl Running {
     }
 }
 
-fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            let _ = pipe.read_to_end(&mut bytes);
-        }
-        bytes
-    })
-}
+impl Stream {
+    fn read(pipe: Option<impl Read + Send + 'static>) -> Stream {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let read = Arc::clone(&bytes);
+        let reader = thread::spawn(move || {
+            let mut chunk = [0; 8192];
+            let Some(mut pipe) = pipe else { return };
+            while let Ok(length @ 1..) = pipe.read(&mut chunk) {
+                read.lock().or_panic().extend(&chunk[..length]);
+            }
+        });
+        Stream { bytes, reader }
+    }
 
-fn joined(reader: JoinHandle<Vec<u8>>) -> Vec<u8> {
-    reader.join().unwrap_or_default()
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().or_panic()).into_owned()
+    }
+
+    fn all(self) -> Vec<u8> {
+        let _ = self.reader.join();
+        std::mem::take(&mut self.bytes.lock().or_panic())
+    }
 }

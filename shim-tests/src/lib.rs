@@ -40,6 +40,7 @@ mod on_path;
 mod or_panic;
 pub mod oracle;
 pub mod preload;
+pub mod random;
 pub mod run;
 mod sandbox;
 mod tmpfs;

@@ -21,6 +21,10 @@ use crate::tree::sha256;
 pub const PACKAGES: [(&str, &str); 2] =
     [("mathlib", "mathlib4.bundle"), ("batteries", "batteries.bundle")];
 
+/// How the manifest spells mathlib's URL, and a repository that is another.
+pub const MATHLIB: &str = "https://github.com/leanprover-community/mathlib4";
+pub const FORK: &str = "https://github.com/somebody/mathlib4";
+
 /// One module that the cache covers.
 #[derive(Clone, Debug)]
 pub struct Module {

@@ -134,13 +134,6 @@ impl Sandbox {
         found.map(|(_, value)| value.to_string_lossy().into_owned())
     }
 
-    /// What runs find in a variable.
-    pub fn variable(&self, name: &str) -> String {
-        let found = self.env.iter().find(|(other, _)| other == name);
-        let (_, value) = found.unwrap_or_else(|| panic!("`{name}` is not set"));
-        value.to_string_lossy().into_owned()
-    }
-
     // Places
 
     /// `relative` below the sandbox's root; an absolute path stays itself.
@@ -263,8 +256,7 @@ impl Sandbox {
 
     /// Puts the leantar in use at a further place, such as `store/leantar-0.1.16`.
     pub fn install_leantar(&self, path: impl AsRef<Path>) -> &Sandbox {
-        let leantar = tools::real_leantar().unwrap_or_else(tools::fake_leantar);
-        place(&leantar, &self.path(path));
+        place(&tools::leantar(), &self.path(path));
         self
     }
 
@@ -281,6 +273,10 @@ impl Sandbox {
         self.set_env(call_log::LAKE_LOG, self.path("logs/lake.jsonl"));
         self.set_env(call_log::LEANTAR_LOG, self.leantar_log.as_raw_fd().to_string());
         self.set_env("FAKE_LAKE_STATE", self.path("state"));
+        if !self.toolchain_bin().join("leantar").exists() {
+            // A real toolchain that came without one: it is on no PATH.
+            self.set_env("LAKE_SHIM_LEANTAR", self.path("toolchain/bin/leantar"));
+        }
     }
 }
 

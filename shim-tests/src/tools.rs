@@ -35,6 +35,11 @@ pub fn lake_shim() -> &'static Path {
     })
 }
 
+/// The leantar that reads the archives in use: the real one asked for, else the fake.
+pub fn leantar() -> PathBuf {
+    real_leantar().unwrap_or_else(fake_leantar)
+}
+
 pub fn fake_lake() -> PathBuf {
     fakes().join("fake-lake")
 }

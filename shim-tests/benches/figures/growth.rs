@@ -56,7 +56,7 @@ fn at(lab: &Lab, seeds: &Seeds, project: &Project, modules: usize) -> Result<[Op
         let seconds = [runs[0].median(), runs[1].median()];
         Ok(Point { modules, seconds, memory })
     };
-    let names = point(&names::contenders(lab, &project.app, &project.mathlib, "growth")?)?;
+    let names = point(&names::contenders(lab, &project.app, "growth")?)?;
     project.write_build(seeds, lab.scale.small_bytes, true)?;
     project.write_ltars(lab, true)?;
     let nothing = point(&names::nothing_to_do(lab, project, "growth")?)?;

@@ -5,18 +5,36 @@ use crate::lab::Lab;
 use crate::timing::{Contender, is_shim, peak_memory};
 use crate::workload::module::Seeds;
 use crate::workload::project::Project;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use fs_err as fs;
 use std::path::Path;
 
 /// The command that names everything, and one that only reads the same files.
-pub fn contenders(lab: &Lab, app: &Path, mathlib: &Path, tag: &str) -> Result<[Contender; 2]> {
-    let (shim, app) = (lab.shim.join("lake-shim"), app.display());
-    let read = format!("find {} -name '*.lean' -exec cat {{}} + >/dev/null", mathlib.display());
+pub fn contenders(lab: &Lab, app: &Path, tag: &str) -> Result<[Contender; 2]> {
+    let list = lab.work.join(format!("sources-{tag}"));
+    fs::write(&list, sources(lab, app)?.join("\n"))?;
+    let read = format!("xargs -d '\\n' cat <{} >/dev/null", list.display());
+    let shim = lab.shim.join("lake-shim");
     Ok([
-        Contender::new("shim", format!("{} --dir {app} names", shim.display())),
+        Contender::new("shim", format!("{} --dir {} names", shim.display(), app.display())),
         Contender::new("`cat` of the sources", lab.script(&format!("cat-{tag}"), &read)?),
     ])
+}
+
+/// The sources of what is named, and no others. Every package has them at its top.
+fn sources(lab: &Lab, app: &Path) -> Result<Vec<String>> {
+    let mut packages = vec![app.to_owned()];
+    for package in fs::read_dir(app.join(".lake/packages"))? {
+        packages.push(package?.path());
+    }
+    let names = lab.run(app, lab.shim.join("lake-shim"), &["names"])?;
+    let modules = names.lines().filter_map(|line| Some(line.split_once(' ')?.0));
+    let source = |module: &str| {
+        let file = module.replace('.', "/") + ".lean";
+        let found = packages.iter().map(|dir| dir.join(&file)).find(|file| file.is_file());
+        Ok(found.with_context(|| format!("`{module}` has no source"))?.display().to_string())
+    };
+    modules.map(source).collect()
 }
 
 /// `lake exe cache get` with everything there, and leantar finding the same.
@@ -39,8 +57,8 @@ pub fn cache_get(lab: &Lab, app: &Path, store: &Path) -> String {
 
 /// Names; of the Mathlib at `real`, if there is one.
 pub fn measure(lab: &Lab, project: &Project, real: Option<&Path>) -> Result<Figure> {
-    let (app, mathlib) = real.map_or((&*project.app, &*project.mathlib), |real| (real, real));
-    let contenders = contenders(lab, app, mathlib, "names")?;
+    let app = real.unwrap_or(&project.app);
+    let contenders = contenders(lab, app, "names")?;
     let (runs, others) = compete(lab, &contenders, lab.scale.middle)?;
     let modules = lab.run(app, lab.shim.join("lake-shim"), &["names"])?.lines().count();
     let memory = peak_memory(lab, &contenders[0], is_shim)?;

@@ -2,8 +2,8 @@
 
 use super::{Bar, Figure, compete};
 use crate::lab::Lab;
-use crate::timing::Contender;
-use anyhow::{Context, Result};
+use crate::timing::{Contender, Runs};
+use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use serde_json::json;
 use shim_tests::tools::find_on_path;
@@ -19,34 +19,43 @@ pub fn measure(lab: &Lab) -> Result<Figure> {
     let toolchain = lab.work.join("toolchain");
     let elan = elan_proxy(lab, &dir, &toolchain)?;
 
+    let store = dir.join("store").display().to_string();
+    let bake = ["bake", "--format", "pack", "--store", &store];
+    lab.run(&app, lab.shim.join("lake-shim"), &bake)?;
+
     let vars = format!("LAKE_PKG_DIR={}", packages.display());
     let home = format!("ELAN_HOME={}", dir.join("elan").display());
-    let run = |lake: &Path| {
-        let lake = lake.display();
-        format!("env --chdir={} {vars} {home} {lake} build", app.display())
+    let run = |store: &str, lake: &Path| {
+        let (app, lake) = (app.display(), lake.display());
+        format!("env --chdir={app} {vars} {home} LAKE_SHIM_STORE={store} {lake} build")
     };
+    let shim = lab.shim.join("lake");
     let contenders = [
-        Contender::new("shim", run(&lab.shim.join("lake"))),
-        Contender::new("the real lake alone", run(&toolchain.join("bin/lake"))),
-        Contender::new("elan's proxy", run(&elan)),
+        Contender::new("shim", run("", &shim)),
+        Contender::new("the real lake alone", run("", &toolchain.join("bin/lake"))),
+        Contender::new("elan's proxy", run("", &elan)),
+        Contender::new("shim with a baked store", run(&store, &shim)),
     ];
+    // The first build from the store restores; those that are measured find its stamp.
+    lab.run(&dir, "sh", &["-c", &contenders[3].command])?;
+    ensure!(app.join(".lake/lake-shim-stamp").is_file(), "the workspace is not stamped");
     let (runs, others) = compete(lab, &contenders, lab.scale.short)?;
-    let added = (runs[0].median() - runs[1].median()) * 1000.0;
+    let bar = |what: &str, shim: &Runs| {
+        let found = (shim.median() - runs[1].median()) * 1000.0;
+        Bar { what: what.to_owned(), found, at_most: 1.5, unit: "ms" }
+    };
+    let bars = vec![bar("over the real lake", &runs[0]), bar("with a baked store", &runs[3])];
     lab.discard(&dir)?;
     Ok(Figure {
         title: "Pass-through",
-        about: "`lake build` in a linked workspace with nine packages. The real lake is \
-                `/bin/true`, so that nothing but the way to it is measured; every run is started \
-                through `env`, which is in all figures alike."
+        about: "`lake build` in a linked workspace with nine packages; without a store, and with \
+                one that was baked for it and restored from. The real lake is `/bin/true`, so that \
+                nothing but the way to it is measured; every run is started through `env`, which is \
+                in all figures alike."
             .to_owned(),
+        bars,
         runs,
         memory: Vec::new(),
-        bars: vec![Bar {
-            what: "over the real lake".to_owned(),
-            found: added,
-            at_most: 1.5,
-            unit: "ms",
-        }],
         others,
     })
 }
@@ -85,6 +94,6 @@ fn elan_proxy(lab: &Lab, dir: &Path, toolchain: &Path) -> Result<std::path::Path
     symlink(fs::canonicalize(elan)?, bin.join("lake"))?;
     let mut link = lab.command("elan");
     link.env("ELAN_HOME", dir.join("elan")).args(["toolchain", "link", "bench"]).arg(toolchain);
-    anyhow::ensure!(link.output()?.status.success(), "`elan toolchain link` failed");
+    ensure!(link.output()?.status.success(), "`elan toolchain link` failed");
     Ok(bin.join("lake"))
 }

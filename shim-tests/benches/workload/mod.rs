@@ -4,5 +4,4 @@ mod hashed;
 pub mod module;
 mod olean;
 pub mod project;
-mod random;
 mod region;

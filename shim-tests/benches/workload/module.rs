@@ -1,11 +1,11 @@
 //! A module's build files, as Lake and Lean leave them: seven, of which the `.olean` is most.
 
 use super::olean::{self, Olean};
-use super::random::Random;
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use serde_json::json;
 use shim_tests::lean_hash::lean_hash_hex;
+use shim_tests::random::Random;
 use std::path::{Path, PathBuf};
 
 /// Of a module's bytes, these parts in a hundred are its `.ilean` and its `.c`.

@@ -6,9 +6,9 @@
 //! computes are computed anew: leantar leaves those out, and would have to keep wrong ones.
 
 use super::hashed::Hashed;
-use super::random::Random;
 use super::region::{HEADER, Object, Region, WORD, array_head, put, put_base, put_root};
 use anyhow::Result;
+use shim_tests::random::Random;
 
 const LETTERS: u8 = 26;
 

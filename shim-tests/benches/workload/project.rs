@@ -1,12 +1,12 @@
 //! A project on a Mathlib of any size: sources, build files, and a store of each kind.
 
 use super::module::Seeds;
-use super::random::Random;
 use crate::lab::Lab;
 use anyhow::{Context, Result};
 use fs_err as fs;
 use serde_json::{Value, json};
 use shim_tests::mini_mathlib::fixture;
+use shim_tests::random::Random;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -76,7 +76,7 @@ fn release_elan(sandbox: &Sandbox) {
         "echo 'Lean (version 4.27.0, x86_64-unknown-linux-gnu, Release)'",
     );
     strip(sandbox, &tools::fake_lake(), "release/toolchain/lake");
-    strip(sandbox, &tools::fake_leantar(), "release/toolchain/leantar");
+    strip(sandbox, &tools::leantar(), "release/toolchain/leantar");
     pack(sandbox, "release", "elan-init", &served(sandbox, ELAN));
 }
 

@@ -15,7 +15,7 @@ fn expect_restored_confined(sandbox: &Sandbox, call: Call) -> Run {
 }
 
 #[test]
-#[cfg_attr(not(has = "landlock"), ignore = "needs landlock")]
+#[cfg_attr(not(all(has = "landlock", has = "fake-lake")), ignore = "needs landlock, the fake lake")]
 fn one_in_the_store() {
     let sandbox = Sandbox::mini_mathlib();
     sandbox.rename("toolchain/bin/leantar", "store/leantar-0.1.16");
@@ -23,7 +23,7 @@ fn one_in_the_store() {
 }
 
 #[test]
-#[cfg_attr(not(has = "landlock"), ignore = "needs landlock")]
+#[cfg_attr(not(all(has = "landlock", has = "fake-lake")), ignore = "needs landlock, the fake lake")]
 fn one_behind_symlinks() {
     let sandbox = Sandbox::mini_mathlib();
     sandbox.rename("toolchain/bin/leantar", "opt/leantar/bin/leantar");

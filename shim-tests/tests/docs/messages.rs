@@ -90,10 +90,13 @@ fn two_of_one_package() -> String {
 
 fn two_restores() -> String {
     let sandbox = Sandbox::mini_mathlib();
-    let restore = || sandbox.lake("exe cache get").env("FAKE_LEANTAR_SLEEP_MS", "60").spawn();
+    let gate = sandbox.path("gate");
+    let restore = || sandbox.lake("exe cache get").env("FAKE_LEANTAR_WAIT_FOR", &gate).spawn();
     let first: Running = restore();
     first.wait_until(|| !sandbox.leantar_calls().is_empty());
     let second = restore();
+    second.wait_until_it_says("waiting for");
+    sandbox.write(&gate, "");
     first.wait().expect_code(0);
     second.wait().expect_code(0).stderr.clone()
 }

@@ -52,7 +52,7 @@ impl Place {
         sandbox.remove("tools/git").script("tools/git", &git);
         let mut place = Place { sandbox, env: Vec::new() };
         for name in FAKES {
-            let value = place.sandbox.variable(name);
+            let value = place.sandbox.env_var(name).expect("every sandbox has it");
             place.set(name, &value);
         }
         for (name, value) in [

@@ -9,6 +9,8 @@ use crate::repository;
 use crate::svg::draw;
 
 const COLUMNS: [usize; 2] = [80, 160];
+/// What the terminal shows below everything else.
+const END: &str = "=== the end ===";
 
 fn ill() -> Place {
     let place = Place::installed().with_packages().with_store();
@@ -67,16 +69,18 @@ fn same_screens(name: &str, command: &str, place: impl Fn() -> Place) {
     }
 }
 
-/// What stands on the screen when the command has ended.
+/// What stands on the screen when the command has ended, and all it has printed has got there.
 #[track_caller]
 fn screen(place: &Place, command: &str, columns: usize) -> String {
     let script = format!(
         "cd project && tmux='tmux -S /home/tmux -f /dev/null'
-         $tmux new-session -d -x {columns} -y 90 'PS1=; {command}; tmux wait-for -S done; sleep 60'
-         $tmux wait-for done; sleep 0.1; $tmux capture-pane -e -p; $tmux kill-server"
+         $tmux new-session -d -x {columns} -y 90 'PS1=; {command}; echo {END}; sleep 300'
+         until $tmux capture-pane -p | grep -q '^{END}'; do sleep 0.02; done
+         $tmux capture-pane -e -p; $tmux kill-server"
     );
     let screen = place.run_in(&script);
-    let lines: Vec<_> = screen.lines().map(str::trim_end).collect();
+    let lines: Vec<_> =
+        screen.lines().take_while(|line| !line.contains(END)).map(str::trim_end).collect();
     lines.join("\n").trim_end().to_owned() + "\n"
 }
 

@@ -1,7 +1,5 @@
 //! What a restore would write to, and what killed ones left there.
 
-use std::time::Duration;
-
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use shim_tests::{NOBODY, Tmpfs};
@@ -80,11 +78,11 @@ fn a_shared_directory_that_cannot_be_made() {
 #[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn what_a_killed_restore_left() {
     let sandbox = sound();
-    let running =
-        sandbox.lake_shim("restore --network never").env("FAKE_LEANTAR_SLEEP_MS", "400").spawn();
-    running.wait_until(|| !sandbox.leftovers("app").is_empty());
+    let restore = sandbox.lake_shim("restore --network never");
+    let running = restore.env("FAKE_LEANTAR_WAIT_FOR", sandbox.path("never")).spawn();
+    running.wait_until(|| !sandbox.leantar_calls().is_empty());
+    assert!(!sandbox.leftovers("app").is_empty());
     // While somebody works there, nothing is left over.
-    std::thread::sleep(Duration::from_millis(50));
     let run = doctor(&sandbox, "--json").run();
     run.stdout_lacks("\"leftovers\",\n");
     running.signal(Signal::SIGKILL);

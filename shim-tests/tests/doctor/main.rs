@@ -18,10 +18,8 @@ mod workspace;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use shim_tests::mini_mathlib::{FORK, MATHLIB};
 use shim_tests::{Call, NOBODY, Run, Sandbox, Tree, tools as programs};
-
-const MATHLIB: &str = "https://github.com/leanprover-community/mathlib4";
-const FORK: &str = "https://github.com/somebody/mathlib4";
 
 /// What a hint may ask to be typed, by the first word.
 const COMMANDS: &str = "chgrp chmod cp git install lake lake-shim mv rm";
@@ -51,7 +49,7 @@ fn with_toolchain(mut sandbox: Sandbox) -> Sandbox {
     sandbox
         .copy(programs::fake_lake(), "lean/bin/lake")
         .script("lean/bin/lean", "echo 'Lean (version 4.27.0, x86_64-unknown-linux-gnu, Release)'")
-        .copy(programs::fake_leantar(), "lean/bin/leantar");
+        .copy(programs::leantar(), "lean/bin/leantar");
     set_path(&mut sandbox, &["shim/bin", "lean/bin", "tools"]);
     sandbox
 }

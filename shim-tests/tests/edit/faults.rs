@@ -1,9 +1,6 @@
 //! Files that may not be written or read, and what is not ours to clear away. What full disks and kills can do is the
 //! fault suite's (`tests/faults`).
 
-use std::thread;
-use std::time::Duration;
-
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use shim_tests::{NOBODY, Tree, tools};
@@ -58,13 +55,11 @@ fn what_another_run_works_in_is_not_cleared_away() {
     let sandbox = workspace();
     sandbox.write("app/lakefile.toml", WRONG).mkdir("app/.lake-shim-theirs");
     sandbox.write("app/.lake-shim-theirs/file", "half");
-    let lock = "exec 9<.lake-shim-theirs; flock -x 9; echo locked; sleep 30";
+    let lock = "exec 9<.lake-shim-theirs; flock -x 9; echo locked; sleep 300";
     let holder = sandbox.command(tools::find_on_path("sh").expect("sh"), "-c").arg(lock);
     let flock = tools::find_on_path("flock").expect("util-linux");
-    let holder =
-        holder.env("PATH", flock.parent().expect("a folder")).timeout(Duration::from_secs(60));
-    let holder = holder.spawn();
-    thread::sleep(Duration::from_millis(300));
+    let holder = holder.env("PATH", flock.parent().expect("a folder")).spawn();
+    holder.wait_until_it_says("locked");
     normalize(&sandbox, "").run().expect_code(0);
     assert_eq!(sandbox.read("app/.lake-shim-theirs/file"), "half");
     let group = Pid::from_raw(holder.pid().cast_signed());

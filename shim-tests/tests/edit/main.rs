@@ -17,9 +17,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use shim_tests::mini_mathlib::MATHLIB;
 use shim_tests::{Call, Sandbox, mini_mathlib};
-
-const MATHLIB: &str = "https://github.com/leanprover-community/mathlib4";
 
 /// What has to be respelled; [`right`] is what it becomes.
 const WRONG: &str = "\

@@ -1,4 +1,5 @@
-//! What the suite was asked for.
+//! What the suite was asked for; also in the words of Rust's own harness, for `cargo test` hands its arguments to
+//! every suite.
 
 use std::env;
 use std::path::PathBuf;
@@ -19,6 +20,13 @@ pub struct Args {
     pub broken: bool,
     pub write: Option<PathBuf>,
     pub words: Vec<String>,
+    pub skipped: Vec<String>,
+    /// Whether words are whole names.
+    pub is_exact: bool,
+    /// Whether only ignored rows are asked for. There are none.
+    pub is_ignored: bool,
+    /// Whether it is a failure that there is no such row.
+    pub must_match: bool,
 }
 
 impl Args {
@@ -33,22 +41,40 @@ impl Args {
             broken: false,
             write: None,
             words: Vec::new(),
+            skipped: Vec::new(),
+            is_exact: false,
+            is_ignored: false,
+            must_match: false,
         };
         while let Some(arg) = args.next() {
-            let mut value = || args.next().unwrap_or_else(|| panic!("`{arg}` takes a value"));
-            match arg.as_str() {
+            let (flag, attached) = match arg.split_once('=') {
+                Some((flag, value)) if flag.starts_with('-') => (flag, Some(value.to_owned())),
+                _ => (arg.as_str(), None),
+            };
+            let mut value = || {
+                let value = attached.clone().or_else(|| args.next());
+                value.unwrap_or_else(|| panic!("`{flag}` takes a value"))
+            };
+            match flag {
                 "--list" => parsed.is_list = true,
                 "--long" => parsed.form = Form::Long,
                 "--rounds" => parsed.rounds = value().parse().expect("`--rounds` takes a number"),
                 "--every" => parsed.every = true,
                 "--broken" => parsed.broken = true,
                 "--write" => parsed.write = Some(value().into()),
-                // What `cargo test` hands to every suite.
-                "--nocapture" | "--quiet" | "-q" => {}
-                word if word.starts_with('-') => {
-                    panic!("`{word}` is no argument of the fault suite")
+                "--must-match" => parsed.must_match = true,
+                "--skip" => parsed.skipped.push(value()),
+                "--exact" => parsed.is_exact = true,
+                "--ignored" => parsed.is_ignored = true,
+                // What means nothing here.
+                "--include-ignored" | "--nocapture" | "--no-capture" | "--show-output" => {}
+                "--quiet" | "-q" | "--test" | "--report-time" | "--ensure-time" | "--shuffle" => {}
+                "--test-threads" | "--format" | "--color" | "--logfile" | "--shuffle-seed"
+                | "-Z" => {
+                    value();
                 }
-                word => parsed.words.push(word.to_owned()),
+                _ if arg.starts_with('-') => panic!("`{arg}` is no argument of the fault suite"),
+                _ => parsed.words.push(arg),
             }
         }
         let by_the_clock =
@@ -56,6 +82,21 @@ impl Args {
         parsed.seed =
             number("SHIM_FAULT_SEED").unwrap_or_else(|| parsed.form.of(1, by_the_clock()));
         parsed
+    }
+
+    /// Whether a row of this name is asked for.
+    pub fn wants(&self, name: &str) -> bool {
+        let is_meant = |word: &String| match self.is_exact {
+            true => name == word,
+            false => name.contains(word.as_str()),
+        };
+        let is_named = self.words.iter().all(is_meant) && !self.skipped.iter().any(is_meant);
+        is_named && !self.is_ignored
+    }
+
+    /// Whether that is every row, in ways of the suite's own choice.
+    pub fn wants_all(&self) -> bool {
+        self.words.is_empty() && self.skipped.is_empty() && !self.is_ignored && self.way.is_none()
     }
 }
 

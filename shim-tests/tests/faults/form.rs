@@ -1,5 +1,7 @@
 //! How much is done, and what is drawn.
 
+use shim_tests::random::Random;
+
 /// The short form is part of every check of a change; the long one is for a night.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -16,8 +18,8 @@ impl Form {
     }
 }
 
-/// Numbers that a seed determines (splitmix64).
-pub struct Draw(u64);
+/// Numbers that a seed determines.
+pub struct Draw(Random);
 
 impl Draw {
     /// Every row draws its own numbers, whatever other rows there are.
@@ -25,15 +27,7 @@ impl Draw {
         let hash = row
             .bytes()
             .fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-        Draw(hash)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Draw(Random::new(hash))
     }
 
     /// `count` of the numbers below `below`: one out of each of as many stretches of the same length, so that none is
@@ -42,6 +36,6 @@ impl Draw {
         let count = count.min(below);
         let start =
             |stretch: u64| (u128::from(below) * u128::from(stretch) / u128::from(count)) as u64;
-        (0..count).map(|n| start(n) + self.next() % (start(n + 1) - start(n))).collect()
+        (0..count).map(|n| start(n) + self.0.number() % (start(n + 1) - start(n))).collect()
     }
 }

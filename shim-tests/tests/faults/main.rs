@@ -11,12 +11,16 @@
 //! | argument | meaning |
 //! |---|---|
 //! | any words | only rows (`<operation> / <fault>`) whose names have all of them in it |
+//! | `--must-match` | no such row is a failure |
 //! | `--list` | print the rows, and run nothing |
 //! | `--long` | the long form |
 //! | `--rounds N` | at most so many rounds a row |
 //! | `--every` | in every way in which a fault can strike, not as often as the form has it |
 //! | `--broken` | also break the shim on purpose, and see whether that is noticed |
 //! | `--write FILE` | write the table there |
+//!
+//! Those of Rust's own harness are understood too: a filter that is meant for another suite is none of this one's business.
+//! Unless rows are chosen, every fault has to strike somewhere.
 //!
 //! | variable | meaning |
 //! |---|---|

@@ -6,10 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use shim_tests::tools;
+
 use crate::args::Args;
 use crate::broken;
 use crate::fault::{self, Fault};
-use crate::operation;
+use crate::operation::{self, Operation};
 use crate::row::{Outcome, Row};
 use crate::scene::Scene;
 use crate::table::Table;
@@ -23,14 +25,19 @@ pub fn rows(args: &Args) -> Vec<Row<'static>> {
         let suiting = faults.iter().filter(|fault| fault.suits(operation));
         rows.extend(suiting.map(|fault| Row { operation, fault: fault.as_ref() }));
     }
-    rows.retain(|row| args.words.iter().all(|word| row.name().contains(word.as_str())));
+    rows.retain(|row| args.wants(&row.name()));
     rows
 }
 
-/// Runs them, and prints what came of it. Nothing asked for is a failure: it cannot be what was meant.
+/// Runs them, and prints what came of it.
 pub fn run(args: &Args) -> ExitCode {
     let rows = rows(args);
     println!("{} rows, SHIM_FAULT_SEED={}", rows.len(), args.seed);
+    if rows.first().is_some_and(|row| !is_within_reach(row.operation)) {
+        let shim = tools::lake_shim().display();
+        println!("no call of `{shim}` is counted, so none can fail: is it linked statically?");
+        return ExitCode::FAILURE;
+    }
     let stale = broken::stale();
     stale.iter().for_each(|edit| println!("cannot be broken on purpose any more: {edit}"));
     let started = Instant::now();
@@ -42,8 +49,16 @@ pub fn run(args: &Args) -> ExitCode {
         std::fs::write(file, table.markdown())
             .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
-    let is_clean = table.is_clean() && stale.is_empty() && !rows.is_empty();
+    let unmet = if args.wants_all() { table.unmet() } else { Vec::new() };
+    unmet.iter().for_each(|fault| println!("no operation met it: {fault}"));
+    let is_missed = args.must_match && rows.is_empty();
+    let is_clean = table.is_clean() && stale.is_empty() && unmet.is_empty() && !is_missed;
     if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether the library that faults come from is loaded into the shim under test: without a dynamic linker nobody would.
+fn is_within_reach(operation: &'static Operation) -> bool {
+    fault::counts_calls(&Scene::new(operation))
 }
 
 fn outcomes(rows: &[Row], args: &Args) -> Vec<Outcome> {
@@ -57,11 +72,9 @@ fn outcomes(rows: &[Row], args: &Args) -> Vec<Outcome> {
             }
             let Some(scene) = &mut scene else { continue };
             let outcome = row.run(scene, args);
-            if outcome.rounds > 0 {
-                let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                outcome.print();
-                done.push(outcome);
-            }
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            outcome.print();
+            done.push(outcome);
         }
     };
     thread::scope(|scope| {

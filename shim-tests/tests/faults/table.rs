@@ -26,6 +26,14 @@ impl Table<'_> {
             && self.broken.iter().all(|noticed| noticed.by.is_some())
     }
 
+    /// The faults that struck nowhere at all, whose rows prove nothing.
+    pub fn unmet(&self) -> Vec<String> {
+        let mut names: Vec<_> = crate::fault::all().iter().map(|fault| fault.name()).collect();
+        let is_met = |name: &String| self.outcomes.iter().any(|o| o.fault == *name && o.met > 0);
+        names.retain(|name| !is_met(name));
+        names
+    }
+
     /// In a line.
     pub fn summary(&self) -> String {
         let rounds: u64 = self.outcomes.iter().map(|outcome| outcome.rounds).sum();

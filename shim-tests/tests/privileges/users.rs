@@ -100,7 +100,7 @@ fn what_one_left_when_killed_is_in_nobodys_way_fake_leantar_only() {
     let shared = shared(&sandbox, 0o2775);
     let [annas, berts] = [ANNA, BERT].map(|user| checkout(&sandbox, user));
     let killed = by(sandbox.lake("exe cache get"), ANNA, &annas, &shared)
-        .env("FAKE_LEANTAR_SLEEP_MS", "200")
+        .env("FAKE_LEANTAR_WAIT_FOR", sandbox.path("never"))
         .spawn();
     let build = shared.join("mathlib/.lake/build");
     let stages = || stages(&build);
@@ -125,12 +125,15 @@ fn they_wait_for_each_other_by_name_fake_leantar_only() {
     let shared = shared(&sandbox, 0o2775);
     let [annas, berts] = [ANNA, BERT].map(|user| checkout(&sandbox, user));
     // The sources first, so that both are at the modules.
+    let gate = sandbox.path("gate");
     let first = by(sandbox.lake("exe cache get"), ANNA, &annas, &shared)
-        .env("FAKE_LEANTAR_SLEEP_MS", "300")
+        .env("FAKE_LEANTAR_WAIT_FOR", &gate)
         .spawn();
     first.wait_until(|| !stages(&shared.join("mathlib/.lake/build")).is_empty());
-    let second = by(sandbox.lake("exe cache get"), BERT, &berts, &shared).run();
-    second.expect_code(0).stderr_contains("waiting for `lake exe cache get` (process ");
+    let second = by(sandbox.lake("exe cache get"), BERT, &berts, &shared).spawn();
+    second.wait_until_it_says("waiting for `lake exe cache get` (process ");
+    sandbox.write(&gate, "");
+    second.wait().expect_code(0);
     first.wait().expect_code(0);
     sandbox.expect_restored_below(&shared, &all());
 }

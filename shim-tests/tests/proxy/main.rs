@@ -18,12 +18,8 @@ mod variables;
 
 use std::path::{Path, PathBuf};
 
+use shim_tests::mini_mathlib::{FORK, MATHLIB};
 use shim_tests::{Call, Run, Sandbox, Tree};
-
-/// How the fixture's manifest spells it.
-const MATHLIB: &str = "https://github.com/leanprover-community/mathlib4";
-
-const FORK: &str = "https://github.com/somebody/mathlib4";
 
 /// Which no clone has.
 const OTHER_REV: &str = "0000000000000000000000000000000000000001";

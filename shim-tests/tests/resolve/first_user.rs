@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+pub(crate) use shim_tests::mini_mathlib::MATHLIB;
 use shim_tests::{Call, Run, Running, Sandbox, Tree};
 
-pub(crate) const MATHLIB: &str = "https://github.com/leanprover-community/mathlib4";
 const PACKAGES: usize = 5;
 /// `PACKAGES_DIR` for the script: Lake's own default, and the shared directory itself.
 pub(crate) const DEFAULT: &str = ".lake/packages";

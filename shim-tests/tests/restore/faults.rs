@@ -2,8 +2,6 @@
 //! the fault suite's (`tests/faults`).
 
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use shim_tests::{NOBODY, Sandbox, Tree};
@@ -104,10 +102,13 @@ fn a_dead_processs_stage_is_swept_away_though_there_is_nothing_to_do() {
 #[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn of_two_restores_at_once_one_waits_and_finds_nothing_to_do_fake_leantar_only() {
     let sandbox = Sandbox::mini_mathlib();
-    let slow = || offline_get(&sandbox).env("FAKE_LEANTAR_SLEEP_MS", "60").spawn();
-    let first = slow();
+    let gate = sandbox.path("gate");
+    let restore = || offline_get(&sandbox).env("FAKE_LEANTAR_WAIT_FOR", &gate).spawn();
+    let first = restore();
     first.wait_until(|| !sandbox.leantar_calls().is_empty());
-    let second = slow();
+    let second = restore();
+    second.wait_until_it_says("waiting for");
+    sandbox.write(&gate, "");
     let first_pid = first.pid();
     first.wait().expect_code(0).stderr_contains("restored 11 modules").stderr_lacks("waiting");
     second
@@ -124,10 +125,11 @@ fn of_two_restores_at_once_one_waits_and_finds_nothing_to_do_fake_leantar_only()
 #[cfg_attr(not(has = "fake-leantar"), ignore = "needs the fake leantar")]
 fn a_waiting_restore_does_the_rest_itself_when_the_first_is_killed_fake_leantar_only() {
     let sandbox = Sandbox::mini_mathlib();
-    let first = offline_get(&sandbox).env("FAKE_LEANTAR_SLEEP_MS", "100").spawn();
+    let never = sandbox.path("never");
+    let first = offline_get(&sandbox).env("FAKE_LEANTAR_WAIT_FOR", never).spawn();
     first.wait_until(|| !sandbox.leantar_calls().is_empty());
     let second = offline_get(&sandbox).spawn();
-    thread::sleep(Duration::from_millis(100));
+    second.wait_until_it_says("waiting for");
     first.signal(Signal::SIGKILL);
     first.wait().expect_signal(Signal::SIGKILL);
     second

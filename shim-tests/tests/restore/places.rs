@@ -195,6 +195,7 @@ fn a_truncated_archive_in_the_first_store_does_not_hide_the_second_stores() {
 }
 
 #[test]
+#[cfg_attr(not(has = "no-image-store"), ignore = "needs no-image-store")]
 fn without_a_setting_the_store_is_where_mathlibs_tool_keeps_its_files() {
     let cases: [(Option<(&str, &str)>, &str); 3] = [
         (Some(("MATHLIB_CACHE_DIR", "mine")), "mine"),
@@ -217,6 +218,7 @@ fn without_a_setting_the_store_is_where_mathlibs_tool_keeps_its_files() {
 }
 
 #[test]
+#[cfg_attr(not(has = "no-image-store"), ignore = "needs no-image-store")]
 fn without_any_store_everything_is_missing() {
     let sandbox = Sandbox::mini_mathlib();
     let run = offline_get(&sandbox).env_remove("LAKE_SHIM_STORE").run();

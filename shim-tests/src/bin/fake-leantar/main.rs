@@ -12,7 +12,7 @@
 //! | `FAKE_LEANTAR_KEEP` | `1`: report a truncated archive and exit 1, unless `-r` was given |
 //! | `FAKE_LEANTAR_DIE` | `kill` or `abort`: die so, in the middle of a module, … |
 //! | `FAKE_LEANTAR_DIE_AFTER` | … when this many files are published (0 if unset) |
-//! | `FAKE_LEANTAR_SLEEP_MS` | sleep before every archive |
+//! | `FAKE_LEANTAR_WAIT_FOR` | before every archive, wait until this file is there |
 //! | `FAKE_LEANTAR_ATTACK` | do harm before it unpacks, see `attack.rs` |
 
 #![expect(

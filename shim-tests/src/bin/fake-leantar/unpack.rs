@@ -72,7 +72,7 @@ pub(crate) fn unpack_all(options: &Options, archives: &[Archive]) -> Result<Exit
     let mut death = Death::from_env()?;
     let mut code = ExitCode::SUCCESS;
     for Archive { file, base } in archives {
-        sleep()?;
+        wait_for_gate();
         if options.verbose {
             println!("unpacking {file}");
         }
@@ -199,11 +199,12 @@ fn keeps_corrupted() -> bool {
     env::var_os("FAKE_LEANTAR_KEEP").is_some_and(|value| value == "1")
 }
 
-fn sleep() -> Result<()> {
-    if let Some(milliseconds) = number("FAKE_LEANTAR_SLEEP_MS")? {
-        thread::sleep(Duration::from_millis(milliseconds as u64));
+/// Waits until a test lets go of it, or is gone with its sandbox.
+fn wait_for_gate() {
+    let Some(gate) = env::var_os("FAKE_LEANTAR_WAIT_FOR").map(PathBuf::from) else { return };
+    while !gate.exists() && gate.parent().is_some_and(Path::exists) {
+        thread::sleep(Duration::from_millis(2));
     }
-    Ok(())
 }
 
 fn number(variable: &str) -> Result<Option<usize>> {

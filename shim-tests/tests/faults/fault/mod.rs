@@ -53,3 +53,8 @@ pub fn all() -> Vec<Box<dyn Fault>> {
     .flatten()
     .collect()
 }
+
+/// Whether calls of the shim can be counted, and so struck.
+pub fn counts_calls(scene: &Scene) -> bool {
+    injected::count(scene, "open", injected::SHIM) > 0
+}

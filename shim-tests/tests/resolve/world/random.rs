@@ -1,6 +1,7 @@
 //! Workspaces at random: few names, so that they meet.
 
 use serde_json::json;
+use shim_tests::random::Random;
 
 use super::{Form, Manifest, Package, Pin, Repository, Require, Source, World, path_between};
 
@@ -18,30 +19,10 @@ const DIRS_IN_REPOSITORIES: [&str; 3] = [".", "sub", "sub/ways/two"];
 
 const PACKAGES_DIRS: [&str; 4] = ["deps", "../deps", "./.lake/packages", "deps/"];
 
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % bound as u64).unwrap_or_default()
-    }
-
-    fn one_in(&mut self, odds: usize) -> bool {
-        self.below(odds) == 0
-    }
-
-    fn of<T: Copy>(&mut self, items: &[T]) -> T {
-        items[self.below(items.len())]
-    }
-}
-
 impl World {
     /// The same world for the same seed and names of dependencies.
     pub(crate) fn random(seed: u64, names: &[&'static str]) -> World {
-        let mut dice = Dice(seed);
+        let mut dice = Random::new(seed);
         let commits: Vec<usize> = (0..dice.below(4)).map(|_| 1 + dice.below(3)).collect();
         let mut repositories: Vec<Repository> = Vec::new();
         for (number, count) in commits.iter().enumerate() {
@@ -75,7 +56,7 @@ impl World {
 
 /// Of the packages of one place, at one commit.
 struct Maker<'a> {
-    dice: &'a mut Dice,
+    dice: &'a mut Random,
     names: &'a [&'static str],
     /// How many commits every repository has.
     commits: &'a [usize],
