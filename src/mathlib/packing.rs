@@ -6,7 +6,7 @@ use super::names::NamedModule;
 use super::outputs::{Fault, Files, Look};
 use crate::child::die_with_us;
 use crate::error::hint;
-use crate::fs::{WorkDir, new_file_mode};
+use crate::fs::{WorkDir, if_there, new_file_mode};
 use crate::settings::var;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, ensure};
@@ -127,8 +127,9 @@ impl Packer {
         let output = command.args(rest).stdin(Stdio::null()).output();
         let output = output.with_context(|| self.leantar.cannot_run())?;
         let said = self.unlinked(&String::from_utf8_lossy(&output.stderr));
+        let is_made = if_there(fs::metadata(&made))?.is_some_and(|meta| meta.is_file());
         ensure!(
-            output.status.success() && made.is_file(),
+            output.status.success() && is_made,
             hint(
                 format!(
                     "`{}` cannot pack `{}` ({}): {}",
