@@ -1,5 +1,6 @@
 //! Finding programs: on PATH, and never in a workspace.
 
+use crate::error::hint;
 use crate::settings::search_path;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
@@ -13,6 +14,9 @@ pub fn on_path(name: &str) -> impl Iterator<Item = PathBuf> {
 /// A command that runs the first of them. The directory it runs in has no say in which that is, as it
 /// would in `Command::new(name)`.
 pub fn command(name: &str) -> io::Result<Command> {
-    let missing = || io::Error::new(ErrorKind::NotFound, format!("there is no `{name}` on PATH"));
+    let missing = || {
+        let what = format!("there is no `{name}` on PATH");
+        io::Error::new(ErrorKind::NotFound, hint(what, "install it, or add its directory to PATH"))
+    };
     Ok(Command::new(on_path(name).next().ok_or_else(missing)?))
 }

@@ -29,7 +29,7 @@ pub struct Files {
 }
 
 /// What is wrong with a module's build files.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Fault {
     #[error("it has no trace")]
     NoTrace,

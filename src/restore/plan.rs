@@ -4,7 +4,7 @@ use super::packs::PackStep;
 use crate::mathlib::Module;
 use crate::mathlib::ltar::{Head, HeadError, Place};
 use crate::mathlib::names::{LtarName, NamedModule};
-use crate::mathlib::outputs::{Files, Look};
+use crate::mathlib::outputs::{Fault, Files, Look};
 use crate::mathlib::request::Wanted;
 use crate::store::Stores;
 use crate::workspace::Workspace;
@@ -40,6 +40,8 @@ pub struct Step {
     pub head: Head,
     /// The directory of the package that gets the files.
     pub package: PathBuf,
+    /// Why those that are there will not do; nothing where all are unpacked anew.
+    pub fault: Option<Fault>,
 }
 
 impl Step {
@@ -114,11 +116,15 @@ fn find(
         };
         let package = packages[*package].clone();
         let files = Files::new(&build_dir(&package), &head.place, module);
-        if !force && files.check(head.dep_hash, Look::Presence).is_ok() {
-            return Found::UpToDate;
-        }
+        let fault = match force {
+            true => None,
+            false => match files.check(head.dep_hash, Look::Presence) {
+                Ok(()) => return Found::UpToDate,
+                Err(fault) => Some(fault),
+            },
+        };
         let (module, file) = (module.clone(), *file);
-        return Found::Present(Box::new(Step { module, file, source, head, package }));
+        return Found::Present(Box::new(Step { module, file, source, head, package, fault }));
     }
     let package = &packages[*package];
     let place = Place { package: None, lib: "lib/lean" };

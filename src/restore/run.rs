@@ -132,7 +132,9 @@ impl<'a> Run<'a> {
         outcome.downloaded = there.saturating_sub(before);
         outcome.failed = after.failed;
         outcome.failed.extend(after.steps.into_iter().map(|step| {
-            (step.module, "the real lake says it is done, and it is not up to date".to_owned())
+            let fault = step.fault.map(|fault| format!(": {fault}")).unwrap_or_default();
+            let why = format!("the real lake says it is done, and it is not up to date{fault}");
+            (step.module, why)
         }));
         outcome.missing.clear();
         outcome.failed_packs.clear();
