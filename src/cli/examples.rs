@@ -4,7 +4,7 @@ pub const EXAMPLES: [(&str, &[(&str, &str)]); 15] = [
     (
         "lake-shim",
         &[
-            ("lake-shim demo", "try it on an example that is compiled in"),
+            ("lake-shim demo", "try it on a built-in example"),
             ("lake-shim doctor", "why is it not working?"),
             ("lake-shim bake --store /opt/mathlib-cache", "in an image, with network"),
             ("lake exe cache get", "in a project, without"),
