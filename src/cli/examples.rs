@@ -37,14 +37,14 @@ pub const EXAMPLES: [(&str, &[(&str, &str)]); 15] = [
         "resolve",
         &[
             ("lake-shim resolve", "write `lake-manifest.json`"),
-            ("lake-shim resolve --check", "show what would change, and exit 1 if so"),
+            ("lake-shim resolve --check", "show changes; exit 1 if any"),
             ("lake-shim resolve --lock ../other/lake-manifest.json", "as another project has it"),
         ],
     ),
     (
         "normalize",
         &[
-            ("lake-shim normalize", "the manifest and the lakefile"),
+            ("lake-shim normalize", "manifest and lakefile"),
             ("lake-shim normalize --check tests/a/lakefile.toml", "would this file change?"),
         ],
     ),

@@ -194,7 +194,12 @@ mod tests {
             let has_example =
                 text.contains(&format!("Examples:\n  {name}")) || text.contains("Examples:");
             assert!(has_example || name == "demo", "{text}");
-            for line in text.lines() {
+            // A command that is too long alone cannot be broken.
+            let is_bare = |line: &&str| {
+                line.strip_prefix("  ")
+                    .is_some_and(|line| line.starts_with("lake-shim ") && !line.contains("  "))
+            };
+            for line in text.lines().filter(|line| !is_bare(line)) {
                 assert!(line.chars().count() <= WIDTH, "{name}: {line}");
             }
         }
