@@ -36,9 +36,9 @@ pub const EXAMPLES: [(&str, &[(&str, &str)]); 15] = [
     (
         "resolve",
         &[
-            ("lake-shim resolve", "write `lake-manifest.json`"),
-            ("lake-shim resolve --check", "show changes; exit 1 if any"),
-            ("lake-shim resolve --lock ../other/lake-manifest.json", "as another project has it"),
+            ("lake-shim resolve", "write the manifest"),
+            ("lake-shim resolve --check", "show what would change"),
+            ("lake-shim resolve --lock ../b/lake-manifest.json", "as project `b` has it"),
         ],
     ),
     (
