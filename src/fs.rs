@@ -225,6 +225,18 @@ pub fn ensure_dir(dir: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a directory and those above it, as far as they are not there.
+pub fn ensure_dirs(dir: &Path) -> io::Result<()> {
+    match fs::create_dir_all(dir) {
+        // It is there, or it could not be looked at, and then that is the error.
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => match is_dir(dir)? {
+            true => Ok(()),
+            false => Err(e),
+        },
+        made => made,
+    }
+}
+
 /// Makes `names` in `dir`, one in the other.
 pub fn make_in(dir: &Path, names: &[&str]) -> io::Result<PathBuf> {
     names.iter().try_fold(dir.to_owned(), |dir, name| {

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 const MAGIC: [&[u8; 4]; 3] = [b"LTAR", b"LTR2", b"LTR3"];
+/// Where the path begins.
+const PATH_AT: usize = 12;
 /// No path in a cache comes near this; what does is no `.ltar`.
 const MAX_HEAD: u64 = 4096;
 
@@ -51,7 +53,7 @@ impl Head {
     pub fn read(path: &Path, module: &Module) -> Result<Self, HeadError> {
         let mut bytes = Vec::with_capacity(256);
         read::open(path)?.take(256).read_to_end(&mut bytes)?;
-        if bytes.len() == 256 && !bytes.contains(&0) {
+        if bytes.len() == 256 && !bytes[PATH_AT..].contains(&0) {
             bytes.clear();
             read::open(path)?.take(MAX_HEAD).read_to_end(&mut bytes)?;
         }
@@ -120,6 +122,19 @@ mod tests {
             assert_eq!(head.dep_hash, 1);
             assert_eq!((head.place.package.as_deref(), head.place.lib), (package, lib));
         }
+    }
+
+    /// Its first bytes say nothing of its end, whatever zeros its hash has.
+    #[test]
+    fn a_long_path_is_read_to_its_end() {
+        let name = vec!["LongComponent"; 30];
+        let module = Module::parse(&name.join(".")).expect("a name");
+        let mut bytes = b"LTR3\x01\0\0\0\0\0\0\0".to_vec();
+        bytes.extend(format!(".lake/build/lib/lean/{}.trace\0", name.join("/")).as_bytes());
+        assert!(bytes.len() > 256);
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs_err::write(file.path(), bytes).expect("written");
+        assert_eq!(Head::read(file.path(), &module).expect("a head").dep_hash, 1);
     }
 
     #[test]

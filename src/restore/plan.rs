@@ -129,8 +129,12 @@ fn find(
     let package = &packages[*package];
     let place = Place { package: None, lib: "lib/lean" };
     let files = Files::new(&build_dir(package), &place, module);
-    if built.contains(package) && files.check_own(Look::Presence).is_ok() {
-        return Found::UpToDate;
+    if built.contains(package) {
+        match files.check_own(Look::Presence) {
+            Ok(()) => return Found::UpToDate,
+            Err(fault @ Fault::Unreadable(_)) => return Found::Unfit(fault.to_string()),
+            Err(_) => {}
+        }
     }
     unfit.map_or(Found::Missing, Found::Unfit)
 }

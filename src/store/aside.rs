@@ -3,7 +3,7 @@
 //! found them damaged may be wrong.
 
 use super::index::Index;
-use crate::fs::{exists, if_there};
+use crate::fs::{ensure_dirs, exists, if_there};
 use crate::mathlib::names::LtarName;
 use anyhow::Result;
 use fs_err as fs;
@@ -17,7 +17,7 @@ fn dir(store: &Path) -> PathBuf {
 pub fn put(store: &Path, file: LtarName) -> Result<()> {
     let path = store.join(file.to_string());
     if exists(&path)? {
-        fs::create_dir_all(dir(store))?;
+        ensure_dirs(&dir(store))?;
         fs::rename(path, dir(store).join(file.to_string()))?;
     }
     Ok(())

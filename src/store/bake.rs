@@ -9,7 +9,7 @@ use super::source::shallow_clone;
 use super::verify::{self, Found};
 use crate::confine::State;
 use crate::error::hint;
-use crate::fs::{DirLock, WorkDir, is_dir};
+use crate::fs::{DirLock, WorkDir, ensure_dirs, is_dir};
 use crate::mathlib::leantar::Leantar;
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::request::Wanted;
@@ -90,7 +90,7 @@ impl Bake<'_> {
         let toolchain = toolchain::read(&self.workspace.root)?.with_context(|| {
             hint("this workspace has no `lean-toolchain`", "a store is baked for one toolchain")
         })?;
-        fs::create_dir_all(Index::packs_dir(self.store))?;
+        ensure_dirs(Index::packs_dir(self.store))?;
         let tell = |holder| (self.observer)(Event::Waiting(holder));
         let _lock = DirLock::acquire(self.store, tell, || Ok(()))?;
         super::clear_leftovers(self.store)?;

@@ -6,7 +6,7 @@
 
 use super::pack::{Digest, Shard};
 use crate::error::hint;
-use crate::fs::new_file;
+use crate::fs::{ensure_dirs, new_file};
 use crate::mathlib::names::LtarName;
 use crate::read;
 use crate::workspace::manifest::Manifest;
@@ -14,7 +14,6 @@ use crate::workspace::name;
 use crate::workspace::url::same_repository;
 use crate::workspace::{GitLock, Workspace};
 use anyhow::{Context, Result, ensure};
-use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -212,7 +211,7 @@ impl Index {
         text.push(b'\n');
         ensure!(text.len() as u64 <= read::INDEX, too_large(&path, text.len()));
         let dir = store.join(DIR);
-        fs::create_dir_all(&dir)?;
+        ensure_dirs(&dir)?;
         let mut file = new_file(&dir)?;
         file.write_all(&text)?;
         file.persist(path)?;

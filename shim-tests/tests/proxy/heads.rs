@@ -171,11 +171,6 @@ fn no_process_is_started_on_the_way_through() {
 
 #[test]
 #[cfg_attr(not(has = "reftable"), ignore = "needs reftable")]
-// It never ran: git 2.47 moves no reflogs.
-#[cfg_attr(
-    has = "reftable",
-    ignore = "fails: the guard takes what files do not tell for another revision"
-)]
 fn a_head_that_files_do_not_tell_is_asked_of_git() {
     // Stored in a reftable. Lake asks git, finds the locked revision and compares no URL; so nothing is in danger.
     let sandbox = Sandbox::mini_mathlib();

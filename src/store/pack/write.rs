@@ -3,7 +3,7 @@
 use super::digest::{Digest, Hashing};
 use super::entry::{BLOCK, END, Entry, Kind, check_target, show};
 use super::{MAX_WINDOW_LOG, Progress, Shard, pool};
-use crate::fs::new_file;
+use crate::fs::{ensure_dirs, new_file};
 use crate::read;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
@@ -49,7 +49,7 @@ pub fn write(
     }
     entries.sort_by(|a, b| a.path.as_os_str().as_bytes().cmp(b.path.as_os_str().as_bytes()));
     let shards = split(entries, options.shard_bytes);
-    fs::create_dir_all(out)?;
+    ensure_dirs(out)?;
     let packing = Packing { tree, out, options, progress };
     pool(options.jobs)?.install(|| {
         shards.par_iter().with_max_len(1).map(|members| packing.shard(members)).collect()
