@@ -90,7 +90,7 @@ impl Bake<'_> {
         let toolchain = toolchain::read(&self.workspace.root)?.with_context(|| {
             hint("this workspace has no `lean-toolchain`", "a store is baked for one toolchain")
         })?;
-        ensure_dirs(Index::packs_dir(self.store))?;
+        ensure_dirs(&Index::packs_dir(self.store))?;
         let tell = |holder| (self.observer)(Event::Waiting(holder));
         let _lock = DirLock::acquire(self.store, tell, || Ok(()))?;
         super::clear_leftovers(self.store)?;
