@@ -127,7 +127,7 @@ pub fn replace_file(path: &Path, contents: &[u8]) -> Result<()> {
     let temporary = work.path().join("file");
     let mut file = fs::File::create_new(&temporary)?;
     file.write_all(contents)?;
-    if let Ok(old) = fs::metadata(&target) {
+    if let Some(old) = if_there(fs::metadata(&target))? {
         // Only root can give files away; for others it is their own already, or will be.
         let _ = fchown(file.file(), Some(old.uid().into()), Some(old.gid().into()));
         fs::set_permissions(&temporary, Permissions::from_mode(old.mode() & RIGHTS))?;

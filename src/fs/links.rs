@@ -7,12 +7,14 @@
 //! before it is used; against somebody who is at it in that very moment only his not being there
 //! helps.
 
+use super::if_there;
 use crate::error::hint;
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use nix::unistd::geteuid;
 use std::collections::VecDeque;
 use std::ffi::OsString;
+use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf, absolute};
@@ -78,10 +80,9 @@ pub fn check(link: &Path) -> Result<()> {
 
 /// Whether `link` is no symlink, or one that counts.
 pub fn counts(link: &Path) -> Result<bool> {
-    let Ok(meta) = fs::symlink_metadata(link) else { return Ok(true) };
-    if !meta.is_symlink() {
+    let Some(meta) = if_there(fs::symlink_metadata(link))?.filter(Metadata::is_symlink) else {
         return Ok(true);
-    }
+    };
     Ok(is_harmless(meta.uid(), owner_of_target(link)?, geteuid().as_raw()))
 }
 

@@ -1,6 +1,7 @@
 //! Directories that a process of ours works in: under a name that nobody can guess, locked while
 //! somebody is in there, removed when he is done or dead.
 
+use super::is_dir;
 use anyhow::Result;
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
@@ -37,7 +38,7 @@ impl WorkDir {
             let dir = TempDir::with_prefix_in(PREFIX, parent)?;
             let lock = DirLock::acquire(dir.path(), |_| {}, || Ok(()));
             // Between the two lines above somebody may have taken it for a dead one.
-            if dir.path().is_dir() {
+            if is_dir(dir.path())? {
                 return Ok(Self { dir, lock: lock? });
             }
         }

@@ -5,7 +5,7 @@
 //! void; it can only ever save work.
 
 use crate::fs::links::check_way;
-use crate::fs::replace_name;
+use crate::fs::{WorkDir, replace_name};
 use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, lock_id};
@@ -59,8 +59,11 @@ impl Stamp {
 
     /// Stamps the workspace. That it cannot be is no failure: the next build looks again.
     pub fn write(&self, workspace: &Workspace) {
-        if self.file.parent().is_some_and(|dir| check_way(dir).is_ok()) {
-            let _ = replace_name(&self.file, self.text(workspace).as_bytes());
+        let Some(dir) = self.file.parent().filter(|dir| check_way(dir).is_ok()) else { return };
+        let _ = replace_name(&self.file, self.text(workspace).as_bytes());
+        // Behind a stamp nobody would look for leftovers, and this was the last chance to leave one.
+        if WorkDir::abandoned(dir).next().is_some() {
+            let _ = fs::remove_file(&self.file);
         }
     }
 

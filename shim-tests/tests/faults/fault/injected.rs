@@ -94,7 +94,7 @@ pub fn all() -> Vec<Box<dyn Fault>> {
 
 fn failure(path: PathBuf) -> Expected {
     // A tool is looked for in several places, which a message that it is nowhere does not list.
-    let is_lookup = path.iter().any(|part| part == "toolchain");
+    let is_lookup = path.iter().any(|part| part == "toolchain" || part == "tools");
     Expected::Failure { at: if is_lookup { Vec::new() } else { vec![path] }, hint: true }
 }
 
