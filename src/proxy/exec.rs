@@ -4,6 +4,7 @@ use super::handover::become_program;
 use crate::error::{Failure, hint};
 use crate::programs::on_path;
 use crate::settings::{Environment, var};
+use crate::workspace::git::ELSEWHERE;
 use anyhow::{Result, bail};
 use fs_err as fs;
 use std::collections::BTreeMap;
@@ -63,10 +64,14 @@ impl RealLake {
         Ok(Self { path, seen: print_seen(&seen) })
     }
 
-    /// A command that runs the real lake as a child, with `env` besides.
+    /// A command that runs the real lake as a child, with `env` besides, and not in a hook's
+    /// repository.
     pub fn command(&self, args: &[OsString], env: &ChildEnvironment) -> Command {
         let mut command = Command::new(&self.path);
         command.arg0(ARG0).args(args).envs(env).env(var::SEEN, &self.seen);
+        for name in ELSEWHERE {
+            command.env_remove(name);
+        }
         command
     }
 

@@ -61,10 +61,8 @@ impl Guard {
     /// Plans the guard of `workspace`, for a command that `updates` the manifest or not.
     ///
     /// # Errors
-    /// When Lake is about to delete a clone of another repository from a shared directory, or every
-    /// clone because it would look at another repository in their place.
+    /// When Lake is about to delete a clone of another repository from a shared directory.
     pub fn plan(workspace: &Workspace, env: &Environment, updates: bool) -> Result<Self> {
-        check_git_dir(workspace, env)?;
         // Lake resolves anew without a manifest too.
         let resolves = updates || workspace.manifest.is_none();
         Self::against(candidates(workspace, resolves, false, env)?, resolves, env)
@@ -146,22 +144,6 @@ impl Guard {
         }
         aligned
     }
-}
-
-/// `GIT_DIR` is for every git that Lake starts, whichever package's directory that is in. A relative one
-/// leads to the package's own there.
-fn check_git_dir(workspace: &Workspace, env: &Environment) -> Result<()> {
-    let Some(dir) = env.git_dir.as_deref().filter(|dir| dir.is_absolute()) else { return Ok(()) };
-    if workspace.packages.iter().any(|package| package.lock.is_some()) {
-        bail!(Failure::Refused(hint(
-            format!(
-                "`GIT_DIR` is `{}`: Lake would take that for the clone of every package, and delete them",
-                dir.display()
-            ),
-            "begin the command with `env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE`",
-        )));
-    }
-    Ok(())
 }
 
 /// The packages that Lake will look at, marked those it will compare: `always` all of them, else

@@ -150,6 +150,7 @@ pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
     if !is_symlink(packages_dir)? && exists(&packages_dir.join(PRIVATE_MARK))? {
         return Ok(Linked::Private);
     }
+    check_packages_dir(root, packages_dir)?;
     let parent = packages_dir.parent().context("a packages directory has a parent")?;
     links::check_way(parent)?;
     if leads_there {
@@ -157,7 +158,6 @@ pub fn link(root: &Path, packages_dir: &Path, shared: &Path) -> Result<Linked> {
         replace_symlink(shared, packages_dir)?;
         return Ok(Linked::Already);
     }
-    check_packages_dir(root, packages_dir)?;
     check_shared(root, packages_dir, shared)?;
     let mut moved = Vec::new();
     for _ in 0..MAX_LOOKS {

@@ -118,6 +118,7 @@ impl Proxy<'_> {
             Err(_) => workspace,
         };
         // Whatever else is wrong, no clone is to be lost over it.
+        self.check_git_dir(&workspace)?;
         let mut guard = Guard::plan(&workspace, self.env, location.updates)?;
         let aligned = guard.align();
         child_env.clone_from(&guard.env);
@@ -131,6 +132,23 @@ impl Proxy<'_> {
         let question =
             Question { proxy: self, workspace: &workspace, settings: &settings, cwd: &cwd };
         question.answer(child_env)
+    }
+
+    /// `GIT_DIR` is for every git that Lake starts, in whichever package's directory that is. A relative
+    /// one leads to the package's own there.
+    fn check_git_dir(&self, workspace: &Workspace) -> Result<()> {
+        let named = self.env.git_dir.as_deref().filter(|dir| dir.is_absolute());
+        let Some(dir) = named.map(Path::display) else { return Ok(()) };
+        if workspace.packages.iter().any(|package| package.lock.is_some()) {
+            bail!(Failure::Refused(hint(
+                format!(
+                    "`GIT_DIR` is `{dir}`: Lake would take that for the clone of every package, and \
+                     delete them"
+                ),
+                "begin the command with `env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE`",
+            )));
+        }
+        Ok(())
     }
 
     /// `lake clean` removes the builds of all packages, whoever else uses them.

@@ -169,7 +169,7 @@ impl Clone {
 }
 
 /// What git exports to a hook: with these, git is at work in the hook's repository wherever it runs.
-const ELSEWHERE: [&str; 5] =
+pub const ELSEWHERE: [&str; 5] =
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"];
 
 /// git in a directory that may be hostile, for what needs no server. A repository's configuration can
