@@ -18,9 +18,12 @@ pub fn argv(data: &[u8]) {
     let Invocation { toolchain, location, command } = &invocation;
     let Location { dir, file, overrides, search_above, updates: _ } = location;
 
-    let ends_an_argument =
-        |text: &OsString| args.iter().any(|arg| arg.as_bytes().ends_with(text.as_bytes()));
-    assert!(dir.iter().chain(file).chain(overrides).all(ends_an_argument), "{invocation:?}");
+    // `"--file x=y"` is the file `x`, and `y` an argument more.
+    let is_in = |arg: &OsString, text: &[u8]| {
+        text.is_empty() || arg.as_bytes().windows(text.len()).any(|part| part == text)
+    };
+    let is_there = |text: &OsString| args.iter().any(|arg| is_in(arg, text.as_bytes()));
+    assert!(dir.iter().chain(file).chain(overrides).all(is_there), "{invocation:?}");
     match command {
         Command::Other => assert_eq!(*location, Location::default()),
         Command::MathlibCache(CacheRequest { modules, .. }) => {

@@ -10,7 +10,7 @@ use crate::error::{hint, is_disk_full};
 use crate::fs::new_file_mode;
 use crate::interrupt::Interrupts;
 use crate::mathlib::leantar::{self, Item, Leantar, Progress, short};
-use crate::mathlib::outputs::Look;
+use crate::mathlib::outputs::{Files, Look};
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -74,6 +74,19 @@ pub fn apply(
     }
     interrupts.check()?;
     publish_all(&staging, &whole, marks)?;
+    // A package may have been moved away, and back, while its files were.
+    let look = |step: &&Step| {
+        let files = Files::new(&step.build_dir(), &step.head.place, &step.module);
+        files.check(step.head.dep_hash, Look::Presence)
+    };
+    let arrived: Vec<_> = whole.par_iter().map(look).collect();
+    for (step, fault) in
+        whole.iter().zip(&arrived).filter_map(|(s, a)| Some((s, a.as_ref().err()?)))
+    {
+        let reason = format!("`{}` has changed meanwhile: {fault}", step.package.display());
+        outcome.failed.insert(step.module.clone(), reason);
+    }
+    whole.retain(|step| !outcome.failed.contains_key(&step.module));
     outcome.packages = whole.iter().map(|step| step.package.clone()).collect();
     outcome.store = whole.first().and_then(|step| Some(step.source.parent()?.to_owned()));
     outcome.restored = whole.iter().map(|step| step.module.clone()).collect();

@@ -6,7 +6,7 @@
 
 use super::{Event, Observer, Outcome};
 use crate::error::hint;
-use crate::fs::{WorkDir, exists};
+use crate::fs::{WorkDir, ensure_dirs, exists};
 use crate::interrupt::Interrupts;
 use crate::mathlib::names::NamedModule;
 use crate::settings::{Environment, temp_dir, var};
@@ -103,16 +103,22 @@ impl Overlay {
     /// temporary directory when there is no cache to write to.
     fn new(cache: Option<PathBuf>) -> Result<Self> {
         WorkDir::sweep(&temp_dir());
-        if let Some(cache) = cache
-            && fs::create_dir_all(&cache).is_ok()
-        {
-            WorkDir::sweep_with(&cache, |stale| keep_downloads(stale, &cache));
-            if let Ok(dir) = WorkDir::new_in(&cache) {
-                return Ok(Self { dir, cache: Some(cache) });
+        let mut but = String::new();
+        if let Some(cache) = cache {
+            match Self::within(&cache) {
+                Ok(dir) => return Ok(Self { dir, cache: Some(cache) }),
+                Err(e) => but = format!(" (nor in `{}`: {e:#})", cache.display()),
             }
         }
-        let dir = WorkDir::new_in(&temp_dir()).context("no directory to download to")?;
+        let dir = WorkDir::new_in(&temp_dir());
+        let dir = dir.with_context(|| format!("no directory to download to{but}"))?;
         Ok(Self { dir, cache: None })
+    }
+
+    fn within(cache: &Path) -> Result<WorkDir> {
+        ensure_dirs(cache)?;
+        WorkDir::sweep_with(cache, |stale| keep_downloads(stale, cache));
+        WorkDir::new_in(cache)
     }
 
     pub fn path(&self) -> &Path {

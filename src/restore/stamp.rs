@@ -1,7 +1,7 @@
 //! A note in the workspace that a restore is done, so that the next build pays one small read.
 //!
-//! It holds what the restore depended on: the lock, the store's index, and the build directories as
-//! they were. Anything else than that (another lock, a store baked anew, `lake clean`) makes it
+//! It holds what the restore depended on: the lock, the store's index, and the packages and their
+//! build directories as they were. Anything else than that (another lock, a store baked anew, `lake clean`) makes it
 //! void; it can only ever save work.
 
 use crate::fs::links::check_way;
@@ -14,7 +14,7 @@ use anyhow::Result;
 use fs_err as fs;
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a restore of a workspace from some stores depends on.
 #[derive(Debug)]
@@ -60,19 +60,20 @@ impl Stamp {
     /// Stamps the workspace. That it cannot be is no failure: the next build looks again.
     pub fn write(&self, workspace: &Workspace) {
         let Some(dir) = self.file.parent().filter(|dir| check_way(dir).is_ok()) else { return };
-        let _ = replace_name(&self.file, self.text(workspace).as_bytes());
-        // Behind a stamp nobody would look for leftovers, and this was the last chance to leave one.
-        if WorkDir::abandoned(dir).next().is_some() {
-            let _ = fs::remove_file(&self.file);
+        // Behind a stamp nobody looks for leftovers: it gets its name when there can be none any more.
+        let new = self.file.with_extension("new");
+        let is_written = replace_name(&new, self.text(workspace).as_bytes()).is_ok();
+        if is_written && WorkDir::abandoned(dir).next().is_none() {
+            let _ = fs::rename(new, &self.file);
         }
     }
 
     fn text(&self, workspace: &Workspace) -> String {
         let mut text = format!("{}\n{}", self.lock, self.index);
         for package in &workspace.packages {
-            let build = fs::metadata(package.dir.join(".lake/build/lib"));
-            let inode = build.map_or(0, |meta| meta.ino());
-            let _ = writeln!(text, "{} {inode}", package.name);
+            let inode = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.ino());
+            let (own, build) = (inode(&package.dir), inode(&package.dir.join(".lake/build/lib")));
+            let _ = writeln!(text, "{} {own} {build}", package.name);
         }
         text
     }

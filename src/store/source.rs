@@ -5,10 +5,10 @@
 //! after unpacking reads no file. It is made afresh rather than copied, so that nothing of the
 //! baker's machine is in it: no hooks, no other branches, no paths, no user.
 
-use crate::error::hint;
+use crate::error::{advice, hint};
 use crate::fs::{is_dir, is_full, remove_if_there, set_modified};
 use crate::workspace::git;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use fs_err as fs;
 use sha1::{Digest as _, Sha1};
 use std::io::Write;
@@ -210,7 +210,11 @@ impl Git<'_> {
         if is_full(self.work_tree) {
             bail!(hint(said, "the disk is full: make room there, and run it again"));
         }
-        bail!(said)
+        let error = anyhow!(said);
+        if advice(&error).is_none() {
+            bail!(hint(error, "is there room, and may it be written there?"));
+        }
+        Err(error)
     }
 
     fn run(&self, args: &[&str]) -> Result<()> {

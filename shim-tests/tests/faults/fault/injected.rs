@@ -82,7 +82,7 @@ pub fn all() -> Vec<Box<dyn Fault>> {
         fails("no more threads, from one on", "thread", Errno::EAGAIN)
             .lasting()
             .expecting(anywhere),
-        nothing("EINTR", "open,read,write", Act::Errno(Errno::EINTR)),
+        nothing("EINTR", "open,read,write", Act::Errno(Errno::EINTR)).of(SHIM),
         nothing("half a write", "write", Act::Half),
         nothing("the clock leaps ahead", "clock", Act::Jump(TEN_YEARS)).lasting(),
         nothing("the clock leaps back", "clock", Act::Jump(-TEN_YEARS)).lasting(),
