@@ -3,7 +3,7 @@
 # docs/growth.svg and the README's table. About half an hour on two cores, and 12 GB in $TMPDIR.
 #
 # usage: shim-tests/bench.sh [OPTIONS]
-#   --quick          a smaller tree and fewer runs; five minutes
+#   --quick          a smaller tree, fewer runs, and growth to a quarter; ten minutes
 #   --smoke          only to see that it works; seconds, with a stand-in for leantar
 #   --check          only compare the README's figures with those of BENCHMARKS.md
 #   --leantar FILE   leantar; else $SHIM_TEST_REAL_LEANTAR, else the one on PATH

@@ -13,8 +13,9 @@ use tempfile::TempDir;
 
 /// Where Linux has a file system in memory.
 pub const MEMORY: &str = "/dev/shm";
-/// What the largest tree of small files takes three times over. Bytes.
-const ROOM: u64 = 10 << 30;
+/// What the largest tree of small files takes three times over, with the stores made of it: most of its
+/// files are shorter than a page, and take one. Bytes.
+const ROOM: u64 = 24 << 30;
 
 pub struct Lab {
     /// All that is made lies below.

@@ -9,7 +9,7 @@ pub const MATHLIB: usize = 8032;
 pub enum Size {
     /// What the bars speak of; half an hour.
     Full,
-    /// Five minutes.
+    /// Ten minutes.
     Quick,
     /// That everything works; seconds. Its figures mean nothing.
     Smoke,
@@ -54,7 +54,7 @@ impl Scale {
             Size::Full => full,
             Size::Quick => Self {
                 modules: 400,
-                growth: vec![250, 1000, 4000],
+                growth: vec![1000, 4000, 16_000],
                 short: turns(5, 50, 10),
                 middle: turns(5, 1, 1),
                 long: turns(3, 1, 0),
