@@ -129,7 +129,7 @@ const BREAKAGES: &[Breakage] = &[
         edits: &[Edit {
             file: "src/store/index.rs",
             from: "        file.persist(path)?;\n",
-            to: "        fs::write(path, fs::read(file.path())?)?;\n",
+            to: "        fs_err::write(path, fs_err::read(file.path())?)?;\n",
         }],
         row: "bake / ENOSPC from a system call on",
         rounds: 1000,
