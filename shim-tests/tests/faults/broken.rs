@@ -96,11 +96,18 @@ const BREAKAGES: &[Breakage] = &[
     },
     Breakage {
         name: "leantar's word is taken for it",
-        edits: &[Edit {
-            file: "src/restore/apply.rs",
-            from: "check(step.head.dep_hash, Look::Contents);\n    let checked",
-            to: "check(step.head.dep_hash, Look::Contents).or(Ok::<_, crate::mathlib::outputs::Fault>(()));\n    let checked",
-        }],
+        edits: &[
+            Edit {
+                file: "src/restore/apply.rs",
+                from: "check(step.head.dep_hash, Look::Contents);\n    let checked",
+                to: "check(step.head.dep_hash, Look::Contents).or(Ok::<_, crate::mathlib::outputs::Fault>(()));\n    let checked",
+            },
+            Edit {
+                file: "src/restore/apply.rs",
+                from: "files.check(step.head.dep_hash, Look::Presence)\n",
+                to: "files.check(step.head.dep_hash, Look::Presence).or(Ok::<_, crate::mathlib::outputs::Fault>(()))\n",
+            },
+        ],
         row: "restore from ltars / a leantar that is slow, hangs, dies, lies or is none",
         rounds: 15,
     },

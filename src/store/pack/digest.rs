@@ -23,10 +23,20 @@ impl Digest {
         let mut hasher = Sha256::new();
         let mut buffer = vec![0; 1 << 16];
         loop {
-            match reader.read(&mut buffer)? {
+            match read_some(reader, &mut buffer)? {
                 0 => return Ok(Self(hasher.finalize().into())),
                 read => hasher.update(&buffer[..read]),
             }
+        }
+    }
+}
+
+/// As [`Read::read`], and again when a signal interrupts it.
+pub(super) fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match reader.read(buffer) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
         }
     }
 }
@@ -101,7 +111,7 @@ impl<T> Hashing<T> {
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
+        let n = read_some(&mut self.inner, buffer)?;
         self.pass(&buffer[..n]);
         Ok(n)
     }

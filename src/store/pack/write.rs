@@ -1,6 +1,6 @@
 //! Packing a tree.
 
-use super::digest::{Digest, Hashing};
+use super::digest::{Digest, Hashing, read_some};
 use super::entry::{BLOCK, END, Entry, Kind, check_target, show};
 use super::{MAX_WINDOW_LOG, Progress, Shard, pool};
 use crate::fs::{ensure_dirs, new_file};
@@ -8,7 +8,7 @@ use crate::read;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use rayon::prelude::*;
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -188,7 +188,7 @@ impl Packing<'_> {
         let mut buffer = vec![0; CHUNK];
         let mut left = size;
         loop {
-            let n = file.read(&mut buffer)?;
+            let n = read_some(&mut file, &mut buffer)?;
             ensure!(n as u64 <= left && (n > 0 || left == 0), "it changed while it was packed");
             if n == 0 {
                 break;
