@@ -184,8 +184,7 @@ fn candidates(
         let lock = package.lock.as_ref().filter(|lock| lock.clone.is_dir())?;
         let want = Want { url: lock.url.clone(), by_root: false };
         let mut candidate = candidate(&package.name, &lock.clone, Some(want));
-        let head = |clone: &Clone| clone.head().or_else(|| clone.asked_head());
-        let head = candidate.clone.as_ref().and_then(head);
+        let head = candidate.clone.as_ref().and_then(Clone::head_or_asked);
         if !always && head.as_deref() == Some(&lock.rev) {
             candidate.wanted = None;
         }

@@ -136,9 +136,10 @@ impl Bake<'_> {
                 "`lake update` makes one; a store is baked for what it locks",
             ));
         }
-        let head = |clone: Clone| clone.head().or_else(|| clone.asked_head());
         let is_there = |package: &Package| match &package.lock {
-            Some(lock) => Clone::open(&lock.clone).and_then(head).as_ref() == Some(&lock.rev),
+            Some(lock) => {
+                Clone::open(&lock.clone).and_then(|c| c.head_or_asked()).as_ref() == Some(&lock.rev)
+            }
             None => package.dir.is_dir(),
         };
         if self.workspace.packages.iter().all(is_there) {

@@ -57,8 +57,13 @@ impl Clone {
         None
     }
 
+    /// As [`Clone::head`], and git is asked where files do not tell.
+    pub fn head_or_asked(&self) -> Option<String> {
+        self.head().or_else(|| self.asked_head())
+    }
+
     /// As [`Clone::head`], from git itself, which knows every layout.
-    pub fn asked_head(&self) -> Option<String> {
+    fn asked_head(&self) -> Option<String> {
         let mut git = self.git(&["rev-parse", "--verify", "--quiet", "HEAD"]).ok()?;
         // Here and nowhere else: git would go on to an enclosing repository, and refuse another
         // user's.
