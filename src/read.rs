@@ -30,10 +30,15 @@ pub const INDEX: u64 = 64 << 20;
 /// # Errors
 /// What is no file: to open a pipe would be to wait for who writes to it.
 pub fn open(path: &Path) -> io::Result<fs::File> {
+    sized(path).map(|(file, _)| file)
+}
+
+/// As [`open`], with the bytes that the file has by its own account.
+fn sized(path: &Path) -> io::Result<(fs::File, u64)> {
     let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let meta = file.metadata()?;
     if meta.is_file() {
-        return Ok(file);
+        return Ok((file, meta.len()));
     }
     let (kind, what) = match meta.is_dir() {
         true => (ErrorKind::IsADirectory, "a directory"),
@@ -47,8 +52,7 @@ pub fn open(path: &Path) -> io::Result<fs::File> {
 /// # Errors
 /// Those of [`open`], and [`ErrorKind::FileTooLarge`].
 pub fn bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = open(path)?;
-    let size = file.metadata()?.len();
+    let (file, size) = sized(path)?;
     let room = usize::try_from(size.min(limit)).unwrap_or(0);
     let mut bytes = Vec::with_capacity(room);
     if size <= limit {

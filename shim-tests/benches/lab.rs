@@ -13,9 +13,9 @@ use tempfile::TempDir;
 
 /// Where Linux has a file system in memory.
 pub const MEMORY: &str = "/dev/shm";
-/// What the largest tree of small files takes three times over, with the stores made of it: most of its
-/// files are shorter than a page, and take one. Bytes.
-const ROOM: u64 = 24 << 30;
+/// Bytes that a module of small files takes three times over, with the stores made of it: most of its
+/// files are shorter than a page, and take one.
+const ROOM: u64 = 160 << 10;
 
 pub struct Lab {
     /// All that is made lies below.
@@ -104,11 +104,11 @@ impl Lab {
         self.script(name, &text)
     }
 
-    /// A directory for many small files, which is gone when it is dropped: in memory where there is
-    /// room for them.
-    pub fn room_for_many(&self) -> Result<TempDir> {
+    /// A directory for the small files of so many modules, which is gone when it is dropped: in memory
+    /// where there is room for them.
+    pub fn room_for(&self, modules: usize) -> Result<TempDir> {
         let free = statvfs(MEMORY).map_or(0, |fs| fs.blocks_available() * fs.fragment_size());
-        let dir = if free > ROOM { Path::new(MEMORY) } else { &self.work };
+        let dir = if free > modules as u64 * ROOM { Path::new(MEMORY) } else { &self.work };
         // `bench.sh` removes what is called so if we cannot.
         let name = self.work.file_name().context("a directory has a name")?;
         Ok(tempfile::Builder::new().prefix(name).tempdir_in(dir)?)

@@ -99,7 +99,8 @@ impl Place {
             bytes: &self.report.count_bytes(),
         };
         let found = bake.run()?;
-        self.report.found(&found, &store);
+        let hint = "with network, or once `lake build` has made what is missing, bake again";
+        self.report.found(&found, &store, hint);
         if !found.is_whole() {
             bail!(Failure::Reported(1));
         }
@@ -126,7 +127,9 @@ impl Place {
             None => vec![self.verify_plain(&store)?],
         };
         let is_whole = !found.is_empty() && found.iter().all(Found::is_whole);
-        found.iter().for_each(|found| self.report.found(found, &store));
+        let hint =
+            "`lake-shim bake` fills and mends a store, with network and the workspace at hand";
+        found.iter().for_each(|found| self.report.found(found, &store, hint));
         if args.json {
             let locks: Vec<_> = found.iter().map(found_json).collect();
             data(&format!("{}\n", json!({ "whole": is_whole, "locks": locks })))?;

@@ -211,9 +211,8 @@ impl Lake {
     /// Build files of one Lean are useless to another.
     fn judge_version(&self) -> Option<Finding> {
         let toolchain = self.toolchain.as_ref()?;
-        let wanted = release(toolchain)?;
         let found = self.lean.version()?;
-        if found == wanted {
+        if is_of(&found, toolchain)? {
             return None;
         }
         let message = format!("lean is {found}, and the workspace asks for `{toolchain}`");
@@ -255,11 +254,19 @@ fn fault(program: &Path, answer: Option<&Result<String, String>>) -> Option<Stri
     }
 }
 
-/// `4.27.0` of `leanprover/lean4:v4.27.0`; nothing of a nightly or a toolchain of one's own.
-fn release(toolchain: &str) -> Option<&str> {
+/// Whether a lean of this version is the one of `toolchain`: `4.27.0` of `leanprover/lean4:v4.27.0`,
+/// `4.27.0-nightly-2025-11-01` of `leanprover/lean4:nightly-2025-11-01`. Nothing where the name does
+/// not tell, as of `stable` or a toolchain of one's own.
+fn is_of(version: &str, toolchain: &str) -> Option<bool> {
     let name = toolchain.rsplit(':').next()?;
-    let number = name.strip_prefix('v').unwrap_or(name);
-    number.starts_with(|c: char| c.is_ascii_digit()).then_some(number)
+    let is_number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    match name.strip_prefix("nightly-") {
+        Some(date) if is_number(date) => Some(version.ends_with(&format!("-{name}"))),
+        _ => {
+            let number = name.strip_prefix('v').unwrap_or(name);
+            is_number(number).then(|| version == number)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -314,16 +321,21 @@ mod tests {
     }
 
     #[test]
-    fn toolchains_that_are_releases() {
-        for (toolchain, expected) in [
-            ("leanprover/lean4:v4.27.0", Some("4.27.0")),
-            ("leanprover/lean4:4.27.0-rc1", Some("4.27.0-rc1")),
-            ("v4.9.0", Some("4.9.0")),
-            ("leanprover/lean4:nightly-2025-01-01", None),
-            ("leanprover/lean4:stable", None),
-            ("my-build", None),
+    fn versions_of_toolchains() {
+        for (version, toolchain, expected) in [
+            ("4.27.0", "leanprover/lean4:v4.27.0", Some(true)),
+            ("4.27.0", "leanprover/lean4:v4.27.1", Some(false)),
+            ("4.27.0-rc1", "leanprover/lean4:4.27.0-rc1", Some(true)),
+            ("4.27.0-rc1", "leanprover/lean4:v4.27.0", Some(false)),
+            ("4.9.0", "v4.9.0", Some(true)),
+            ("4.27.0-nightly-2025-11-01", "leanprover/lean4:nightly-2025-11-01", Some(true)),
+            ("4.27.0-nightly-2025-11-02", "leanprover/lean4:nightly-2025-11-01", Some(false)),
+            ("4.27.0", "leanprover/lean4:nightly-2025-11-01", Some(false)),
+            ("4.27.0", "leanprover/lean4:nightly", None),
+            ("4.27.0", "leanprover/lean4:stable", None),
+            ("4.27.0", "my-build", None),
         ] {
-            assert_eq!(release(toolchain), expected, "{toolchain}");
+            assert_eq!(is_of(version, toolchain), expected, "{version} {toolchain}");
         }
     }
 }

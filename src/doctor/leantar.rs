@@ -25,7 +25,10 @@ pub fn look(env: &Environment, settings: &Settings, bin: Option<&Path>, unpacks:
     let path = leantar::find(named, bin, &settings.stores, env);
     let found = path.as_deref().map(|path| Found::ask(path, settings));
     let (summary, finding) = match &found {
-        Some(found) => (found.summary(), found.judge(named.is_some(), settings.confine)),
+        Some(found) => {
+            let finding = found.judge(named.is_some(), settings.confine);
+            (found.summary(), finding.map(|finding| weighed(finding, unpacks || named.is_some())))
+        }
         None if unpacks => ("not found".to_owned(), Some(missing(settings.network))),
         None => ("not found, and not needed".to_owned(), None),
     };
@@ -69,6 +72,14 @@ impl<'a> Found<'a> {
             }
             Ok(_) => unconfined(&self.state, confine),
         }
+    }
+}
+
+/// A fault of what is not needed is worth a note.
+fn weighed(finding: Finding, is_needed: bool) -> Finding {
+    match is_needed {
+        true => finding,
+        false => Finding { severity: Severity::Note, ..finding },
     }
 }
 

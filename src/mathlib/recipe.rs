@@ -179,8 +179,9 @@ fn string_literals(text: &str) -> Vec<&str> {
     text.split('"').skip(1).step_by(2).collect()
 }
 
-/// Comments blanked out, so that what is commented out is not taken for code. Strings that hold
-/// `--` (option names) lose their tail, which nothing here reads.
+/// A blank in place of every comment, so that what is commented out is not taken for code, and what
+/// stands around it not for one word. Strings that hold `--` (option names) lose their tail, which
+/// nothing here reads.
 fn without_comments(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut depth = 0_usize;
@@ -189,7 +190,7 @@ fn without_comments(text: &str) -> String {
         let (skip, keep) = match rest.as_bytes() {
             [b'/', b'-', ..] => {
                 depth += 1;
-                (2, None)
+                (2, (depth == 1).then_some(' '))
             }
             [b'-', b'/', ..] if depth > 0 => {
                 depth -= 1;
@@ -273,6 +274,7 @@ private def CacheM.getContext : IO CacheM.Context := do
             (".contains mod.getRoot", ".any (·.isPrefixOf mod)"),
             ("`Mathlib", "`Matlib"),
             ("`Mathlib,", "`Mathlib, `A"),
+            ("`Mathlib,", "`Mathlib, `A/--/B,"),
             ("def getRootHash", "def rootHash"),
             ("\n/-- Bump", "\n  let pathHash := hash mod\n/-- Bump"),
         ] {

@@ -30,6 +30,8 @@ pub struct Question<'a> {
     pub workspace: &'a Workspace,
     pub settings: &'a Settings,
     pub cwd: &'a Path,
+    /// Of the clones, which the guard has looked at.
+    pub has_outdated: bool,
 }
 
 impl Question<'_> {
@@ -110,8 +112,8 @@ impl Question<'_> {
             return Ok(Answer::LakesToGive);
         }
         let stamp = Stamp::of(self.workspace, &Stores::open(self.settings)?);
-        let is_stamped = stamp.as_ref().is_some_and(|stamp| stamp.is_current(self.workspace))
-            && self.workspace.outdated_packages().next().is_none();
+        let is_current = |stamp: &Stamp| stamp.is_current(self.workspace);
+        let is_stamped = !self.has_outdated && stamp.as_ref().is_some_and(is_current);
         let wants = || match self.settings.restore {
             Restore::Always => Ok(self.workspace.mathlib().is_some()),
             _ => stamp.as_ref().map_or(Ok(false), Stamp::is_baked),

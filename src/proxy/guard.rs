@@ -23,6 +23,9 @@ use std::path::{Path, PathBuf};
 pub struct Guard {
     /// Variables for Lake.
     pub env: ChildEnvironment,
+    /// Whether a clone is at another revision than the locked one, as
+    /// [`Workspace::outdated_packages`] would find by reading every HEAD again.
+    pub has_outdated: bool,
     /// Clones whose `origin` is spelled as the root's configuration spells it before an update, so
     /// that the manifest which the update writes agrees with the configuration. Only in a packages
     /// directory that no other workspace uses.
@@ -50,6 +53,7 @@ struct Candidate {
     is_linked: bool,
     /// Nothing when Lake has no reason to compare: HEAD is where the manifest wants it.
     wanted: Option<Want>,
+    is_outdated: bool,
 }
 
 struct Want {
@@ -80,7 +84,8 @@ impl Guard {
     fn against(candidates: Vec<Candidate>, resolves: bool, env: &Environment) -> Result<Self> {
         let map = UrlMap::parse(env.url_map.as_deref());
         let env = safe_directories(&candidates, env);
-        let mut guard = Self { env, align: Vec::new(), map };
+        let has_outdated = candidates.iter().any(|candidate| candidate.is_outdated);
+        let mut guard = Self { env, has_outdated, align: Vec::new(), map };
         for candidate in &candidates {
             guard.keep(candidate, resolves)?;
         }
@@ -157,6 +162,7 @@ fn candidates(
     let map = UrlMap::parse(env.url_map.as_deref());
     let packages_dir = &workspace.packages_now();
     let is_shared = workspace.shares_packages();
+    let is_linked = packages_dir.is_symlink();
     let candidate = |name: &str, dir: &Path, wanted: Option<Want>| {
         let wanted = wanted.map(|want| match map.get(name) {
             Some(url) => Want { url: url.to_owned(), by_root: false },
@@ -168,8 +174,9 @@ fn candidates(
             clone: Clone::open(dir),
             // Lake's delete follows such a link (lean4#14476), so what it leads to counts too.
             is_shared: is_shared || dir.is_symlink(),
-            is_linked: packages_dir.is_symlink() || dir.is_symlink(),
+            is_linked: is_linked || dir.is_symlink(),
             wanted,
+            is_outdated: false,
         }
     };
     if resolves {
@@ -185,7 +192,8 @@ fn candidates(
         let want = Want { url: lock.url.clone(), by_root: false };
         let mut candidate = candidate(&package.name, &lock.clone, Some(want));
         let head = candidate.clone.as_ref().and_then(Clone::head_or_asked);
-        if !always && head.as_deref() == Some(&lock.rev) {
+        candidate.is_outdated = head.as_ref().is_some_and(|head| *head != lock.rev);
+        if !always && head.as_ref() == Some(&lock.rev) {
             candidate.wanted = None;
         }
         Some(candidate)

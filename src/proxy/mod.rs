@@ -129,8 +129,13 @@ impl Proxy<'_> {
             Err(error) if !self.must_succeed(&error) => self.report.warn(&error),
             linked => linked?,
         }
-        let question =
-            Question { proxy: self, workspace: &workspace, settings: &settings, cwd: &cwd };
+        let question = Question {
+            proxy: self,
+            workspace: &workspace,
+            settings: &settings,
+            cwd: &cwd,
+            has_outdated: guard.has_outdated,
+        };
         question.answer(child_env)
     }
 

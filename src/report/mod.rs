@@ -102,8 +102,8 @@ impl Report {
         self.say(text);
     }
 
-    /// What was found of a store, for one lock.
-    pub fn found(&self, found: &Found, store: &Path) {
+    /// What was found of a store, for one lock, and what to do if it is not whole.
+    pub fn found(&self, found: &Found, store: &Path, hint: &str) {
         let Found { covered, present, packs, .. } = found;
         let lock = found.lock.as_ref().map(|lock| format!(", lock {lock}")).unwrap_or_default();
         let faults = found.corrupt.iter().chain(&found.bad_packs);
@@ -117,9 +117,7 @@ impl Report {
             print_some(faults.iter().cloned(), faults.len());
         }
         if !found.is_whole() {
-            print(
-                "hint: `lake-shim bake` fills and mends a store, with network and the workspace at hand",
-            );
+            print(&format!("hint: {hint}"));
         }
         let whole = if found.is_whole() { "whole" } else { "not whole" };
         self.say(format_args!(

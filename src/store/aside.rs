@@ -9,7 +9,8 @@ use anyhow::Result;
 use fs_err as fs;
 use std::path::{Path, PathBuf};
 
-fn dir(store: &Path) -> PathBuf {
+/// The directory of a store where they are.
+pub fn dir(store: &Path) -> PathBuf {
     store.join("lake-shim/damaged")
 }
 

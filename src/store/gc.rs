@@ -1,5 +1,6 @@
 //! Removing from a store what no kept lock needs.
 
+use super::aside;
 use super::index::Index;
 use crate::error::hint;
 use crate::fs::{DirLock, is_dir};
@@ -48,6 +49,8 @@ pub fn find(store: &Path, keep: &[String]) -> Result<Garbage> {
         index.packs.iter().flat_map(|pack| &pack.shards).map(|shard| shard.file_name()).collect();
     let ltars = ltars.iter().map(LtarName::to_string).collect();
     let mut files = unneeded(store, ".ltar", &ltars)?;
+    // Where a bake was killed. What is needed of them the next one sees to.
+    files.extend(unneeded(&aside::dir(store), ".ltar", &ltars)?);
     files.extend(unneeded(&Index::packs_dir(store), ".tar.zst", &shards)?);
     let bytes = files.iter().filter_map(|file| Some(fs::metadata(file).ok()?.len())).sum();
     Ok(Garbage { files, bytes, index })

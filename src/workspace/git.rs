@@ -82,8 +82,11 @@ impl Clone {
     /// Whether git would refuse the clone as another user's (`safe.directory`): it looks at the
     /// owner of the work tree and of the git directory.
     pub fn is_owned_by(&self, uid: u32) -> bool {
-        let owner = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.uid() == uid);
-        owner(&self.work_tree) && owner(&self.git_dir) && owner(&self.work_tree.join(".git"))
+        let is_owned = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.uid() == uid);
+        let dot_git = self.work_tree.join(".git");
+        is_owned(&self.work_tree)
+            && is_owned(&dot_git)
+            && (self.git_dir == dot_git || is_owned(&self.git_dir))
     }
 
     /// What `git remote get-url origin` prints, which is what Lake compares; a user's

@@ -8,9 +8,6 @@ use crate::workload::module::Seeds;
 use crate::workload::project::Project;
 use anyhow::Result;
 
-/// The largest store of cache files that is unpacked.
-const MOST_LTARS: usize = 16_000;
-
 /// One task at several sizes.
 pub struct Growth {
     pub task: &'static str,
@@ -37,15 +34,15 @@ pub fn measure(lab: &Lab, seeds: &Seeds) -> Result<(Vec<Growth>, f64)> {
     ];
     let busy = Busy::now()?;
     for &modules in &lab.scale.growth {
-        let dir = lab.room_for_many()?;
+        let dir = lab.room_for(modules)?;
         let project = Project::new(lab, dir.path(), modules)?;
         let measured = at(lab, seeds, &project, modules)?;
-        all.iter_mut().zip(measured).for_each(|(growth, point)| growth.points.extend(point));
+        all.iter_mut().zip(measured).for_each(|(growth, point)| growth.points.push(point));
     }
     Ok((all, busy.others_since()?))
 }
 
-fn at(lab: &Lab, seeds: &Seeds, project: &Project, modules: usize) -> Result<[Option<Point>; 4]> {
+fn at(lab: &Lab, seeds: &Seeds, project: &Project, modules: usize) -> Result<[Point; 4]> {
     let turns = lab.scale.growing;
     let point = |contenders: &[Contender]| -> Result<Point> {
         let runs = in_turns(lab, contenders, turns)?;
@@ -60,10 +57,9 @@ fn at(lab: &Lab, seeds: &Seeds, project: &Project, modules: usize) -> Result<[Op
     project.write_build(seeds, lab.scale.small_bytes, true)?;
     project.write_ltars(lab, true)?;
     let nothing = point(&names::nothing_to_do(lab, project, "growth")?)?;
-    // More than that takes leantar minutes a run.
-    let ltars = (modules <= MOST_LTARS).then(|| point(&ltars::contenders(lab, project)?));
+    let ltars = point(&ltars::contenders(lab, project)?)?;
     let packs = point(&packs::contenders(lab, project)?[..2])?;
-    Ok([Some(names), Some(nothing), ltars.transpose()?, Some(packs)])
+    Ok([names, nothing, ltars, packs])
 }
 
 impl Growth {

@@ -39,6 +39,7 @@ impl Seeds {
                 _ => {}
             }
         }
+        seeds.oleans.sort_by_key(Olean::size);
         let is_empty = seeds.oleans.is_empty() || seeds.ileans.is_empty() || seeds.cs.is_empty();
         ensure!(!is_empty, "`{}` has no `.olean`, `.ilean` and `.c` files", dir.display());
         Ok(seeds)

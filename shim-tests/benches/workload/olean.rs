@@ -31,6 +31,11 @@ impl Olean {
         Ok(Self { bytes, objects })
     }
 
+    /// Bytes of the file.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Appends a copy to `out` and returns the address of its root.
     fn copy_to(&self, out: &mut Vec<u8>, random: &mut Random) -> u64 {
         let offset = out.len() - HEADER;
@@ -60,13 +65,16 @@ impl Olean {
     }
 }
 
-/// An `.olean` of about `size` bytes made of random `seeds`, of which there is one at least.
+/// An `.olean` of about `size` bytes made of random `seeds`, of which there is one at least. They are
+/// sorted by their length: those that would make it longer are left out, but for the shortest.
 pub fn grow(seeds: &[Olean], size: usize, random: &mut Random) -> Vec<u8> {
     let mut out = seeds[0].bytes[..HEADER].to_vec();
     put_base(&mut out, random.below(u32::MAX as usize) as u32);
     let mut roots = Vec::new();
     while out.len() < size || roots.is_empty() {
-        let seed = &seeds[random.below(seeds.len())];
+        let left = size.saturating_sub(out.len());
+        let fitting = seeds.partition_point(|seed| seed.size() <= left).max(1);
+        let seed = &seeds[random.below(fitting)];
         roots.push(seed.copy_to(&mut out, random));
     }
     let root = Region(&out).base() + out.len() as u64;

@@ -143,8 +143,14 @@ fn a_nightly() {
     sandbox.write("app/lean-toolchain", "leanprover/lean4:nightly-2026-01-01\n");
     let dir = "home/.elan/toolchains/leanprover--lean4-nightly---nightly-2026-01-01";
     sandbox.rename("lean", dir);
-    let run = doctor(&sandbox, "--json shim lake lean leantar").run();
-    assert!(parse(&run).is_empty(), "{run}");
+    let findings = |version: &str| {
+        let answer = format!("echo 'Lean (version {version}, x86_64-unknown-linux-gnu, Release)'");
+        sandbox.script(format!("{dir}/bin/lean"), &answer);
+        parse(&doctor(&sandbox, "--json shim lake lean leantar").run())
+    };
+    assert!(findings("4.28.0-nightly-2026-01-01").is_empty());
+    let finding = the_only(findings("4.28.0-nightly-2026-01-02"), "warning", "lean-version");
+    says(&finding, &["lean is 4.28.0-nightly-2026-01-02", "nightly-2026-01-01`"]);
 }
 
 #[test]
@@ -205,6 +211,19 @@ fn a_leantar_that_fails() {
     sandbox.script("lean/bin/leantar", "echo hello");
     let finding = only(&sandbox, "error", "leantar-fails");
     says(&finding, &["says no version, but `hello`"]);
+}
+
+#[test]
+fn a_leantar_that_fails_where_none_is_needed() {
+    let mut sandbox = sound();
+    sandbox.lake("exe cache get").run().expect_code(0);
+    sandbox.script("lean/bin/leantar", "exit 1");
+    let finding = only(&sandbox, "note", "leantar-fails");
+    says(&finding, &["exit status: 1"]);
+    doctor(&sandbox, "").run().expect_code(0);
+    // One that was asked for by name is to run.
+    sandbox.set_env("LAKE_SHIM_LEANTAR", sandbox.path("lean/bin/leantar"));
+    only(&sandbox, "error", "leantar-fails");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use shim_tests::{Call, Sandbox, Tree};
+use std::path::{Path, PathBuf};
 
 use crate::{
     bake, baked, baked_and_fresh, built, clear, edit_index, files, index, move_batteries, restore,
@@ -79,8 +80,8 @@ fn what_is_left_is_what_a_bake_of_that_lock_makes() {
     let names = |sandbox: &Sandbox| files(baked(sandbox)).into_keys().collect::<Vec<_>>();
     assert_eq!(names(&sandbox), names(&alone));
     assert_eq!(
-        files(baked(&sandbox))[std::path::Path::new("lake-shim/index.json")],
-        files(baked(&alone))[std::path::Path::new("lake-shim/index.json")]
+        files(baked(&sandbox))[Path::new("lake-shim/index.json")],
+        files(baked(&alone))[Path::new("lake-shim/index.json")]
     );
 }
 
@@ -98,18 +99,25 @@ fn what_no_lock_needs_goes_and_tools_stay() {
     let sandbox = baked_and_fresh();
     let whole = files(baked(&sandbox));
     let zeros = "0".repeat(64);
+    // Put aside as damaged, by a bake that did not live to find a better one.
+    let is_ltar = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "ltar");
+    let needed = whole.keys().find(is_ltar).expect("a cache file");
+    let aside = Path::new("baked/lake-shim/damaged").join(needed);
+    sandbox.write(&aside, "may be better than none");
     sandbox
         .write("baked/0000000000000000.ltar", "old")
-        .write(format!("baked/lake-shim/packs/{zeros}.tar.zst"), "old");
+        .write(format!("baked/lake-shim/packs/{zeros}.tar.zst"), "old")
+        .write("baked/lake-shim/damaged/0000000000000000.ltar", "older");
     sandbox.install_leantar("baked/leantar-0.1.16").write("baked/README", "mine");
     let run = gc(&sandbox, "").run();
-    run.expect_code(0).stderr_contains("removed 2 files");
+    run.expect_code(0).stderr_contains("removed 3 files");
     let after = files(baked(&sandbox));
     for path in whole.keys() {
         assert_eq!(after.get(path), whole.get(path), "{}", path.display());
     }
     assert!(sandbox.path("baked/leantar-0.1.16").exists() && sandbox.path("baked/README").exists());
-    assert_eq!(after.len(), whole.len() + 2);
+    assert!(sandbox.path(&aside).exists());
+    assert_eq!(after.len(), whole.len() + 3);
     clear_and_restore(&sandbox);
 }
 
