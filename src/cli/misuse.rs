@@ -2,7 +2,7 @@
 
 use super::Cli;
 use crate::error::{Failure, hint};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
 use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -19,7 +19,9 @@ pub fn answer(error: &Error, args: &[OsString]) -> Result<ExitCode> {
         bail!(Failure::Misused(hint(message(error), advice(error, args))));
     }
     match error.print() {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(e.into()),
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(e).context("cannot write to the standard output")
+        }
         _ => Ok(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)),
     }
 }

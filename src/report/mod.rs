@@ -15,6 +15,7 @@ use crate::restore::Event;
 use crate::settings::{Environment, Log};
 use crate::store::verify::Found;
 use crate::workspace::manifest::Manifest;
+use anyhow::{Context, Result};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pulse::Pulse;
 use std::cell::RefCell;
@@ -349,10 +350,10 @@ pub fn page(env: &Environment) -> Page {
 ///
 /// # Errors
 /// When stdout cannot be written; a reader that has enough (`| head`) is no error.
-pub fn data(text: &str) -> io::Result<()> {
+pub fn data(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done,
+        done => done.context("cannot write to the standard output"),
     }
 }

@@ -8,9 +8,20 @@ use crate::verdict::{Expected, Struck};
 
 struct Streams;
 
-/// Redirections of a shell, and whether what is printed on stdout is lost.
-const WAYS: [(&str, bool); 4] =
-    [("2>/dev/full", false), ("2>&-", false), (">/dev/full", true), ("<&- >&- 2>&-", true)];
+/// Redirections of a shell, and what fails of a run that has something to print.
+const WAYS: [(&str, Lost); 4] = [
+    ("2>/dev/full", Lost::Messages),
+    ("2>&-", Lost::Messages),
+    (">/dev/full", Lost::Data),
+    ("<&- >&- 2>&-", Lost::Both),
+];
+
+#[derive(Clone, Copy)]
+enum Lost {
+    Messages,
+    Data,
+    Both,
+}
 
 pub fn all() -> Vec<Box<dyn Fault>> {
     vec![Box::new(Streams)]
@@ -36,11 +47,14 @@ impl Fault for Streams {
     }
 
     fn strike(&self, scene: &Scene, way: u64) -> Struck {
-        let (redirection, loses_data) = WAYS[way as usize];
+        let (redirection, lost) = WAYS[way as usize];
         let script = format!("exec \"$0\" \"$@\" {redirection}");
         let run = crate::run_with_children(scene.call().through(&["sh", "-c", &script]));
-        let failure = Expected::Failure { at: Vec::new(), hint: false };
-        let expected = if loses_data { failure } else { Expected::Success };
+        let expected = match lost {
+            Lost::Messages => Expected::Success,
+            Lost::Data => Expected::Failure { at: vec!["standard output".into()], hint: true },
+            Lost::Both => Expected::Failure { at: Vec::new(), hint: false },
+        };
         Struck::new(run, Some(redirection.to_owned()), expected)
     }
 }
