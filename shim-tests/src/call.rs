@@ -1,7 +1,7 @@
 //! One run of a program in a sandbox: what it is given, and watching it while it runs.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{Read, Write as _};
+use std::io::{self, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{SigHandler, Signal, kill, killpg, signal};
 use nix::unistd::Pid;
 
 use crate::or_panic::OrPanic as _;
@@ -163,6 +163,11 @@ impl<'a> Call<'a> {
         let stdin = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
         // A group of its own, so that a run that hangs can be killed with all its children.
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        #[expect(unsafe_code, reason = "it runs between fork and exec, and only asks the system")]
+        // SAFETY: `signal` may be called there, and nothing else is.
+        unsafe {
+            command.pre_exec(ignore_nothing);
+        }
         let started = Instant::now();
         let line = self.line();
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -235,6 +240,18 @@ impl<'a> Call<'a> {
         let words = [&self.program].into_iter().chain(&self.args);
         words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// What the tests' own parent ignores (`nohup`, a script's `&`) is not for the run to ignore.
+fn ignore_nothing() -> io::Result<()> {
+    for kind in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+        #[expect(unsafe_code, reason = "a handler could do anything, and this is none")]
+        // SAFETY: it takes handlers away, and adds none.
+        unsafe {
+            signal(kind, SigHandler::SigDfl)?;
+        }
+    }
+    Ok(())
 }
 
 impl Running {
