@@ -55,6 +55,7 @@ fn a_package_that_the_cache_does_not_cover_gets_a_build_pack() {
 }
 
 #[test]
+#[cfg_attr(not(has = "zstd"), ignore = "needs zstd")]
 fn setup_files_and_logs_are_left_out() {
     let sandbox = built();
     sandbox.add_extra();

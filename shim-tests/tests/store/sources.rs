@@ -22,6 +22,7 @@ fn unpack(sandbox: &Sandbox, package: &str, into: &str) {
 }
 
 #[test]
+#[cfg_attr(not(has = "zstd"), ignore = "needs zstd")]
 fn tar_and_git_take_a_shard_by_themselves() {
     let sandbox = built();
     bake(&sandbox, "").run().expect_code(0);
@@ -41,6 +42,7 @@ fn tar_and_git_take_a_shard_by_themselves() {
 }
 
 #[test]
+#[cfg_attr(not(has = "zstd"), ignore = "needs zstd")]
 fn nothing_of_the_bakers_machine_is_in_a_source_pack() {
     let sandbox = built();
     let mathlib = sandbox.package("mathlib");
