@@ -6,6 +6,7 @@ mod work_dir;
 
 pub use work_dir::{DirLock, PREFIX, WorkDir};
 
+use crate::read;
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use fs_err::os::unix::fs::{OpenOptionsExt, symlink};
@@ -130,7 +131,7 @@ pub fn replace_file(path: &Path, contents: &[u8]) -> Result<()> {
     if let Some(old) = if_there(fs::metadata(&target))? {
         // Only root can give files away; for others it is their own already, or will be.
         let _ = fchown(file.file(), Some(old.uid().into()), Some(old.gid().into()));
-        fs::set_permissions(&temporary, Permissions::from_mode(old.mode() & RIGHTS))?;
+        file.set_permissions(Permissions::from_mode(old.mode() & RIGHTS))?;
     }
     file.sync_all()?;
     Ok(fs::rename(&temporary, &target)?)
@@ -141,7 +142,7 @@ pub fn replace_file(path: &Path, contents: &[u8]) -> Result<()> {
 pub fn replace_name(path: &Path, contents: &[u8]) -> Result<()> {
     let work = WorkDir::new_in(path.parent().context("a file has a parent")?)?;
     let file = work.path().join("file");
-    fs::write(&file, contents)?;
+    fs::File::create_new(&file)?.write_all(contents)?;
     Ok(fs::rename(file, path)?)
 }
 
@@ -189,7 +190,7 @@ pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
         }
     } else if meta.is_file() {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(to)?;
-        io::copy(&mut fs::File::open(from)?, &mut file)?;
+        io::copy(&mut read::open(from)?, &mut file)?;
     } else {
         return Ok(());
     }

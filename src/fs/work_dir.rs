@@ -8,9 +8,9 @@ use fs_err::os::unix::fs::OpenOptionsExt;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::geteuid;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -22,8 +22,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub const PREFIX: &str = ".lake-shim-";
 
 /// A directory of our own beside the place where its contents will be published, so that publishing
-/// is a rename. Removed when dropped. It is locked while somebody works in it, which tells those
-/// that a dead process left behind.
+/// is a rename. Removed when dropped. Nobody else can look or write into it, whatever the umask or a
+/// default ACL gives to others; what is made in it has the rights that it would have beside it. It is
+/// locked while somebody works in it, which tells those that a dead process left behind.
 #[derive(Debug)]
 pub struct WorkDir {
     dir: TempDir,
@@ -35,7 +36,8 @@ impl WorkDir {
     pub fn new_in(parent: &Path) -> Result<Self> {
         Self::sweep(parent);
         loop {
-            let dir = TempDir::with_prefix_in(PREFIX, parent)?;
+            let mut builder = tempfile::Builder::new();
+            let dir = builder.prefix(PREFIX).permissions(only_ours()).tempdir_in(parent)?;
             let lock = DirLock::acquire(dir.path(), |_| {}, || Ok(()));
             // Between the two lines above somebody may have taken it for a dead one.
             if is_dir(dir.path())? {
@@ -81,6 +83,10 @@ impl WorkDir {
             is_ours.then(|| DirLock::try_lock(file).map(|lock| (dir, lock)))?
         })
     }
+}
+
+fn only_ours() -> Permissions {
+    Permissions::from_mode(0o700)
 }
 
 /// A directory that this process works in. Released when dropped, or when the process ends.

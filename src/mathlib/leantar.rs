@@ -152,7 +152,10 @@ impl Leantar {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         die_with_us(&mut command);
-        let mut child = command.spawn().with_context(|| self.cannot_run())?;
+        let mut child = command.spawn().with_context(|| match room.is_dir() {
+            true => self.cannot_run(),
+            false => format!("`{}` is gone, where leantar was to work", room.display()),
+        })?;
         interrupts.while_waiting(&mut child, |child| {
             let complaints =
                 talk(child, &list(items, room), &mut |count| watch(Progress::Begun(count)))?;

@@ -8,6 +8,7 @@
 
 use super::recipe::{ROOT_FILES, Recipe, Scheme};
 use super::{Module, hash, header};
+use crate::error::hint;
 use crate::read;
 use anyhow::{Context, Error, Result, bail, ensure};
 use rayon::prelude::*;
@@ -295,7 +296,10 @@ impl PackageOf<'_> {
             |dir: &&PathBuf| dir.join(root).is_dir() || dir.join(format!("{root}.lean")).exists();
         let package = self.inputs.search_path.iter().enumerate().find(|(_, dir)| has_root(dir));
         let (package, _) = package.with_context(|| {
-            format!("`{module}` is imported, and no package has `{root}` or `{root}.lean`")
+            hint(
+                format!("`{module}` is imported, and no package has `{root}` or `{root}.lean`"),
+                "`lake resolve-deps` clones packages; `lake-shim doctor` looks at those that are there",
+            )
         })?;
         self.known.insert(root.to_owned(), package);
         Ok(package)

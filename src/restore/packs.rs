@@ -6,7 +6,7 @@
 
 use super::publish::{forget, merge_build};
 use super::staging::stage;
-use crate::fs::{if_there, is_dir, remove_if_there};
+use crate::fs::{if_there, is_dir, remove_if_there, replace_name};
 use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, Pack};
@@ -96,7 +96,7 @@ pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
 /// `marks`.
 pub(super) fn unmark(build: &Path, marks: &[String]) -> Result<()> {
     let path = build.join(MARK);
-    match fs::read_to_string(&path) {
+    match read::text(&path, read::TEXT) {
         Ok(found) if marks.contains(&found) => Ok(()),
         _ => Ok(remove_if_there(&path)?),
     }
@@ -194,8 +194,6 @@ impl PackStep {
         unmark(&self.into, &[])?;
         forget(&tree, &self.into)?;
         merge_build(&tree, &self.into)?;
-        let marked = stage.path().join("mark");
-        fs::write(&marked, mark)?;
-        Ok(fs::rename(marked, self.into.join(MARK))?)
+        replace_name(&self.into.join(MARK), mark.as_bytes())
     }
 }

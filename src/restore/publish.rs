@@ -5,7 +5,9 @@
 //! directories that the package does not have yet are moved in one step.
 
 use super::plan::Step;
-use crate::fs::{Renamed, ensure_dir, is_dir, links, remove_if_there, rename_to_new};
+use crate::fs::{
+    Renamed, WorkDir, copy_tree, ensure_dir, is_dir, links, remove_if_there, rename_to_new,
+};
 use anyhow::{Context, Result};
 use fs_err as fs;
 use rayon::prelude::*;
@@ -142,8 +144,8 @@ fn replace(from: &Path, to: &Path) -> Result<()> {
         renamed => return Ok(renamed?),
     }
     let parent = to.parent().context("a file has a parent")?;
-    let copy = tempfile::Builder::new().tempfile_in(parent)?;
-    fs::copy(from, copy.path())?;
-    copy.persist(to)?;
-    Ok(())
+    let work = WorkDir::new_in(parent)?;
+    let copy = work.path().join("file");
+    copy_tree(from, &copy)?;
+    Ok(fs::rename(copy, to)?)
 }

@@ -1,5 +1,7 @@
 //! Manifests, configurations, indices and what else is read whole.
 
+use std::time::Duration;
+
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use shim_tests::Sandbox;
@@ -113,6 +115,28 @@ fn a_cache_file_that_is_a_pipe_is_no_cache_file() {
     run.expect_code(1)
         .stderr_contains(&ltar.display().to_string())
         .stderr_contains("is a pipe or a device");
+}
+
+/// In a shared directory anybody may put one there.
+#[test]
+fn a_mark_that_is_a_pipe_is_no_mark() {
+    for arrange in [pipe, zeros] {
+        let mut sandbox = Sandbox::mini_mathlib();
+        let baked = sandbox.path("baked");
+        with_little_memory(&sandbox, "lake-shim restore --network never").run().expect_code(0);
+        let bake = sandbox.lake_shim("bake --format pack --store").arg(&baked).run();
+        bake.expect_code(0);
+        sandbox.set_env("LAKE_SHIM_STORE", baked);
+        let mark = "app/.lake/packages/mathlib/.lake/build/.lake-shim.pack";
+        sandbox.write(mark, "");
+        arrange(&sandbox, mark);
+        for line in ["lake-shim restore --network never", "lake build App"] {
+            let run = with_little_memory(&sandbox, line).timeout(Duration::from_secs(60)).run();
+            run.expect_code(0);
+        }
+        assert!(sandbox.read(mark).len() >= 64, "it is a mark now");
+        sandbox.expect_all_restored();
+    }
 }
 
 /// git would read these without end; what is not known is git's to find out.

@@ -138,6 +138,42 @@ fn they_wait_for_each_other_by_name_fake_leantar_only() {
     sandbox.expect_restored_below(&shared, &all());
 }
 
+/// What goes on there is published under the name of whoever restores.
+#[test]
+#[cfg_attr(
+    not(all(has = "fake-leantar", has = "setpriv", has = "setfacl")),
+    ignore = "needs the fake leantar, setpriv, setfacl"
+)]
+fn nobody_else_can_enter_where_a_restore_is_at_work_fake_leantar_only() {
+    let sandbox = baked_and_fresh();
+    let shared = shared(&sandbox, 0o2775);
+    let setfacl = shim_tests::tools::find_on_path("setfacl").expect("needed");
+    let acl = format!("d:u::rwx,d:g::rwx,d:o::-,d:m::rwx,d:u:{BERT}:rwx");
+    sandbox.command(setfacl, "-m").arg(acl).arg(&shared).run().expect_code(0);
+    let annas = checkout(&sandbox, ANNA);
+    let gate = sandbox.path("gate");
+    let running = by(sandbox.lake("exe cache get"), ANNA, &annas, &shared)
+        .env("FAKE_LEANTAR_WAIT_FOR", &gate)
+        .spawn();
+    let build = shared.join("mathlib/.lake/build");
+    running.wait_until(|| !stages(&build).is_empty());
+    let touch = |dir: &Path| {
+        let touch = shim_tests::tools::find_on_path("touch").expect("comes with cp");
+        let touch = sandbox.command(touch, "").arg(dir.join("berts"));
+        touch.as_user(BERT).in_group(GROUP).cwd(&shared).run()
+    };
+    let stages = stages(&build);
+    for stage in &stages {
+        touch(stage).expect_code(1).stderr_contains("Permission denied");
+    }
+    // Beside it he may, so that it was not for want of rights.
+    touch(&build).expect_code(0);
+    sandbox.write(&gate, "");
+    running.wait().expect_code(0);
+    sandbox.expect_restored_below(&shared, &all());
+    touch(&build.join("lib/lean/Mathlib")).expect_code(0);
+}
+
 fn stages(build: &Path) -> Vec<PathBuf> {
     let entries =
         std::fs::read_dir(build).into_iter().flatten().flatten().map(|entry| entry.path());

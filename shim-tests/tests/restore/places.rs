@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::Signal;
 use serde_json::json;
+use shim_tests::preload::{Act, Strike};
 use shim_tests::{Sandbox, Tmpfs, Tree, mini_mathlib};
 
 use crate::{all, clean, edit_manifest, expect_no_leftovers, offline_get};
@@ -121,6 +123,34 @@ fn build_directories_may_lie_on_other_file_systems() {
         sandbox.expect_all_restored();
         expect_no_leftovers(&sandbox);
         expect_no_leftovers(&sandbox);
+        clean(&sandbox);
+        drop(scratch);
+    }
+}
+
+/// Where publishing is no rename, there are copies on the way.
+#[test]
+#[cfg_attr(not(all(has = "mount", has = "cc")), ignore = "needs mount, cc")]
+fn a_kill_on_the_way_to_another_file_system_leaves_nothing_behind() {
+    for at in (1..40).step_by(3) {
+        let sandbox = Sandbox::mini_mathlib();
+        let scratch = Tmpfs::mount(sandbox.path("scratch"), "32m");
+        let (lib, there) =
+            (sandbox.package("mathlib").join(".lake/build/lib"), sandbox.path("scratch/lib"));
+        sandbox.mkdir(&there).symlink(&there, lib);
+        let act = Act::Signal(Signal::SIGKILL);
+        let strike = Strike { calls: "rename", programs: "lake-shim", at, lasting: false, act };
+        let (call, armed) = strike.arm(&sandbox, offline_get(&sandbox));
+        call.run().expect_signal(Signal::SIGKILL);
+        assert!(armed.struck().is_some(), "there is a rename {at}");
+        offline_get(&sandbox).run().expect_code(0);
+        sandbox.expect_all_restored();
+        expect_no_leftovers(&sandbox);
+        let left = Tree::of(sandbox.path("scratch"));
+        let left = left.entries().keys().filter(|path| {
+            path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+        });
+        assert_eq!(left.collect::<Vec<_>>(), Vec::<&PathBuf>::new(), "rename {at}");
         clean(&sandbox);
         drop(scratch);
     }

@@ -184,7 +184,7 @@ impl Packing<'_> {
 
     /// Copies a file that had `size` bytes when it was listed.
     fn contents(&self, path: &Path, size: u64, out: &mut impl Write) -> Result<()> {
-        let mut file = fs::File::open(self.tree.join(path))?;
+        let mut file = read::open(&self.tree.join(path))?;
         let mut buffer = vec![0; CHUNK];
         let mut left = size;
         loop {
