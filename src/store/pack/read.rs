@@ -5,7 +5,7 @@
 
 use super::digest::Hashing;
 use super::entry::{self, BLOCK, Entry, PATH_MAX, show};
-use super::{MAX_WINDOW_LOG, Shard};
+use super::{Shard, WINDOW_LOG};
 use crate::error::hint;
 use crate::read;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -31,7 +31,7 @@ pub struct Reader(DCtx<'static>);
 impl Reader {
     pub fn new() -> Result<Self> {
         let mut context = DCtx::try_create().context("no memory to decompress with")?;
-        let window = DParameter::WindowLogMax(MAX_WINDOW_LOG);
+        let window = DParameter::WindowLogMax(WINDOW_LOG);
         context.set_parameter(window).map_err(|code| anyhow!(get_error_name(code)))?;
         Ok(Self(context))
     }

@@ -2,7 +2,7 @@
 
 use super::digest::{Digest, Hashing, read_some};
 use super::entry::{BLOCK, END, Entry, Kind, check_target, show};
-use super::{MAX_WINDOW_LOG, Progress, Shard, pool};
+use super::{Progress, Shard, WINDOW_LOG, pool};
 use crate::fs::{ensure_dirs, new_file};
 use crate::read;
 use anyhow::{Context, Result, bail, ensure};
@@ -163,9 +163,7 @@ impl Packing<'_> {
     fn archive(&self, members: &[Member], out: &mut impl Write) -> Result<()> {
         let len = members.iter().map(Member::archived).sum::<u64>() + END.len() as u64;
         let mut encoder = Encoder::new(BufWriter::with_capacity(CHUNK, out), self.options.level)?;
-        // A window that holds a whole shard. It is what a reader needs in memory, per thread.
-        let window = self.options.shard_bytes.next_power_of_two().ilog2();
-        encoder.window_log(window.clamp(20, MAX_WINDOW_LOG))?;
+        encoder.window_log(WINDOW_LOG)?;
         encoder.long_distance_matching(true)?;
         encoder.include_checksum(true)?;
         encoder.set_pledged_src_size(Some(len))?;
