@@ -49,6 +49,7 @@ fuzz() {
   while awk "BEGIN { exit !($spent < $minutes * 60) }"; do
     took=$(slice "$1")
     spent=$(awk "BEGIN { print $spent + $took }")
+    grep -aq Done "work/$1.log" || [ -n "$(ls "artifacts/$1")" ] || { tail "work/$1.log" >&2; exit 1; }
     runs=$((runs + $(said "$1" number_of_executed_units:)))
     rss=$(said "$1" peak_rss_mb:)
     memory=$((rss > memory ? rss : memory))
