@@ -14,6 +14,8 @@ const END: &str = "<!-- end of figures -->\n";
 pub const PLOT: &str = "docs/growth.svg";
 /// More than this of the processors' time to others is noise.
 const QUIET: f64 = 0.05;
+/// The power of the number of modules up to which growth counts as linear.
+const LINEAR: f64 = 1.1;
 
 pub struct Measured {
     pub machine: Vec<(&'static str, String)>,
@@ -120,6 +122,10 @@ fn verdict(bar: &Bar) -> String {
     format!("{} {met}", amount(bar.found, bar))
 }
 
+fn verdict_in_words(is_met: bool) -> &'static str {
+    if is_met { "met" } else { "**not met**" }
+}
+
 fn amount(value: f64, bar: &Bar) -> String {
     match bar.unit {
         "" | "s" | "ms" => format!("{value:.2} {}", bar.unit).trim_end().to_owned(),
@@ -154,7 +160,7 @@ fn section(figure: &Figure) -> String {
     }
     out += "\n| | found | bar | |\n|---|---|---|---|\n";
     for bar in &figure.bars {
-        let met = if bar.is_met() { "met" } else { "**not met**" };
+        let met = verdict_in_words(bar.is_met());
         let _ = writeln!(
             out,
             "| {} | {} | {} | {met} |",
@@ -194,10 +200,15 @@ fn growth(measured: &Measured) -> String {
             );
         }
     }
-    out += "\n| | exponent, shim | exponent, reference |\n|---|---|---|\n";
+    let _ = write!(
+        out,
+        "\n| | exponent, shim | exponent, reference | linear: at most {LINEAR} |\n|---|---|---|---|\n"
+    );
     for growth in &measured.growth {
         let exponent = |who: usize| growth.exponent(|point| point.seconds[who]);
-        let _ = writeln!(out, "| {} | {:.2} | {:.2} |", growth.task, exponent(0), exponent(1));
+        let (ours, theirs) = (exponent(0), exponent(1));
+        let verdict = verdict_in_words(ours <= LINEAR);
+        let _ = writeln!(out, "| {} | {ours:.2} | {theirs:.2} | {verdict} |", growth.task);
     }
     let _ = writeln!(
         out,
