@@ -1,7 +1,7 @@
 //! Restoring from packs.
 
 use super::names::cache_get;
-use super::{Figure, compete, memory_bar, ratio};
+use super::{Bar, Figure, compete, memory_bar, ratio};
 use crate::lab::Lab;
 use crate::timing::{Contender, is_program, is_shim, peak_memory};
 use crate::workload::module::files;
@@ -11,6 +11,8 @@ use fs_err as fs;
 
 /// zstd's level of packs and of the archive beside them.
 const LEVEL: &str = "3";
+/// Threads of a larger machine, each of which keeps what it decodes with.
+const MANY: usize = 16;
 
 /// Packs the tree that is there and makes the archive and the copy that references take; the tree is
 /// gone afterwards.
@@ -47,6 +49,9 @@ pub fn measure(lab: &Lab, project: &Project) -> Result<Figure> {
     let (runs, others) = compete(lab, &contenders, lab.scale.long)?;
     let reference = peak_memory(lab, &contenders[1], is_program)?;
     let ours = peak_memory(lab, &contenders[0], is_shim)?;
+    let many = contenders[0].command.replacen("env ", &format!("env LAKE_SHIM_JOBS={MANY} "), 1);
+    let with_many = Contender { command: many, ..contenders[0].clone() };
+    let with_many = peak_memory(lab, &with_many, is_shim)?;
     // The shim leaves a mark that says which build it was.
     let (before, after) = (before.len(), files(&project.build())?.len() - 1);
     ensure!(before == after, "{after} files are restored, and there were {before}");
@@ -65,6 +70,7 @@ pub fn measure(lab: &Lab, project: &Project) -> Result<Figure> {
             ratio("`zstd -dc \\| tar -x`", &runs[0], &runs[1], 0.5),
             ratio("`cp -r`", &runs[0], &runs[2], 1.25),
             memory_bar(ours),
+            Bar { what: format!("memory with {MANY} threads"), ..memory_bar(with_many) },
         ],
         runs,
         memory: vec![("shim", ours), ("zstd and tar", reference)],
