@@ -7,7 +7,7 @@ use super::invocation::{CacheRequest, CacheVerb, Command};
 use crate::child::die_with_us;
 use crate::mathlib::request::Request;
 use crate::restore::session::{Ended, Mode, Session};
-use crate::restore::stamp::Stamp;
+use crate::restore::stamp::{Stamp, Stamped};
 use crate::settings::{Network, Restore, Settings};
 use crate::store::Stores;
 use crate::threads;
@@ -112,13 +112,7 @@ impl Question<'_> {
             return Ok(Answer::LakesToGive);
         }
         let stamp = Stamp::of(self.workspace, &Stores::open(self.settings)?);
-        let is_current = |stamp: &Stamp| stamp.is_current(self.workspace);
-        let is_stamped = !self.has_outdated && stamp.as_ref().is_some_and(is_current);
-        let wants = || match self.settings.restore {
-            Restore::Always => Ok(self.workspace.mathlib().is_some()),
-            _ => stamp.as_ref().map_or(Ok(false), Stamp::is_baked),
-        };
-        if is_stamped || !wants()? {
+        if !self.wants_restore(stamp.as_ref())? {
             return Ok(Answer::LakesToGive);
         }
         let request = Request { skip_proofwidgets: true, ..Request::default() };
@@ -137,11 +131,30 @@ impl Question<'_> {
                 self.proxy.report.outcome_before_build(&outcome);
                 // Behind a stamp nobody would look for leftovers.
                 if let Some(stamp) = stamp.filter(|_| outcome.is_whole() && is_clean) {
-                    stamp.write(self.workspace);
+                    stamp.write(Stamped::Restored, self.workspace);
                 }
             }
         }
         Ok(Answer::LakesToGive)
+    }
+
+    /// Whether a restore before a build has something to look for. That it has not is stamped too.
+    fn wants_restore(&self, stamp: Option<&Stamp>) -> Result<bool> {
+        let stamped = stamp.and_then(|stamp| stamp.read(self.workspace));
+        if stamped == Some(Stamped::Restored) && !self.has_outdated {
+            return Ok(false);
+        }
+        if self.settings.restore == Restore::Always {
+            return Ok(self.workspace.mathlib().is_some());
+        }
+        let Some(stamp) = stamp.filter(|_| stamped != Some(Stamped::NotBaked)) else {
+            return Ok(false);
+        };
+        let is_baked = stamp.is_baked()?;
+        if !is_baked {
+            stamp.write(Stamped::NotBaked, self.workspace);
+        }
+        Ok(is_baked)
     }
 
     fn with_session<T>(&self, work: impl FnOnce(&Session) -> T) -> T {

@@ -1,8 +1,9 @@
-//! A note in the workspace that a restore is done, so that the next build pays one small read.
+//! A note in the workspace that a restore is done, or that no store is baked for its lock, so that
+//! the next build pays one small read.
 //!
-//! It holds what the restore depended on: the lock, the store's index, and the packages and their
-//! build directories as they were. Anything else than that (another lock, a store baked anew, `lake clean`) makes it
-//! void; it can only ever save work.
+//! It holds what the answer depended on: the lock, the stores' indices, and for a restore the packages
+//! and their build directories as they were. Anything else than that (another lock, a store baked anew,
+//! `lake clean`) makes it void; it can only ever save work.
 
 use crate::fs::links::check_way;
 use crate::fs::{WorkDir, replace_name};
@@ -15,6 +16,15 @@ use fs_err as fs;
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// What a stamp says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamped {
+    /// Everything was restored, and nothing was removed since.
+    Restored,
+    /// No store is baked for the lock.
+    NotBaked,
+}
 
 /// What a restore of a workspace from some stores depends on.
 #[derive(Debug)]
@@ -33,9 +43,11 @@ impl Stamp {
         for store in stores.dirs() {
             if let Ok(meta) = fs::metadata(Index::path(store)) {
                 let (inode, size) = (meta.ino(), meta.len());
-                let (seconds, nanoseconds) = (meta.mtime(), meta.mtime_nsec());
+                let modified = (meta.mtime(), meta.mtime_nsec());
+                // An image may have one time for all its files, but nobody can set this one.
+                let changed = (meta.ctime(), meta.ctime_nsec());
                 let store = store.display();
-                let _ = writeln!(index, "{store} {inode} {size} {seconds}.{nanoseconds}");
+                let _ = writeln!(index, "{store} {inode} {size} {modified:?} {changed:?}");
             }
         }
         let lock = lock_id(&toolchain, &workspace.revisions());
@@ -52,24 +64,30 @@ impl Stamp {
         Ok(indices.iter().any(|(_, index)| index.locks.contains_key(&self.lock)))
     }
 
-    /// Whether a restore with this outcome was stamped, and nothing was removed since.
-    pub fn is_current(&self, workspace: &Workspace) -> bool {
-        read::text(&self.file, read::TEXT).is_ok_and(|text| text == self.text(workspace))
+    /// What was stamped, unless it is void.
+    pub fn read(&self, workspace: &Workspace) -> Option<Stamped> {
+        let stamped = read::text(&self.file, read::TEXT).ok()?;
+        let is_it = |answer: &Stamped| stamped == self.text(*answer, workspace);
+        [Stamped::NotBaked, Stamped::Restored].into_iter().find(is_it)
     }
 
     /// Stamps the workspace. That it cannot be is no failure: the next build looks again.
-    pub fn write(&self, workspace: &Workspace) {
+    pub fn write(&self, answer: Stamped, workspace: &Workspace) {
         let Some(dir) = self.file.parent().filter(|dir| check_way(dir).is_ok()) else { return };
         // Behind a stamp nobody looks for leftovers: it gets its name when there can be none any more.
         let new = self.file.with_extension("new");
-        let is_written = replace_name(&new, self.text(workspace).as_bytes()).is_ok();
+        let is_written = replace_name(&new, self.text(answer, workspace).as_bytes()).is_ok();
         if is_written && WorkDir::abandoned(dir).next().is_none() {
             let _ = fs::rename(new, &self.file);
         }
     }
 
-    fn text(&self, workspace: &Workspace) -> String {
-        let mut text = format!("{}\n{}", self.lock, self.index);
+    fn text(&self, answer: Stamped, workspace: &Workspace) -> String {
+        let Self { lock, index, .. } = self;
+        if answer == Stamped::NotBaked {
+            return format!("not baked for {lock}\n{index}");
+        }
+        let mut text = format!("restored {lock}\n{index}");
         for package in &workspace.packages {
             let inode = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.ino());
             let (own, build) = (inode(&package.dir), inode(&package.dir.join(".lake/build/lib")));

@@ -48,6 +48,15 @@ fn nothing_is_printed_on_stdout_by_us() {
 fn a_stamped_workspace_opens_neither_index_nor_modules() {
     let sandbox = baked_and_fresh();
     lake(&sandbox, "env true").run().expect_code(0);
+    let log = opened(&sandbox);
+    assert!(log.contains("lake-shim-stamp"), "{log}");
+    for costly in ["index.json", ".ltar", "Init.lean", "Init.trace"] {
+        assert!(!log.contains(costly), "{costly} in {log}");
+    }
+}
+
+/// What `lake env true` opens, from strace.
+fn opened(sandbox: &Sandbox) -> String {
     let log = sandbox.path("logs/strace");
     let strace = tools::find_on_path("strace").expect("strace");
     // Until it becomes the real lake.
@@ -58,11 +67,7 @@ fn a_stamped_workspace_opens_neither_index_nor_modules() {
         .env("LAKE_SHIM_STORE", sandbox.path("baked"))
         .run();
     run.expect_code(0);
-    let log = sandbox.read(&log);
-    assert!(log.contains("lake-shim-stamp"), "{log}");
-    for costly in ["index.json", ".ltar", "Init.lean", "Init.trace"] {
-        assert!(!log.contains(costly), "{costly} in {log}");
-    }
+    sandbox.read(&log)
 }
 
 #[test]
@@ -126,10 +131,82 @@ fn a_lock_that_is_not_baked_is_lakes_own_affair() {
     bake(&sandbox, "").run().expect_code(0);
     move_batteries(&sandbox);
     sandbox.remove(sandbox.package("mathlib").join(".lake"));
-    let run = lake(&sandbox, "env true").run();
-    run.expect_code(0).expect_stdout("").expect_stderr("");
-    assert!(!sandbox.path(STAMP).exists());
-    assert!(!sandbox.package("mathlib").join(".lake").exists());
+    for _ in 0..2 {
+        let run = lake(&sandbox, "env true").run();
+        run.expect_code(0).expect_stdout("").expect_stderr("");
+        assert!(sandbox.read(STAMP).starts_with("not baked for "));
+        assert!(!sandbox.package("mathlib").join(".lake").exists());
+    }
+}
+
+/// A workspace with builds that nobody has, and a store for the lock it had before. Returns the manifest
+/// of that.
+fn baked_for_another_lock() -> (Sandbox, String) {
+    let sandbox = built();
+    bake(&sandbox, "").run().expect_code(0);
+    let manifest = sandbox.read("app/lake-manifest.json");
+    move_batteries(&sandbox);
+    sandbox.remove(sandbox.package("mathlib").join(".lake"));
+    (sandbox, manifest)
+}
+
+#[test]
+#[cfg_attr(not(has = "strace"), ignore = "needs strace")]
+fn that_a_lock_is_not_baked_is_found_out_once() {
+    let (sandbox, _) = baked_for_another_lock();
+    assert!(opened(&sandbox).contains("index.json"));
+    let log = opened(&sandbox);
+    assert!(log.contains("lake-shim-stamp") && !log.contains("index.json"), "{log}");
+    // An index with the same name, size and time of modification.
+    sandbox.copy("baked/lake-shim/index.json", "index.json");
+    let status = std::process::Command::new("touch")
+        .arg("-r")
+        .args([sandbox.path("baked/lake-shim/index.json"), sandbox.path("index.json")])
+        .status();
+    assert!(status.expect("`touch`").success());
+    sandbox.rename("index.json", "baked/lake-shim/index.json");
+    assert!(opened(&sandbox).contains("index.json"));
+}
+
+#[test]
+fn a_store_that_is_baked_for_this_lock_is_used_by_the_next_build() {
+    let (sandbox, _) = baked_for_another_lock();
+    lake(&sandbox, "env true").run().expect_code(0).expect_stderr("");
+    sandbox.copy("app", "kept").lake_shim("restore").run().expect_code(0);
+    bake(&sandbox, "").run().expect_code(0);
+    sandbox.remove("app").rename("kept", "app");
+    lake(&sandbox, "env true").run().expect_code(0).stderr_contains("restored");
+    sandbox.expect_all_restored();
+    assert!(sandbox.read(STAMP).starts_with("restored "));
+}
+
+#[test]
+fn a_manifest_that_goes_back_to_the_baked_lock_is_restored() {
+    let (sandbox, manifest) = baked_for_another_lock();
+    lake(&sandbox, "env true").run().expect_code(0).expect_stderr("");
+    sandbox.write("app/lake-manifest.json", manifest).remove(sandbox.packages());
+    lake(&sandbox, "env true").run().expect_code(0).stderr_contains("restored 11 modules");
+    sandbox.expect_all_restored();
+    assert!(sandbox.read(STAMP).starts_with("restored "));
+}
+
+#[test]
+fn a_stamp_that_nothing_is_baked_does_not_stand_in_the_way_of_always() {
+    let (sandbox, _) = baked_for_another_lock();
+    lake(&sandbox, "env true").run().expect_code(0).expect_stderr("");
+    let run = lake(&sandbox, "env true").env("LAKE_SHIM_RESTORE", "always").run();
+    run.expect_code(0).stderr_contains("restored");
+}
+
+#[test]
+fn a_workspace_that_cannot_be_stamped_builds_all_the_same() {
+    let (sandbox, _) = baked_for_another_lock();
+    // A directory in the stamp's place stops root too.
+    sandbox.mkdir(STAMP).write(format!("{STAMP}/file"), "");
+    for _ in 0..2 {
+        lake(&sandbox, "env true").run().expect_code(0).expect_stdout("").expect_stderr("");
+    }
+    assert!(sandbox.path(STAMP).is_dir());
 }
 
 #[test]
