@@ -13,9 +13,8 @@ mod program;
 
 use crate::child;
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope, make_bitflags,
-    path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, RulesetError, Scope, make_bitflags, path_beneath_rules,
 };
 use program::Program;
 use std::collections::BTreeMap;
@@ -90,12 +89,29 @@ pub enum State {
 impl Confinement {
     /// Makes the rules, and tries them.
     pub fn new(needs: &Needs) -> Self {
-        match ruleset(needs) {
-            Ok(ruleset) => match prove(&ruleset, needs) {
-                Ok(abi) => Self { ruleset: ruleset.into(), state: State::Confined { abi } },
-                Err(reason) => Self::none(reason),
-            },
-            Err(error) => Self::none(format!("Landlock refuses the rules ({error})")),
+        Self::with(needs, ruleset)
+    }
+
+    fn with(
+        needs: &Needs,
+        ruleset: impl Fn(&Needs) -> Result<RulesetCreated, RulesetError>,
+    ) -> Self {
+        let attempt = || match ruleset(needs) {
+            Ok(ruleset) => prove(&ruleset, needs).map(|abi| (ruleset, abi)),
+            Err(error) => Err(Unproven::Never(format!("Landlock refuses the rules ({error})"))),
+        };
+        let proven = match attempt() {
+            // What was replaced between its rule and the trial is refused too, but only once.
+            Err(Unproven::Refused(_)) => attempt(),
+            proven => proven,
+        };
+        match proven {
+            Ok((ruleset, abi)) => Self { ruleset: ruleset.into(), state: State::Confined { abi } },
+            Err(Unproven::Never(reason)) => Self::none(reason),
+            Err(Unproven::Refused(path)) => {
+                let path = path.display();
+                Self::none(format!("Landlock does not work on the file system of `{path}`"))
+            }
         }
     }
 
@@ -156,12 +172,8 @@ fn ruleset(needs: &Needs) -> Result<RulesetCreated, RulesetError> {
         .create()?
         .add_rules(path_beneath_rules(&needs.write, write))?
         .add_rules(path_beneath_rules(["/dev/null"], read | AccessFs::WriteFile))?;
-    for path in &needs.read {
-        // One that is gone by now is the program's to complain of.
-        if let Ok(file) = PathFd::new(path) {
-            ruleset = ruleset.add_rule(PathBeneath::new(file, read))?;
-        }
-    }
+    // One that is gone by now is the program's to complain of.
+    ruleset = ruleset.add_rules(path_beneath_rules(&needs.read, look))?;
     match Program::of(needs.program) {
         Program::Alone => ruleset.add_rules(path_beneath_rules([needs.program], run)),
         Program::Loaded { by } => {
@@ -177,9 +189,22 @@ fn ruleset(needs: &Needs) -> Result<RulesetCreated, RulesetError> {
     }
 }
 
-/// Tries the rules on a thread, which ends with them. The ABI that they are enforced by, or why they
-/// are not to be used.
-fn prove(ruleset: &RulesetCreated, needs: &Needs) -> Result<i32, String> {
+/// Why rules are not to be used.
+enum Unproven {
+    /// For a reason that holds for all of them.
+    Never(String),
+    /// They do not allow this path, although they should.
+    Refused(PathBuf),
+}
+
+impl From<String> for Unproven {
+    fn from(reason: String) -> Self {
+        Self::Never(reason)
+    }
+}
+
+/// Tries the rules on a thread, which ends with them. The ABI that they are enforced by.
+fn prove(ruleset: &RulesetCreated, needs: &Needs) -> Result<i32, Unproven> {
     let trial = ruleset.try_clone().map_err(|e| format!("no descriptor is left ({e})"))?;
     let attempt = || {
         let status = trial.restrict_self().map_err(|e| format!("Landlock refuses ({e})"))?;
@@ -201,13 +226,12 @@ fn prove(ruleset: &RulesetCreated, needs: &Needs) -> Result<i32, String> {
         let thread = Builder::new().spawn_scoped(scope, attempt);
         thread.map(ScopedJoinHandle::join).map_err(|e| format!("no thread is left ({e})"))
     });
-    match tried?.unwrap_or_else(|_| Err("the rules could not be tried".to_owned()))? {
-        (abi, None) => Ok(abi),
-        // It may be refused without rules as well, and then they are not why.
-        (abi, Some(Refused { path, is_refused })) if is_refused(path) => Ok(abi),
-        (_, Some(Refused { path, .. })) => {
-            Err(format!("Landlock does not work on the file system of `{}`", path.display()))
-        }
+    let (abi, refused) =
+        tried?.unwrap_or_else(|_| Err("the rules could not be tried".to_owned()))?;
+    // Some may be refused without rules as well, and then they are not why.
+    match refused.into_iter().find(|Refused { path, is_refused }| !is_refused(path)) {
+        None => Ok(abi),
+        Some(Refused { path, .. }) => Err(Unproven::Refused(path.to_owned())),
     }
 }
 
@@ -218,11 +242,11 @@ struct Refused<'a> {
 }
 
 /// Reads one input of every directory and writes to every directory for that.
-fn refused<'a>(needs: &Needs<'a>) -> Option<Refused<'a>> {
+fn refused<'a>(needs: &Needs<'a>) -> Vec<Refused<'a>> {
     let inputs: BTreeMap<_, _> = needs.read.iter().map(|path| (path.parent(), *path)).collect();
     let reads = inputs.into_values().map(|path| Refused { path, is_refused: cannot_read });
     let writes = needs.write.iter().map(|path| Refused { path, is_refused: cannot_write });
-    reads.chain(writes).find(|asked| (asked.is_refused)(asked.path))
+    reads.chain(writes).filter(|asked| (asked.is_refused)(asked.path)).collect()
 }
 
 fn cannot_read(path: &Path) -> bool {

@@ -1,5 +1,6 @@
 use super::*;
 use fs_err as fs;
+use std::cell::Cell;
 
 /// `/bin/sh`, whose own words are all it runs, held so that it reads `read` and writes in `write`.
 fn sh(script: &str, read: &[&Path], write: &[&Path]) -> bool {
@@ -57,12 +58,42 @@ fn rules_that_do_not_hold_are_found_out() {
     let program = Path::new("/bin/sh");
     let needs = |read, write| Needs { program, libraries: &[], read, write };
     let nothing = ruleset(&needs(vec![], vec![])).expect("rules");
-    for needs in [needs(vec![&input], vec![]), needs(vec![], vec![dir.path()])] {
-        let reason = prove(&nothing, &needs).expect_err("no rule allows it");
-        assert!(reason.starts_with("Landlock does not work on the file system of"), "{reason}");
+    for (needs, refused) in [
+        (needs(vec![&input], vec![]), input.as_path()),
+        (needs(vec![dir.path()], vec![]), dir.path()),
+        (needs(vec![], vec![dir.path()]), dir.path()),
+    ] {
+        let Err(Unproven::Refused(path)) = prove(&nothing, &needs) else {
+            panic!("no rule allows it");
+        };
+        assert_eq!(path, refused);
     }
     let gone = dir.path().join("gone");
     assert!(prove(&nothing, &needs(vec![&gone], vec![&gone])).is_ok(), "that is not the rules");
+}
+
+#[test]
+fn what_was_replaced_before_the_trial_is_tried_again() {
+    let dir = TempDir::new().expect("a directory");
+    let (input, new) = (dir.path().join("input"), dir.path().join("new"));
+    fs::write(&input, "text").expect("a file");
+    let program = Path::new("/bin/sh");
+    let needs = Needs { program, libraries: &[], read: vec![&input], write: vec![] };
+    for (replaced, is_held) in [(1, true), (2, false)] {
+        let left = Cell::new(replaced);
+        let confinement = Confinement::with(&needs, |needs| {
+            let rules = ruleset(needs);
+            if let Some(less) = u32::checked_sub(left.get(), 1) {
+                left.set(less);
+                fs::write(&new, "text").and_then(|()| fs::rename(&new, &input)).expect("a file");
+            }
+            rules
+        });
+        let state = confinement.state();
+        assert_eq!(state.abi().is_some(), is_held, "{state}");
+        let reason = format!("the file system of `{}`", input.display());
+        assert!(is_held || state.to_string().contains(&reason), "{state}");
+    }
 }
 
 #[test]

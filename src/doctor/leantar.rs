@@ -1,12 +1,15 @@
 //! leantar: found, runnable, and held to its files as far as the kernel can.
 
 use super::probe::{ask, version};
-use super::{Area, Finding, Severity, quoted, shown};
+use super::{Area, Finding, Severity, nearest, quoted, shown};
 use crate::confine::State;
 use crate::mathlib::leantar::{self, Leantar};
 use crate::settings::{Confine, Environment, Network, Settings, var};
+use crate::workspace::Workspace;
+use fs_err as fs;
 use serde_json::json;
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A leantar, and what it says of its version.
@@ -19,11 +22,17 @@ struct Found<'a> {
 }
 
 /// Looks for the leantar of a toolchain whose programs lie in `bin`. That there is none is nobody's
-/// loss unless a restore `unpacks` cache files.
-pub fn look(env: &Environment, settings: &Settings, bin: Option<&Path>, unpacks: bool) -> Area {
+/// loss unless a restore of `workspace` `unpacks` cache files.
+pub fn look(
+    env: &Environment,
+    settings: &Settings,
+    workspace: Option<&Workspace>,
+    bin: Option<&Path>,
+    unpacks: bool,
+) -> Area {
     let named = settings.leantar.as_deref();
     let path = leantar::find(named, bin, &settings.stores, env);
-    let found = path.as_deref().map(|path| Found::ask(path, settings));
+    let found = path.as_deref().map(|path| Found::ask(path, settings, workspace));
     let (summary, finding) = match &found {
         Some(found) => {
             let finding = found.judge(named.is_some(), settings.confine);
@@ -41,10 +50,25 @@ pub fn look(env: &Environment, settings: &Settings, bin: Option<&Path>, unpacks:
     Area { is_sound: found.is_some(), ..area }
 }
 
+/// What a restore would have leantar read, and where it would have it write: a cache file of each
+/// store, and for each package what there is of the way to its build directory.
+fn places(settings: &Settings, workspace: Option<&Workspace>) -> BTreeSet<PathBuf> {
+    let files = settings.stores.iter().filter_map(|store| {
+        let mut paths = fs::read_dir(store).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+        paths.find(|path| path.extension().is_some_and(|end| end == "ltar"))
+    });
+    let packages = workspace.map(Workspace::source_path).unwrap_or_default();
+    let builds = packages.iter().filter_map(|package| nearest(&package.join(".lake/build")));
+    files.chain(builds).collect()
+}
+
 impl<'a> Found<'a> {
-    fn ask(path: &'a Path, settings: &Settings) -> Self {
+    fn ask(path: &'a Path, settings: &Settings, workspace: Option<&Workspace>) -> Self {
         let leantar = Leantar::new(path.to_owned(), settings);
-        let (mut command, state) = leantar.command_however_held(vec![], &[]);
+        let places = places(settings, workspace);
+        // Directories are listed, not written to: that too shows whether their rules hold.
+        let places = places.iter().map(PathBuf::as_path).collect();
+        let (mut command, state) = leantar.command_however_held(places, &[]);
         let answer = ask(command.arg("--version"));
         let is_hindered = answer.is_err()
             && state.abi().is_some()
@@ -85,8 +109,9 @@ fn weighed(finding: Finding, is_needed: bool) -> Finding {
 
 /// What leantar could do that it should not.
 fn unconfined(state: &State, confine: Confine) -> Option<Finding> {
-    let kernel = "use a kernel from Linux 6.12 on with `landlock` in its `lsm=` list; in a \
-                  container, a seccomp profile that allows the `landlock_*` system calls";
+    let kernel = "use a kernel from Linux 6.12 on with `landlock` in its `lsm=` list, and for stores \
+                  and packages a file system of its own (no 9p); in a container, a seccomp profile \
+                  that allows the `landlock_*` system calls";
     let (severity, message, hint) = match (state, confine) {
         (State::Confined { .. }, _) if state.lacks().is_empty() => return None,
         (State::Confined { .. }, _) => (Severity::Note, "leantar is not fully confined", kernel),

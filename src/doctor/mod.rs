@@ -98,7 +98,8 @@ pub fn examine(env: &Environment, location: &Location) -> Diagnosis {
     let (stores, stores_area) = stores::look(env, &settings, &located);
     located.look_for_lock(&stores.open());
     let (unpacks, restore) = restore::look(env, &settings, &located, &stores, &lake);
-    let leantar = leantar::look(env, &settings, lake.bin.as_deref(), unpacks);
+    let leantar =
+        leantar::look(env, &settings, located.workspace.as_ref(), lake.bin.as_deref(), unpacks);
     let packages = clones::look(env, &located, git_runs, link);
     let leftovers = leftovers::look(env, &settings, &located);
     let areas = vec![

@@ -65,6 +65,8 @@ fn without_landlock_a_restore_works() {
         ("landlock_add_rule:error=EPERM", "Landlock refuses the rules ("),
         // In sixteen other confinements already.
         ("landlock_restrict_self:error=E2BIG", "Landlock refuses ("),
+        // Rules that lead nowhere, as on a file system with a new inode at every look.
+        ("landlock_add_rule:retval=0", "Landlock does not work on the file system of `"),
     ] {
         let sandbox = Sandbox::mini_mathlib();
         let run = debug_get(&sandbox, answer).run();
@@ -96,6 +98,31 @@ fn an_older_landlock_does_what_it_can() {
         assert_eq!((findings.len(), found), (1, Value::from(abi)), "{run}");
         assert!(findings[0]["evidence"][0].as_str().is_some_and(|e| e.contains(lacks)), "{run}");
     }
+}
+
+#[test]
+#[cfg_attr(not(all(has = "strace", has = "landlock")), ignore = "needs strace, landlock")]
+fn doctor_tries_what_a_restore_would_use() {
+    let mut sandbox = Sandbox::mini_mathlib();
+    get(&sandbox).run().expect_code(0);
+    let expect = |sandbox: &Sandbox, answer: &str, place: Option<&str>| {
+        let (run, findings, abi) = doctor(sandbox, answer);
+        let Some(place) = place else {
+            return assert!(findings.is_empty() && abi.is_number(), "{run}");
+        };
+        let reason = format!("Landlock does not work on the file system of `{place}");
+        assert_eq!((findings.len(), abi), (1, Value::Null), "{run}");
+        assert!(findings[0]["evidence"][0].as_str().is_some_and(|e| e.contains(&reason)), "{run}");
+    };
+    let workspace = sandbox.path("app/.lake").display().to_string();
+    expect(&sandbox, "landlock_add_rule:retval=0", Some(&workspace));
+    // The first rule is for `/dev/null`. What is refused once may have been replaced meanwhile.
+    expect(&sandbox, "landlock_add_rule:retval=0:when=2", None);
+    // The first of all that is tried, by its name.
+    let store = sandbox.path("a-store");
+    sandbox.copy(sandbox.store(), &store);
+    sandbox.set_env("LAKE_SHIM_STORE", &store);
+    expect(&sandbox, "landlock_add_rule:retval=0", Some(&store.display().to_string()));
 }
 
 #[test]
