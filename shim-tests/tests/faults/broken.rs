@@ -191,6 +191,56 @@ const BREAKAGES: &[Breakage] = &[
         row: "link / EACCES where it changes names",
         rounds: 30,
     },
+    Breakage {
+        name: "a message names another path",
+        edits: &[Edit {
+            file: "src/report/mod.rs",
+            from: "causes.join(\": \") + &hints",
+            to: "causes.join(\": \").replace(\"/app/\", \"/app/some/other/\") + &hints",
+        }],
+        row: "resolve / EACCES where it changes names",
+        rounds: 30,
+    },
+    Breakage {
+        name: "a message names what the path is a part of, and no more",
+        edits: &[Edit {
+            file: "src/report/mod.rs",
+            from: "causes.join(\": \") + &hints",
+            to: "causes.join(\": \").replace(\"/.lake/packages\", \"` \") + &hints",
+        }],
+        row: "restore from packs / EIO where it changes names",
+        rounds: 30,
+    },
+    Breakage {
+        name: "a build says nothing of what went wrong",
+        edits: &[Edit {
+            file: "src/report/mod.rs",
+            from: "print(&format!(\"warning: {}\", message(error)));",
+            to: "drop(message(error));",
+        }],
+        row: "build through the proxy / EIO where it changes names",
+        rounds: 30,
+    },
+    Breakage {
+        name: "only root is served",
+        edits: &[Edit {
+            file: "src/proxy/mod.rs",
+            from: "if env.is_disabled() ||",
+            to: "if env.is_disabled() || !nix::unistd::geteuid().is_root() ||",
+        }],
+        row: "build through the proxy / 16 workspaces of four users at once",
+        rounds: 1,
+    },
+    Breakage {
+        name: "a store has no index while another one is written",
+        edits: &[Edit {
+            file: "src/store/index.rs",
+            from: "        file.persist(path)?;\n",
+            to: "        let _ = fs_err::remove_file(path);\n        std::thread::sleep(std::time::Duration::from_millis(50));\n        file.persist(path)?;\n",
+        }],
+        row: "gc / restores, builds and links of a store that is baked and swept",
+        rounds: 5,
+    },
 ];
 
 /// Edits that the source has outgrown: nobody would know what they were to prove.

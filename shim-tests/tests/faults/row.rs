@@ -21,6 +21,8 @@ pub struct Outcome {
     pub operation: &'static str,
     pub fault: String,
     pub rounds: u64,
+    /// Of how many ways the rounds were drawn; nothing where one is like the other.
+    pub ways: Option<u64>,
     /// Rounds in which the run met the fault.
     pub met: u64,
     /// What must not be, and in which way of the fault.
@@ -42,6 +44,7 @@ impl Row<'_> {
             ..Outcome::default()
         };
         let ways = self.fault.ways(scene);
+        outcome.ways = (!self.fault.is_the_same_again()).then_some(ways);
         let rounds = if args.every { ways } else { self.fault.rounds(args.form) };
         let rounds = rounds.min(args.rounds);
         let drawn = match args.way {

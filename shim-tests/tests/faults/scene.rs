@@ -73,9 +73,13 @@ impl Scene {
     /// As it was before the operation.
     pub fn reset(&self) {
         let changes = self.operation.changes.join(" ");
-        let script = format!("rm -rf {changes} && cp -a {}/. .", Scene::START);
-        let done =
-            Command::new("sh").args(["-c", &script]).current_dir(self.sandbox.path("")).status();
+        self.shell(&format!("rm -rf {changes} && cp -a {}/. .", Scene::START));
+    }
+
+    /// Runs a script in the sandbox.
+    pub fn shell(&self, script: &str) {
+        let root = self.sandbox.path("");
+        let done = Command::new("sh").args(["-ec", script]).current_dir(root).status();
         assert!(done.is_ok_and(|status| status.success()), "{script}");
     }
 
@@ -114,6 +118,28 @@ impl Scene {
         differences
     }
 
+    /// How another directory differs from what the operation makes of `dir`, whoever it belongs to.
+    pub fn unlike(&self, dir: &str, other: &str) -> Vec<String> {
+        let mut whole = self.operation.changes.iter().zip(&self.whole);
+        let whole = whole.find(|(changed, _)| **changed == dir);
+        let (_, whole) = whole.unwrap_or_else(|| panic!("`{dir}` is not changed"));
+        let changes = whole.content_changes_to(&picture(&self.sandbox, other));
+        changes.into_iter().map(|change| format!("{other}: {change}")).collect()
+    }
+
+    /// Whether there is such a path, or was at the start, or is in the end.
+    pub fn knows(&self, path: &Path) -> bool {
+        let path = finished(path);
+        let Ok(below) = path.strip_prefix(self.sandbox.path("")) else { return false };
+        let start = self.sandbox.path(Scene::START).join(below);
+        let mut whole = self.operation.changes.iter().zip(&self.whole);
+        path.symlink_metadata().is_ok()
+            || start.symlink_metadata().is_ok()
+            || whole.any(|(dir, tree)| {
+                below.strip_prefix(dir).is_ok_and(|path| tree.entries().contains_key(path))
+            })
+    }
+
     /// What lies about in them under a name of what is not finished.
     pub fn leftovers(&self) -> Vec<PathBuf> {
         let changes = self.operation.changes.iter().filter(|dir| self.sandbox.path(dir).exists());
@@ -145,8 +171,17 @@ impl Scene {
     }
 }
 
-fn picture(sandbox: &Sandbox, dir: &str) -> Tree {
+pub fn picture(sandbox: &Sandbox, dir: impl AsRef<Path>) -> Tree {
     Tree::of(sandbox.path(dir)).filtered(|path| !VOLATILE.iter().any(|end| path.ends_with(end)))
+}
+
+/// What a path is before it comes to what is not finished.
+pub fn finished(path: &Path) -> &Path {
+    path.ancestors()
+        .filter(|above| is_leftover(above))
+        .last()
+        .and_then(Path::parent)
+        .unwrap_or(path)
 }
 
 fn is_leftover(path: &Path) -> bool {

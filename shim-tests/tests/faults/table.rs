@@ -61,8 +61,13 @@ impl Table<'_> {
         let leantar = tools::real_leantar();
         let leantar =
             leantar.map_or("the suite's own stand-in".to_owned(), |_| "a real one".to_owned());
+        let rounds = match self.args.rounds {
+            u64::MAX => "as many rounds a row as the form has".to_owned(),
+            most => format!("at most {most} rounds a row (`--rounds {most}`)"),
+        };
+        let seed = self.args.seed;
         let lines = [
-            format!("- {}, {form} form, `SHIM_FAULT_SEED={}`", self.summary(), self.args.seed),
+            format!("- {}, {form} form, {rounds}, `SHIM_FAULT_SEED={seed}`", self.summary()),
             format!("- {} of commit {}", said("date", &["-u", "+%F %H:%M UTC"]), commit()),
             format!("- {}", machine()),
             format!("- leantar is {leantar}"),
@@ -71,12 +76,14 @@ impl Table<'_> {
     }
 
     fn by_fault(&self) -> String {
-        let mut out = "| fault | rounds | met | lost | half-published | not whole after | unsound | mute | message |\n\
-                       |---|--:|--:|--:|--:|--:|--:|--:|---|\n"
+        let mut out = "| fault | rounds | of ways | met | lost | half-published | not whole after | unsound | mute | message |\n\
+                       |---|--:|--:|--:|--:|--:|--:|--:|--:|---|\n"
             .to_owned();
         for fault in self.faults() {
             let of: Vec<_> = self.outcomes.iter().filter(|o| o.fault == fault).collect();
             let rounds: u64 = of.iter().map(|outcome| outcome.rounds).sum();
+            let ways: Option<u64> = of.iter().map(|outcome| outcome.ways).sum();
+            let ways = ways.map(|ways| ways.to_string()).unwrap_or_default();
             let met: u64 = of.iter().map(|outcome| outcome.met).sum();
             let counts = Kind::ALL.map(|kind| {
                 let count: usize = of.iter().map(|outcome| outcome.count(kind)).sum();
@@ -84,7 +91,11 @@ impl Table<'_> {
             });
             let message = of.iter().find_map(|outcome| outcome.message.as_deref());
             let message = message.map(cell).unwrap_or_default();
-            let _ = writeln!(out, "| {fault} | {rounds} | {met} |{} {message} |", counts.concat());
+            let _ = writeln!(
+                out,
+                "| {fault} | {rounds} | {ways} | {met} |{} {message} |",
+                counts.concat()
+            );
         }
         out
     }

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use shim_tests::Run;
 
 use crate::operation::{Ends, LAKE_RAN};
-use crate::scene::Scene;
+use crate::scene::{self, Scene};
 
 /// Something that must not be.
 #[derive(Clone, Debug)]
@@ -70,13 +70,26 @@ pub enum Expected {
     Death,
     /// By this signal, with everything cleaned up where that was promised.
     Stop(Signal),
-    /// It fails, or does without. A failure names one of the paths, or what they lie in; with a hint where the user can
-    /// do something about it.
-    Failure { at: Vec<PathBuf>, hint: bool },
+    /// It fails, or does without. What is said names one of these, if there are any; with a hint where the user can do
+    /// something about it.
+    Failure { at: Vec<At>, hint: bool },
     /// As if nothing had happened.
     Success,
     /// As it likes: what is there after it is not its doing alone.
     Anyhow,
+}
+
+/// What a message names.
+#[derive(Clone, Debug)]
+pub enum At {
+    /// This path, or one close to it.
+    Path(PathBuf),
+    /// This directory, or something in it that is there, or was, or would be.
+    In(PathBuf),
+    /// Anything in this directory.
+    Below(PathBuf),
+    /// Something that has no path, in so many words.
+    Words(&'static str),
 }
 
 impl Found {
@@ -119,7 +132,23 @@ pub fn judge(scene: &Scene, struck: &Struck) -> Vec<Found> {
             }
             _ => say(Kind::Unsound, format!("died of signal {:?}", run.signal)),
         },
-        (Some(0), Ends::Build) if run.stdout == LAKE_RAN => {}
+        (Some(0), Ends::Build) if run.stdout == LAKE_RAN => {
+            let difference = || scene.differences(false).into_iter().next();
+            match expected {
+                Expected::Success => {
+                    if let Some(difference) = difference() {
+                        say(Kind::Unsound, format!("nothing was in its way, and yet {difference}"));
+                    }
+                }
+                Expected::Failure { at, hint } => {
+                    let mute = mute(scene, run, at, *hint);
+                    if let (Some(mute), Some(difference)) = (mute.first(), difference()) {
+                        say(Kind::Message, format!("{mute}, and {difference}"));
+                    }
+                }
+                Expected::Death | Expected::Stop(_) | Expected::Anyhow => {}
+            }
+        }
         (_, Ends::Build) => say(Kind::Unsound, "lake did not run".to_owned()),
         (Some(0), Ends::Command) if matches!(expected, Expected::Anyhow) => {}
         (Some(0), Ends::Command) => {
@@ -137,12 +166,7 @@ pub fn judge(scene: &Scene, struck: &Struck) -> Vec<Found> {
                 say(Kind::Unsound, format!("exit code {code}"));
             }
             Expected::Failure { at, hint } => {
-                if !names_one_of(&run.stderr, at, &scene.sandbox.path("")) {
-                    say(Kind::Message, format!("names none of {at:?}"));
-                }
-                if *hint && !run.stderr.contains("hint: ") {
-                    say(Kind::Message, "no hint".to_owned());
-                }
+                mute(scene, run, at, *hint).into_iter().for_each(|mute| say(Kind::Message, mute));
             }
             Expected::Death | Expected::Stop(_) | Expected::Anyhow => {}
         },
@@ -150,12 +174,62 @@ pub fn judge(scene: &Scene, struck: &Struck) -> Vec<Found> {
     found
 }
 
-/// Whether a message names a path, or what it lies in below `top`.
-fn names_one_of(message: &str, paths: &[PathBuf], top: &Path) -> bool {
-    let near = |path: &PathBuf| {
-        let above = path.ancestors().take_while(|above| above.starts_with(top) && *above != top);
-        let mut paths = above.chain([path.as_path()]).map(|path| path.display().to_string());
-        paths.any(|path| message.contains(&path))
+/// What a run should have said, and has not.
+fn mute(scene: &Scene, run: &Run, at: &[At], hint: bool) -> Vec<String> {
+    let is_said = |line: &&str| SAID.iter().any(|sign| line.starts_with(sign));
+    let said: String = run.stderr.lines().filter(is_said).map(|line| format!("{line}\n")).collect();
+    let top = scene.sandbox.path("");
+    let named: Vec<_> = paths_in(&said, &top).iter().map(|path| real(path)).collect();
+    let is_named = |at: &At| match at {
+        At::Path(path) => named.iter().any(|named| is_close(scene, named, path)),
+        At::In(dir) => named.iter().any(|named| named.starts_with(dir) && scene.knows(named)),
+        At::Below(dir) => named.iter().any(|named| named.starts_with(dir)),
+        At::Words(words) => run.stderr.contains(words),
     };
-    paths.is_empty() || paths.iter().any(near)
+    let mut mute = Vec::new();
+    if !at.is_empty() && !at.iter().any(is_named) {
+        mute.push(format!("names none of {at:?}"));
+    }
+    if hint && !said.contains("hint: ") {
+        mute.push("no hint".to_owned());
+    }
+    mute
+}
+
+/// How a line begins that says what went wrong; the third is one of a list.
+const SAID: [&str; 4] = ["lake-shim: error: ", "lake-shim: warning: ", "lake-shim:   ", "hint: "];
+
+/// The paths below `top` that a message names, each to its end.
+fn paths_in(message: &str, top: &Path) -> Vec<PathBuf> {
+    let top = top.display().to_string();
+    let starts = message.match_indices(top.trim_end_matches('/'));
+    let ends = ['`', '"', '\'', '\n'];
+    let paths = starts.filter_map(|(start, _)| message[start..].split(ends).next());
+    paths.map(PathBuf::from).collect()
+}
+
+/// Whether a path is another, the directory of that, what that was to become part of, or known and in it.
+fn is_close(scene: &Scene, named: &Path, path: &Path) -> bool {
+    let path = real(&printed(path));
+    let close = [Some(path.as_path()), path.parent(), Some(scene::finished(&path))];
+    let is_it = named != scene.sandbox.path("") && close.contains(&Some(named));
+    is_it || named.starts_with(&path) && scene.knows(named)
+}
+
+/// A path as it is printed: control characters would end a line.
+fn printed(path: &Path) -> PathBuf {
+    let escape = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    path.display().to_string().chars().map(escape).collect::<String>().into()
+}
+
+/// Where a path leads, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let real = |above: &Path| {
+        let rest = path.strip_prefix(above).ok()?;
+        Some(above.canonicalize().ok()?.join(rest))
+    };
+    path.ancestors().find_map(real).unwrap_or_else(|| path.to_owned())
 }

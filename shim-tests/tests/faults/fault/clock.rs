@@ -1,7 +1,5 @@
 //! Clocks that went wrong: files from the future, from before 1970, and all of one second.
 
-use std::process::Command;
-
 use shim_tests::Tree;
 
 use super::Fault;
@@ -42,25 +40,19 @@ impl Fault for FileTimes {
         let what = Some(format!("of {time}"));
         match self {
             FileTimes::Workspace => {
-                shell(scene, &format!("find app -exec touch -h -d '{time}' {{}} +"));
+                scene.shell(&format!("find app -exec touch -h -d '{time}' {{}} +"));
                 Struck::new(crate::run_with_children(scene.call()), what, Expected::Success)
             }
             FileTimes::Store => {
-                shell(scene, &format!("mv {store} aside && cp -a aside {store}"));
-                shell(scene, &format!("find {store} -exec touch -h -d '{time}' {{}} +"));
+                scene.shell(&format!("mv {store} aside && cp -a aside {store}"));
+                scene.shell(&format!("find {store} -exec touch -h -d '{time}' {{}} +"));
                 let before = Tree::of(scene.sandbox.path(store));
                 let run = crate::run_with_children(scene.call());
                 let changes = before.changes_to(&Tree::of(scene.sandbox.path(store)));
-                shell(scene, &format!("rm -r {store} && mv aside {store}"));
+                scene.shell(&format!("rm -r {store} && mv aside {store}"));
                 let found = changes.into_iter().map(|change| Found::new(Kind::Lost, change));
                 Struck { found: found.collect(), ..Struck::new(run, what, Expected::Success) }
             }
         }
     }
-}
-
-fn shell(scene: &Scene, script: &str) {
-    let root = scene.sandbox.path("");
-    let done = Command::new("sh").args(["-ec", script]).current_dir(root).status();
-    assert!(done.is_ok_and(|status| status.success()), "{script}");
 }

@@ -1,7 +1,6 @@
 //! Disks that are full, of bytes or of files, and disks that nobody may write to.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::sync::Mutex;
 
 use nix::sys::statvfs::statvfs;
@@ -11,7 +10,7 @@ use super::Fault;
 use crate::form::Form;
 use crate::operation::Operation;
 use crate::scene::Scene;
-use crate::verdict::{Expected, Found, Kind, Struck};
+use crate::verdict::{At, Expected, Found, Kind, Struck};
 
 /// Room for anything.
 const AMPLE: &str = "size=256m,nr_inodes=100k";
@@ -103,7 +102,7 @@ impl Fault for Full {
         let run = crate::run_with_children(scene.call());
         let is_met = run.code != Some(0) || says_full(&run);
         let what = is_met.then(|| format!("room for {way} more"));
-        let at = vec![scene.sandbox.path(scene.operation.disk)];
+        let at = vec![At::In(scene.sandbox.path(scene.operation.disk))];
         let struck = Struck::new(run, what, Expected::Failure { at, hint: true });
         disk.limit(AMPLE);
         Struck { guard: Box::new(disk), ..struck }
@@ -146,8 +145,7 @@ impl Fault for Foreign {
         let (sandbox, store) = (&scene.sandbox, scene.operation.store);
         sandbox.rename(store, "roots").copy("roots", store).chown("app", NOBODY);
         let script = RIGHTS[way as usize].replace("store", store);
-        let done = Command::new("sh").args(["-ec", &script]).current_dir(sandbox.path("")).status();
-        assert!(done.is_ok_and(|status| status.success()), "{script}");
+        scene.shell(&script);
         let before = Tree::of(sandbox.path(store));
         let run = crate::run_with_children(scene.call().as_user(NOBODY));
         let changes = before.changes_to(&Tree::of(sandbox.path(store)));
@@ -155,7 +153,12 @@ impl Fault for Foreign {
         sandbox.remove(store).rename("roots", store).chown("app", 0);
         let expected = match way {
             0 | 1 => Expected::Success,
-            _ => Expected::Failure { at: vec![sandbox.path(store)], hint: true },
+            _ => {
+                let store = sandbox.path(store);
+                // Who may not look into a store cannot know whether it has one.
+                let index = store.join("lake-shim/index.json");
+                Expected::Failure { at: vec![At::In(store), At::Path(index)], hint: true }
+            }
         };
         Struck { found, ..Struck::new(run, Some(script), expected) }
     }
@@ -188,7 +191,7 @@ impl Fault for ReadOnly {
         drop(mounted);
         let expected = match self {
             ReadOnly::Store => Expected::Success,
-            ReadOnly::Disk => Expected::Failure { at: vec![dir], hint: true },
+            ReadOnly::Disk => Expected::Failure { at: vec![At::In(dir)], hint: true },
         };
         Struck::new(run, Some("mounted read-only".to_owned()), expected)
     }

@@ -12,7 +12,7 @@ use super::Fault;
 use crate::form::Form;
 use crate::operation::Operation;
 use crate::scene::Scene;
-use crate::verdict::{Expected, Struck};
+use crate::verdict::{At, Expected, Struck};
 
 /// Calls that look, that write, and that change names.
 const LOOKING: &str = "open,read,stat,readlink,list,lock";
@@ -34,21 +34,21 @@ const TEN_YEARS: i32 = 315_360_000;
 struct Injected {
     name: String,
     strike: Strike,
-    expected: fn(PathBuf) -> Expected,
+    expected: fn(&Scene, PathBuf) -> Expected,
     /// In the short form and in the long one.
     rounds: [u64; 2],
 }
 
 pub fn all() -> Vec<Box<dyn Fault>> {
     let dies = |name: &str, act, programs| {
-        let death: fn(PathBuf) -> Expected = |_| Expected::Death;
+        let death: fn(&Scene, PathBuf) -> Expected = |_, _| Expected::Death;
         Injected::new(name, DISK, programs, act, death).rounds(2, 200)
     };
     let fails = |name: &str, calls, errno| {
         Injected::new(name, calls, SHIM, Act::Errno(errno), failure).rounds(1, 60)
     };
     let nothing = |name: &str, calls, act| {
-        let success: fn(PathBuf) -> Expected = |_| Expected::Success;
+        let success: fn(&Scene, PathBuf) -> Expected = |_, _| Expected::Success;
         Injected::new(name, calls, ALL, act, success)
     };
     let stops = |name: &str, signal, expected| {
@@ -58,30 +58,37 @@ pub fn all() -> Vec<Box<dyn Fault>> {
         dies("SIGKILL to the shim, at a system call", Act::Signal(Signal::SIGKILL), SHIM),
         dies("SIGKILL to everybody, at a system call", Act::Group(Signal::SIGKILL), ALL),
         dies("SIGKILL to git or leantar, at a system call", Act::Signal(Signal::SIGKILL), TOOLS)
-            .expecting(|_| Expected::Failure { at: Vec::new(), hint: false }),
-        stops("SIGTERM, at a system call", Signal::SIGTERM, |_| Expected::Stop(Signal::SIGTERM)),
-        stops("SIGINT, at a system call", Signal::SIGINT, |_| Expected::Stop(Signal::SIGINT)),
+            .expecting(|_, _| Expected::Failure {
+                at: vec![At::Words("leantar"), At::Words("git")],
+                hint: false,
+            }),
+        stops("SIGTERM, at a system call", Signal::SIGTERM, |_, _| Expected::Stop(Signal::SIGTERM)),
+        stops("SIGINT, at a system call", Signal::SIGINT, |_, _| Expected::Stop(Signal::SIGINT)),
         fails("EIO where it looks", LOOKING, Errno::EIO),
         fails("EIO where it writes", WRITING, Errno::EIO),
         fails("EIO where it changes names", NAMING, Errno::EIO),
         fails("EACCES where it looks", LOOKING, Errno::EACCES),
         fails("EACCES where it writes", WRITING, Errno::EACCES),
         fails("EACCES where it changes names", NAMING, Errno::EACCES),
-        fails("ENOSPC from a system call on", ROOM, Errno::ENOSPC).lasting().rounds(2, u64::MAX),
+        fails("ENOSPC from a system call on", ROOM, Errno::ENOSPC)
+            .lasting()
+            .expecting(anywhere)
+            .rounds(2, u64::MAX),
         fails("ENOSPC to git and leantar from a system call on", ROOM, Errno::ENOSPC)
             .of(TOOLS)
             .lasting()
-            .expecting(anywhere),
-        fails("EROFS from a system call on", ROOM, Errno::EROFS).lasting(),
+            .expecting(failure),
+        fails("EROFS from a system call on", ROOM, Errno::EROFS).lasting().expecting(anywhere),
         fails("no more open files, from one on", "open,create,list,pipe", Errno::EMFILE)
             .lasting()
             .expecting(anywhere),
         fails("no more processes, from one on", "spawn", Errno::EAGAIN)
             .lasting()
             .expecting(anywhere),
+        // A thread has no place.
         fails("no more threads, from one on", "thread", Errno::EAGAIN)
             .lasting()
-            .expecting(anywhere),
+            .expecting(|_, _| Expected::Failure { at: Vec::new(), hint: true }),
         nothing("EINTR", "open,read,write", Act::Errno(Errno::EINTR)).of(SHIM),
         nothing("half a write", "write", Act::Half),
         nothing("the clock leaps ahead", "clock", Act::Jump(TEN_YEARS)).lasting(),
@@ -92,15 +99,13 @@ pub fn all() -> Vec<Box<dyn Fault>> {
     .collect()
 }
 
-fn failure(path: PathBuf) -> Expected {
-    // A tool is looked for in several places, which a message that it is nowhere does not list.
-    let is_lookup = path.iter().any(|part| part == "toolchain" || part == "tools");
-    Expected::Failure { at: if is_lookup { Vec::new() } else { vec![path] }, hint: true }
+fn failure(_: &Scene, path: PathBuf) -> Expected {
+    Expected::Failure { at: vec![At::Path(path)], hint: true }
 }
 
-/// What is short is short everywhere.
-fn anywhere(_: PathBuf) -> Expected {
-    Expected::Failure { at: Vec::new(), hint: true }
+/// What is short is short everywhere, and the first that goes without may do without.
+fn anywhere(scene: &Scene, _: PathBuf) -> Expected {
+    Expected::Failure { at: vec![At::In(scene.sandbox.path("")), At::Words("`git`")], hint: true }
 }
 
 impl Injected {
@@ -109,7 +114,7 @@ impl Injected {
         calls: &'static str,
         programs: &'static str,
         act: Act,
-        expected: fn(PathBuf) -> Expected,
+        expected: fn(&Scene, PathBuf) -> Expected,
     ) -> Injected {
         let strike = Strike { calls, programs, at: 0, lasting: false, act };
         Injected { name: name.to_owned(), strike, expected, rounds: [1, 20] }
@@ -119,7 +124,7 @@ impl Injected {
         Injected { rounds: [short, long], ..self }
     }
 
-    fn expecting(self, expected: fn(PathBuf) -> Expected) -> Injected {
+    fn expecting(self, expected: fn(&Scene, PathBuf) -> Expected) -> Injected {
         Injected { expected, ..self }
     }
 
@@ -159,7 +164,7 @@ impl Fault for Injected {
         let struck = armed.struck();
         let path = struck.as_ref().map(|(_, path)| path.clone()).unwrap_or_default();
         let what = struck.map(|(kind, path)| format!("{kind} `{}`", path.display()));
-        Struck::new(run, what, (self.expected)(path))
+        Struck::new(run, what, (self.expected)(scene, path))
     }
 }
 

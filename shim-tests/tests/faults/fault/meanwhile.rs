@@ -13,7 +13,7 @@ use super::Fault;
 use crate::form::Form;
 use crate::operation::{Operation, Tool};
 use crate::scene::Scene;
-use crate::verdict::{Expected, Found, Kind, Struck};
+use crate::verdict::{At, Expected, Found, Kind, Struck};
 
 /// The calls between which something may happen.
 const CALLS: &str = "open,read,stat,readlink,list,create,rename,symlink,mkdir,unlink";
@@ -141,7 +141,11 @@ impl Fault for Meanwhile {
         let expected = match self.ground {
             Ground::Packages => Expected::Anyhow,
             Ground::Store if scene.operation.obeys_index => Expected::Anyhow,
-            Ground::Store => Expected::Failure { at: Vec::new(), hint: true },
+            Ground::Store => Expected::Failure {
+                // What a store does not have has no path there.
+                at: vec![At::In(store(scene)), At::Words("in no store")],
+                hint: true,
+            },
         };
         Struck { found, ..Struck::new(run, what, expected) }
     }

@@ -27,6 +27,11 @@ pub trait Fault: Sync {
     /// How many ways there are in this scene.
     fn ways(&self, scene: &Scene) -> u64;
 
+    /// Whether one way is like the other, and only chance differs.
+    fn is_the_same_again(&self) -> bool {
+        false
+    }
+
     /// In how many of them it strikes.
     fn rounds(&self, form: Form) -> u64 {
         form.of(1, u64::MAX)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Fault;
 use crate::form::Form;
 use crate::scene::Scene;
-use crate::verdict::{Expected, Struck};
+use crate::verdict::{At, Expected, Struck};
 
 /// The longest name.
 const NAME_MAX: usize = 255;
@@ -79,7 +79,8 @@ impl Fault for Deep {
             path.push("d".repeat(missing.min(200)));
         }
         let what = format!("at a path of {length} bytes");
-        struck_in(scene, &path, what, Expected::Failure { at: Vec::new(), hint: true })
+        let at = vec![At::Below(scene.sandbox.path(&path))];
+        struck_in(scene, &path, what, Expected::Failure { at, hint: true })
     }
 }
 

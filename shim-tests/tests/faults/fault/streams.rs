@@ -4,7 +4,7 @@ use super::Fault;
 use crate::form::Form;
 use crate::operation::{Ends, Operation, Tool};
 use crate::scene::Scene;
-use crate::verdict::{Expected, Struck};
+use crate::verdict::{At, Expected, Struck};
 
 struct Streams;
 
@@ -52,7 +52,9 @@ impl Fault for Streams {
         let run = crate::run_with_children(scene.call().through(&["sh", "-c", &script]));
         let expected = match lost {
             Lost::Messages => Expected::Success,
-            Lost::Data => Expected::Failure { at: vec!["standard output".into()], hint: true },
+            Lost::Data => {
+                Expected::Failure { at: vec![At::Words("the standard output")], hint: true }
+            }
             Lost::Both => Expected::Failure { at: Vec::new(), hint: false },
         };
         Struck::new(run, Some(redirection.to_owned()), expected)

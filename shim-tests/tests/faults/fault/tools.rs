@@ -11,7 +11,7 @@ use super::Fault;
 use crate::form::Form;
 use crate::operation::{Operation, Tool};
 use crate::scene::Scene;
-use crate::verdict::{Expected, Struck};
+use crate::verdict::{At, Expected, Struck};
 
 /// Long enough that the tool has been started.
 const UNTIL_IT_HANGS: Duration = Duration::from_millis(700);
@@ -105,11 +105,14 @@ impl Fault for Broken {
         let call = scene.call().env(variable, &place).env("REAL", real);
         let running = call.spawn();
         let group = running.pid();
+        // Whose work is not what it says is known by the work.
+        let store = At::In(scene.sandbox.path(scene.operation.store));
+        let at = vec![At::Path(place.clone()), At::Words("leantar died on it"), store];
         let expected = match impostor.expected {
             Ends::Well => Expected::Success,
             // What a lake says it has done is taken for it; Lake's own builds come after.
             Ends::Badly if self.0 == Tool::Lake => Expected::Anyhow,
-            Ends::Badly => Expected::Failure { at: Vec::new(), hint: true },
+            Ends::Badly => Expected::Failure { at, hint: true },
             Ends::Never => {
                 thread::sleep(UNTIL_IT_HANGS);
                 running.signal(Signal::SIGTERM);
