@@ -73,12 +73,13 @@ impl Place {
         let guard = Guard::plan(&workspace, &self.env, false)?;
         let run_lake = |args: &[&str], variables: &ChildEnvironment| {
             let args: Vec<_> = args.iter().map(Into::into).collect();
-            let mut command = RealLake::find(&self.env)?.command(&args, variables);
+            let lake = RealLake::find(&self.env)?;
+            let mut command = lake.command(&args, variables);
             // A shim further down PATH is not to answer from the stores that are being filled.
             command.envs(&guard.env).current_dir(&workspace.root).env(var::DISABLE, "1");
             command.stdout(std::io::stderr());
             die_with_us(&mut command);
-            command.status().context("cannot run the real lake")
+            command.status().with_context(|| format!("cannot run `{}`", lake.path.display()))
         };
         let bake = Bake {
             workspace: &workspace,

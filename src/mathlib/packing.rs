@@ -5,11 +5,11 @@ use super::ltar::Place;
 use super::names::NamedModule;
 use super::outputs::{Fault, Files, Look};
 use crate::child::die_with_us;
-use crate::error::hint;
+use crate::error::{hint, is_disk_full};
 use crate::fs::{WorkDir, if_there, new_file_mode};
 use crate::settings::var;
 use crate::workspace::Workspace;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 use std::os::unix::fs::PermissionsExt;
@@ -128,22 +128,23 @@ impl Packer {
         let output = output.with_context(|| self.leantar.cannot_run())?;
         let said = self.unlinked(&String::from_utf8_lossy(&output.stderr));
         let is_made = if_there(fs::metadata(&made))?.is_some_and(|meta| meta.is_file());
-        ensure!(
-            output.status.success() && is_made,
-            hint(
-                format!(
-                    "`{}` cannot pack `{}` ({}): {}",
-                    self.leantar.path().display(),
-                    named.module,
-                    output.status,
-                    said.chars().take(MAX_SAID).collect::<String>().trim()
-                ),
-                format!(
-                    "is it a leantar? `lake-shim doctor` asks it; `{}` names another",
-                    var::LEANTAR
-                ),
-            )
-        );
+        if !(output.status.success() && is_made) {
+            let failure = format!(
+                "`{}` cannot pack `{}` into `{}` ({}): {}",
+                self.leantar.path().display(),
+                named.module,
+                store.display(),
+                output.status,
+                said.chars().take(MAX_SAID).collect::<String>().trim()
+            );
+            // What a full disk asks for is said wherever one is met.
+            ensure!(!is_disk_full(&said), failure);
+            let asks = format!(
+                "is it a leantar? `lake-shim doctor` asks it; `{}` names another",
+                var::LEANTAR
+            );
+            bail!(hint(failure, asks));
+        }
         // leantar makes its files for its user alone.
         fs::set_permissions(&made, PermissionsExt::from_mode(new_file_mode(&work)?))?;
         Ok(fs::rename(made, store.join(named.file.to_string()))?)
