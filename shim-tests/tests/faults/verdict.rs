@@ -181,7 +181,9 @@ fn mute(scene: &Scene, run: &Run, at: &[At], hint: bool) -> Vec<String> {
         |line: &&str| scene.operation.is_stock || SAID.iter().any(|sign| line.starts_with(sign));
     let said: String = run.stderr.lines().filter(is_said).map(|line| format!("{line}\n")).collect();
     let top = scene.sandbox.path("");
-    let named: Vec<_> = paths_in(&said, &top).iter().map(|path| real(path)).collect();
+    // A path may lead through a link, as what it names may.
+    let named = paths_in(&said, &top).into_iter().flat_map(|path| [real(&path), path]);
+    let named: Vec<_> = named.collect();
     let is_named = |at: &At| match at {
         At::Path(path) => named.iter().any(|named| is_close(scene, named, path)),
         At::In(dir) => named.iter().any(|named| named.starts_with(dir) && scene.knows(named)),
@@ -212,10 +214,13 @@ fn paths_in(message: &str, top: &Path) -> Vec<PathBuf> {
 
 /// Whether a path is another, the directory of that, what that was to become part of, or known and in it.
 fn is_close(scene: &Scene, named: &Path, path: &Path) -> bool {
-    let path = real(&printed(path));
-    let close = [Some(path.as_path()), path.parent(), Some(scene::finished(&path))];
-    let is_it = named != scene.sandbox.path("") && close.contains(&Some(named));
-    is_it || named.starts_with(&path) && scene.knows(named)
+    let path = printed(path);
+    let is_close_to = |path: &Path| {
+        let close = [Some(path), path.parent(), Some(scene::finished(path))];
+        let is_it = named != scene.sandbox.path("") && close.contains(&Some(named));
+        is_it || named.starts_with(path) && scene.knows(named)
+    };
+    is_close_to(&path) || is_close_to(&real(&path))
 }
 
 /// A path as it is printed: control characters would end a line.

@@ -11,7 +11,7 @@ use shim_tests::preload::{Act, Strike};
 
 use super::Fault;
 use crate::form::Form;
-use crate::operation::{Operation, Tool};
+use crate::operation::{Ends, Operation, Tool};
 use crate::scene::Scene;
 use crate::verdict::{At, Expected, Found, Kind, Struck};
 
@@ -34,6 +34,8 @@ struct Meanwhile {
 enum Ground {
     Packages,
     Store,
+    /// What the store has to say of itself. One that says nothing is as good as none, and a build is Lake's then.
+    Answer,
 }
 
 impl Meanwhile {
@@ -47,6 +49,14 @@ impl Meanwhile {
         disturb: fn(&Scene, u64) -> Option<Undo>,
     ) -> Meanwhile {
         Meanwhile { name, ground: Ground::Store, suits, disturb }
+    }
+
+    const fn answer(
+        name: &'static str,
+        suits: fn(&Operation) -> bool,
+        disturb: fn(&Scene, u64) -> Option<Undo>,
+    ) -> Meanwhile {
+        Meanwhile { name, ground: Ground::Answer, suits, disturb }
     }
 }
 
@@ -83,10 +93,10 @@ pub fn all() -> Vec<Box<dyn Fault>> {
         Meanwhile::store("a shard that is cut short meanwhile", has_index, |scene, way| {
             cut(&file_of(scene, way, ".tar.zst")?)
         }),
-        Meanwhile::store("an index that goes meanwhile", has_index, |scene, way| {
+        Meanwhile::answer("an index that goes meanwhile", has_index, |scene, way| {
             Aside::put(scene, &file_of(scene, way, "index.json")?, |_| {})
         }),
-        Meanwhile::store("an index that becomes another meanwhile", has_index, |scene, way| {
+        Meanwhile::answer("an index that becomes another meanwhile", has_index, |scene, way| {
             let other = r#"{"schema": 1, "locks": {}, "ltars": {}, "packs": []}"#;
             let index = file_of(scene, way, "index.json")?;
             Aside::put(scene, &index, |path| drop(fs::write(path, other)))
@@ -94,7 +104,7 @@ pub fn all() -> Vec<Box<dyn Fault>> {
         Meanwhile::store("an index that is cut short meanwhile", has_index, |scene, way| {
             cut(&file_of(scene, way, "index.json")?)
         }),
-        Meanwhile::store("a store that is moved away meanwhile", any, |scene, _| {
+        Meanwhile::answer("a store that is moved away meanwhile", any, |scene, _| {
             Aside::put(scene, &store(scene), |_| {})
         }),
     ]
@@ -140,8 +150,9 @@ impl Fault for Meanwhile {
         let found = undo.map(|undo| undo()).unwrap_or_default();
         let expected = match self.ground {
             Ground::Packages => Expected::Anyhow,
-            Ground::Store if scene.operation.obeys_index => Expected::Anyhow,
-            Ground::Store => Expected::Failure {
+            Ground::Answer if scene.operation.ends == Ends::Build => Expected::Anyhow,
+            _ if scene.operation.obeys_index => Expected::Anyhow,
+            Ground::Store | Ground::Answer => Expected::Failure {
                 // What a store does not have has no path there.
                 at: vec![At::In(store(scene)), At::Words("in no store")],
                 hint: true,
