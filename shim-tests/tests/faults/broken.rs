@@ -236,7 +236,7 @@ const BREAKAGES: &[Breakage] = &[
         edits: &[Edit {
             file: "src/store/index.rs",
             from: "        file.persist(path)?;\n",
-            to: "        let _ = fs_err::remove_file(path);\n        std::thread::sleep(std::time::Duration::from_millis(50));\n        file.persist(path)?;\n",
+            to: "        let _ = fs_err::remove_file(&path);\n        std::thread::sleep(std::time::Duration::from_millis(50));\n        file.persist(path)?;\n",
         }],
         row: "gc / restores, builds and links of a store that is baked and swept",
         rounds: 5,
