@@ -100,7 +100,11 @@ pub fn all() -> Vec<Box<dyn Fault>> {
 }
 
 fn failure(_: &Scene, path: PathBuf) -> Expected {
-    Expected::Failure { at: vec![At::Path(path)], hint: true }
+    // A tool is looked for in several places, which a message that it is nowhere does not list.
+    let is_lookup = path.iter().any(|part| part == "toolchain" || part == "tools");
+    let tools = if is_lookup { &["no real lake", "leantar", "`git`"][..] } else { &[] };
+    let tools = tools.iter().map(|tool| At::Words(tool));
+    Expected::Failure { at: tools.chain([At::Path(path)]).collect(), hint: true }
 }
 
 /// What is short is short everywhere, and the first that goes without may do without.
