@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
@@ -187,7 +188,7 @@ fn mute(scene: &Scene, run: &Run, at: &[At], hint: bool) -> Vec<String> {
     let is_named = |at: &At| match at {
         At::Path(path) => named.iter().any(|named| is_close(scene, named, path)),
         At::In(dir) => named.iter().any(|named| named.starts_with(dir) && scene.knows(named)),
-        At::Below(dir) => named.iter().any(|named| named.starts_with(dir)),
+        At::Below(dir) => named.iter().any(|named| named.starts_with(dir) || is_cut(named, dir)),
         At::Words(words) => run.stderr.contains(words),
     };
     let mut mute = Vec::new();
@@ -211,6 +212,15 @@ fn paths_in(message: &str, top: &Path) -> Vec<PathBuf> {
     let paths = starts.filter_map(|(start, _)| message[start..].split(ends).next());
     paths.map(PathBuf::from).collect()
 }
+
+/// Whether a path is the beginning of one that is too long for a message.
+fn is_cut(named: &Path, whole: &Path) -> bool {
+    let (named, whole) = (named.as_os_str().as_bytes(), whole.as_os_str().as_bytes());
+    named.len() > CUT && whole.starts_with(named)
+}
+
+/// What a message has room for at least. Bytes.
+const CUT: usize = 200;
 
 /// Whether a path is another, the directory of that, what that was to become part of, or known and in it.
 fn is_close(scene: &Scene, named: &Path, path: &Path) -> bool {

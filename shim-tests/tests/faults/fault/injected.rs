@@ -108,8 +108,9 @@ fn failure(_: &Scene, path: PathBuf) -> Expected {
 }
 
 /// What is short is short everywhere, and the first that goes without may do without.
-fn anywhere(scene: &Scene, _: PathBuf) -> Expected {
-    Expected::Failure { at: vec![At::In(scene.sandbox.path("")), At::Words("`git`")], hint: true }
+fn anywhere(scene: &Scene, path: PathBuf) -> Expected {
+    let top = At::In(scene.sandbox.path(""));
+    Expected::Failure { at: vec![At::Path(path), top, At::Words("`git`")], hint: true }
 }
 
 impl Injected {

@@ -152,11 +152,14 @@ impl Fault for Meanwhile {
             Ground::Packages => Expected::Anyhow,
             Ground::Answer if scene.operation.ends == Ends::Build => Expected::Anyhow,
             _ if scene.operation.obeys_index => Expected::Anyhow,
-            Ground::Store | Ground::Answer => Expected::Failure {
+            Ground::Store | Ground::Answer => {
                 // What a store does not have has no path there.
-                at: vec![At::In(store(scene)), At::Words("in no store")],
-                hint: true,
-            },
+                let mut at = vec![At::In(store(scene)), At::Words("in no store")];
+                if matches!(self.ground, Ground::Answer) {
+                    at.push(At::In(scene.sandbox.path(scene.operation.packages[0])));
+                }
+                Expected::Failure { at, hint: true }
+            }
         };
         Struck { found, ..Struck::new(run, what, expected) }
     }
