@@ -10,6 +10,7 @@ pub use outcome::outcome_json;
 
 use crate::doctor::render::Page;
 use crate::error::{advice, clean};
+use crate::programs::NoProgram;
 use crate::proxy::link::{Linked, Unlinked};
 use crate::restore::Event;
 use crate::settings::{Environment, Log};
@@ -19,6 +20,7 @@ use anyhow::{Context, Result};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pulse::Pulse;
 use std::cell::RefCell;
+use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -305,7 +307,7 @@ fn print_some(lines: impl Iterator<Item = String>, total: usize) {
 pub fn message(error: &anyhow::Error) -> String {
     let mut causes = Vec::new();
     let mut hints = String::new();
-    for cause in error.chain().map(ToString::to_string) {
+    for cause in error.chain().map(words) {
         let (cause, hint) =
             cause.split_once("\nhint: ").map_or((cause.as_str(), None), |(c, h)| (c, Some(h)));
         causes.push(cause.to_owned());
@@ -316,6 +318,16 @@ pub fn message(error: &anyhow::Error) -> String {
         hints.extend(advice(error).map(|advice| format!("\nhint: {advice}")));
     }
     causes.join(": ") + &hints
+}
+
+/// What the system says names files, and a file's name may look like a hint.
+fn words(cause: &(dyn Error + 'static)) -> String {
+    let io = cause.downcast_ref::<io::Error>();
+    let is_ours = |io: &io::Error| io.get_ref().is_some_and(|inner| inner.is::<NoProgram>());
+    match io {
+        Some(io) if !is_ours(io) => clean(&io.to_string()),
+        _ => cause.to_string(),
+    }
 }
 
 /// The one place that prints why the shim failed.
@@ -355,5 +367,21 @@ pub fn data(text: &str) -> Result<()> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done.context("cannot write to the standard output"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_is_no_hint() {
+        let error = fs_err::read("/nowhere/two\nhint: lines").expect_err("there is none");
+        assert!(!message(&error.into()).contains('\n'));
+        let error = crate::programs::command("there-is-none").expect_err("there is none");
+        assert_eq!(
+            message(&error.into()),
+            "there is no `there-is-none` on PATH\nhint: install it, or add its directory to PATH"
+        );
     }
 }

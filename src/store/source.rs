@@ -103,8 +103,8 @@ fn pack_commit(package: &Path, rev: &str, dot_git: &Path) -> Result<()> {
     let into = dot_git.parent().context("a `.git` lies in a work tree")?;
     let clone = Git { work_tree: into };
     let mut indexing = clone.command(&["index-pack", "--stdin", "--no-rev-index"])?;
-    let output = indexing.stdin(fs::File::open(&stream)?.into_file()).output()?;
-    clone.check("index-pack", &output)?;
+    let indexed = indexing.stdin(fs::File::open(&stream)?.into_file()).output();
+    clone.check("index-pack", &indexed.context("cannot run `git`")?)?;
     Ok(fs::remove_file(stream)?)
 }
 
