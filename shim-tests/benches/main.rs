@@ -77,9 +77,10 @@ fn measure(
     lab.discard(&dir)?;
 
     tell("growth");
-    let (growth, growth_others) = figures::growth::measure(lab, &seeds)?;
+    let count = seeds.count();
+    let (growth, growth_others) = figures::growth::measure(lab, seeds)?;
     tell("done");
-    Ok(Measured { machine, figures, growth, growth_others, seeds: seeds.count() })
+    Ok(Measured { machine, figures, growth, growth_others, seeds: count })
 }
 
 struct Options {

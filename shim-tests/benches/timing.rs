@@ -87,15 +87,31 @@ fn hyperfine(lab: &Lab, contender: &Contender, turns: Turns) -> Result<Vec<f64>>
         command.args(["--prepare", prepare]);
     }
     let output = command.arg(&contender.command).output().context("cannot run `hyperfine`")?;
-    ensure!(
-        output.status.success(),
-        "`{}` failed: {}",
-        contender.command,
-        String::from_utf8_lossy(&output.stderr)
-    );
+    if !output.status.success() {
+        // hyperfine keeps to itself what the command said.
+        bail!("`{}` failed; once more: {}", contender.command, last_words(lab, contender)?);
+    }
     let json: Value = serde_json::from_slice(&fs::read(export)?)?;
     let times = json["results"][0]["times"].as_array().context("hyperfine reports no times")?;
     times.iter().map(|time| time.as_f64().context("a time is a number")).collect()
+}
+
+/// What a contender says on stderr, with the state that it ends in.
+fn last_words(lab: &Lab, contender: &Contender) -> Result<String> {
+    prepare(lab, contender)?;
+    let mut words = contender.command.split_whitespace();
+    let program = words.next().context("a command has a name")?;
+    let output = lab.command(program).args(words).output()?;
+    Ok(format!("{}, {}", output.status, String::from_utf8_lossy(&output.stderr)))
+}
+
+fn prepare(lab: &Lab, contender: &Contender) -> Result<()> {
+    if let Some(prepare) = &contender.prepare {
+        let mut words = prepare.split_whitespace();
+        let program = words.next().context("a command has a name")?;
+        ensure!(lab.command(program).args(words).status()?.success(), "`{prepare}` failed");
+    }
+    Ok(())
 }
 
 /// Runs a contender once more, or more often when it is too quick to be seen. The most memory that
@@ -112,11 +128,7 @@ pub fn peak_memory(lab: &Lab, contender: &Contender, counted: fn(&str) -> bool) 
 }
 
 fn watched(lab: &Lab, contender: &Contender, counted: fn(&str) -> bool) -> Result<u64> {
-    if let Some(prepare) = &contender.prepare {
-        let mut words = prepare.split_whitespace();
-        let program = words.next().context("a command has a name")?;
-        ensure!(lab.command(program).args(words).status()?.success(), "`{prepare}` failed");
-    }
+    prepare(lab, contender)?;
     let mut words = contender.command.split_whitespace();
     let mut command = lab.command(words.next().context("a command has a name")?);
     let mut child = command.args(words).process_group(0).stdout(Stdio::null()).spawn()?;

@@ -24,7 +24,7 @@ pub struct Point {
 }
 
 /// All tasks, and the part of the processors' time that others had.
-pub fn measure(lab: &Lab, seeds: &Seeds) -> Result<(Vec<Growth>, f64)> {
+pub fn measure(lab: &Lab, seeds: Seeds) -> Result<(Vec<Growth>, f64)> {
     let task = |task, reference| Growth { task, reference, points: Vec::new() };
     let mut all = vec![
         task("names", "`cat` of the sources"),
@@ -32,11 +32,12 @@ pub fn measure(lab: &Lab, seeds: &Seeds) -> Result<(Vec<Growth>, f64)> {
         task("restore from cache files", "bare leantar"),
         task("restore from packs", "`zstd -dc \\| tar -x`"),
     ];
+    let seeds = seeds.up_to(lab.scale.small_bytes);
     let busy = Busy::now()?;
     for &modules in &lab.scale.growth {
         let dir = lab.room_for(modules)?;
         let project = Project::new(lab, dir.path(), modules)?;
-        let measured = at(lab, seeds, &project, modules)?;
+        let measured = at(lab, &seeds, &project, modules)?;
         all.iter_mut().zip(measured).for_each(|(growth, point)| growth.points.push(point));
     }
     Ok((all, busy.others_since()?))

@@ -39,10 +39,16 @@ impl Seeds {
                 _ => {}
             }
         }
-        seeds.oleans.sort_by_key(Olean::size);
         let is_empty = seeds.oleans.is_empty() || seeds.ileans.is_empty() || seeds.cs.is_empty();
         ensure!(!is_empty, "`{}` has no `.olean`, `.ilean` and `.c` files", dir.display());
         Ok(seeds)
+    }
+
+    /// Without the `.olean`s that are longer, but for the shortest: no module is shorter than its seed.
+    pub fn up_to(mut self, bytes: usize) -> Self {
+        let shortest = self.oleans.iter().map(Olean::size).min().unwrap_or(0);
+        self.oleans.retain(|seed| seed.size() <= bytes.max(shortest));
+        self
     }
 
     /// How many there are.

@@ -65,16 +65,13 @@ impl Olean {
     }
 }
 
-/// An `.olean` of about `size` bytes made of random `seeds`, of which there is one at least. They are
-/// sorted by their length: those that would make it longer are left out, but for the shortest.
+/// An `.olean` of about `size` bytes made of random `seeds`, of which there is one at least.
 pub fn grow(seeds: &[Olean], size: usize, random: &mut Random) -> Vec<u8> {
     let mut out = seeds[0].bytes[..HEADER].to_vec();
     put_base(&mut out, random.below(u32::MAX as usize) as u32);
     let mut roots = Vec::new();
     while out.len() < size || roots.is_empty() {
-        let left = size.saturating_sub(out.len());
-        let fitting = seeds.partition_point(|seed| seed.size() <= left).max(1);
-        let seed = &seeds[random.below(fitting)];
+        let seed = &seeds[random.below(seeds.len())];
         roots.push(seed.copy_to(&mut out, random));
     }
     let root = Region(&out).base() + out.len() as u64;
