@@ -125,7 +125,7 @@ const BREAKAGES: &[Breakage] = &[
         name: "a file that is replaced gets the mode of a new one",
         edits: &[Edit {
             file: "src/fs.rs",
-            from: "        fs::set_permissions(&temporary, Permissions::from_mode(old.mode() & RIGHTS))?;\n",
+            from: "        file.set_permissions(Permissions::from_mode(old.mode() & RIGHTS))?;\n",
             to: "",
         }],
         row: "resolve / SIGKILL to the shim, at a system call",
