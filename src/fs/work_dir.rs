@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::geteuid;
 use std::fs::{File, Permissions};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -67,6 +68,16 @@ impl WorkDir {
             rescue(&lock.pinned());
             let _ = fs::remove_dir_all(dir);
         }
+    }
+
+    /// Whether this user has none in `parent`, in use or left behind, as far as that can be told.
+    pub fn is_none_of_ours(parent: &Path) -> bool {
+        let is_ours = |entry: io::Result<fs::DirEntry>| {
+            let Ok(entry) = entry else { return true };
+            entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())
+                && entry.metadata().is_ok_and(|meta| meta.uid() == geteuid().as_raw())
+        };
+        fs::read_dir(parent).is_ok_and(|mut entries| !entries.any(is_ours))
     }
 
     /// What dead processes of this user left in `parent`, each locked until it is dropped. In a

@@ -77,7 +77,7 @@ impl Stamp {
         // Behind a stamp nobody looks for leftovers: it gets its name when there can be none any more.
         let new = self.file.with_extension("new");
         let is_written = replace_name(&new, self.text(answer, workspace).as_bytes()).is_ok();
-        if is_written && WorkDir::abandoned(dir).next().is_none() {
+        if is_written && WorkDir::is_none_of_ours(dir) {
             let _ = fs::rename(new, &self.file);
         }
     }
