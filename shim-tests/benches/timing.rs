@@ -6,7 +6,7 @@ use fs_err as fs;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// How often a process is asked what memory it has had at most.
@@ -99,19 +99,23 @@ fn hyperfine(lab: &Lab, contender: &Contender, turns: Turns) -> Result<Vec<f64>>
 /// What a contender says on stderr, with the state that it ends in.
 fn last_words(lab: &Lab, contender: &Contender) -> Result<String> {
     prepare(lab, contender)?;
-    let mut words = contender.command.split_whitespace();
-    let program = words.next().context("a command has a name")?;
-    let output = lab.command(program).args(words).output()?;
+    let output = command(lab, &contender.command)?.output()?;
     Ok(format!("{}, {}", output.status, String::from_utf8_lossy(&output.stderr)))
 }
 
 fn prepare(lab: &Lab, contender: &Contender) -> Result<()> {
     if let Some(prepare) = &contender.prepare {
-        let mut words = prepare.split_whitespace();
-        let program = words.next().context("a command has a name")?;
-        ensure!(lab.command(program).args(words).status()?.success(), "`{prepare}` failed");
+        ensure!(command(lab, prepare)?.status()?.success(), "`{prepare}` failed");
     }
     Ok(())
+}
+
+/// A command as hyperfine takes it.
+fn command(lab: &Lab, line: &str) -> Result<Command> {
+    let mut words = line.split_whitespace();
+    let mut command = lab.command(words.next().context("a command has a name")?);
+    command.args(words);
+    Ok(command)
 }
 
 /// Runs a contender once more, or more often when it is too quick to be seen. The most memory that
@@ -129,9 +133,8 @@ pub fn peak_memory(lab: &Lab, contender: &Contender, counted: fn(&str) -> bool) 
 
 fn watched(lab: &Lab, contender: &Contender, counted: fn(&str) -> bool) -> Result<u64> {
     prepare(lab, contender)?;
-    let mut words = contender.command.split_whitespace();
-    let mut command = lab.command(words.next().context("a command has a name")?);
-    let mut child = command.args(words).process_group(0).stdout(Stdio::null()).spawn()?;
+    let mut command = command(lab, &contender.command)?;
+    let mut child = command.process_group(0).stdout(Stdio::null()).spawn()?;
     let mut peaks: BTreeMap<String, u64> = BTreeMap::new();
     loop {
         for (name, bytes) in memory_of_group(child.id()) {

@@ -49,9 +49,8 @@ pub fn measure(lab: &Lab, project: &Project) -> Result<Figure> {
     let (runs, others) = compete(lab, &contenders, lab.scale.long)?;
     let reference = peak_memory(lab, &contenders[1], is_program)?;
     let ours = peak_memory(lab, &contenders[0], is_shim)?;
-    let variable = format!(" LAKE_SHIM_JOBS={MANY} LAKE_SHIM_STORE=");
-    let many = contenders[0].command.replacen(" LAKE_SHIM_STORE=", &variable, 1);
-    let with_many = Contender { command: many, ..contenders[0].clone() };
+    let command = format!("env LAKE_SHIM_JOBS={MANY} {}", contenders[0].command);
+    let with_many = Contender { command, ..contenders[0].clone() };
     let with_many = peak_memory(lab, &with_many, is_shim)?;
     // The shim leaves a mark that says which build it was.
     let (before, after) = (before.len(), files(&project.build())?.len() - 1);

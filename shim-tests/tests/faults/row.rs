@@ -15,6 +15,9 @@ pub struct Row<'a> {
     pub fault: &'a dyn Fault,
 }
 
+/// How often at most where one way is like the other.
+const AGAIN: u64 = 1000;
+
 /// What came of a row.
 #[derive(Default)]
 pub struct Outcome {
@@ -43,8 +46,8 @@ impl Row<'_> {
             fault: self.fault.name(),
             ..Outcome::default()
         };
-        let ways = self.fault.ways(scene);
-        outcome.ways = (!self.fault.is_the_same_again()).then_some(ways);
+        outcome.ways = self.fault.ways(scene);
+        let ways = outcome.ways.unwrap_or(AGAIN);
         let rounds = if args.every { ways } else { self.fault.rounds(args.form) };
         let rounds = rounds.min(args.rounds);
         let drawn = match args.way {

@@ -14,7 +14,7 @@ use crate::fault::{self, Fault};
 use crate::operation::{self, Operation};
 use crate::row::{Outcome, Row};
 use crate::scene::Scene;
-use crate::table::Table;
+use crate::table::{self, Table};
 
 /// The rows that were asked for, operation by operation.
 pub fn rows(args: &Args) -> Vec<Row<'static>> {
@@ -40,10 +40,10 @@ pub fn run(args: &Args) -> ExitCode {
     }
     let stale = broken::stale();
     stale.iter().for_each(|edit| println!("cannot be broken on purpose any more: {edit}"));
-    let started = Instant::now();
+    let (started, commit) = (Instant::now(), table::commit());
     let outcomes = outcomes(&rows, args);
     let broken = if args.broken { broken::all(args) } else { Vec::new() };
-    let table = Table { args, outcomes, broken, took: started.elapsed() };
+    let table = Table { args, outcomes, broken, took: started.elapsed(), commit };
     println!("{}", table.summary());
     if let Some(file) = &args.write {
         std::fs::write(file, table.markdown())

@@ -17,6 +17,8 @@ pub struct Table<'a> {
     pub outcomes: Vec<Outcome>,
     pub broken: Vec<Noticed>,
     pub took: Duration,
+    /// What was run, as [`commit`] told at the start.
+    pub commit: String,
 }
 
 impl Table<'_> {
@@ -68,7 +70,7 @@ impl Table<'_> {
         let seed = self.args.seed;
         let lines = [
             format!("- {}, {form} form, {rounds}, `SHIM_FAULT_SEED={seed}`", self.summary()),
-            format!("- {} of commit {}", said("date", &["-u", "+%F %H:%M UTC"]), commit()),
+            format!("- {} of commit {}", said("date", &["-u", "+%F %H:%M UTC"]), self.commit),
             format!("- {}", machine()),
             format!("- leantar is {leantar}"),
         ];
@@ -153,7 +155,8 @@ fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 
-fn commit() -> String {
+/// HEAD, and whether the tree is it.
+pub fn commit() -> String {
     let head = said("git", &["rev-parse", "--short=10", "HEAD"]);
     let changed =
         said("git", &["status", "--porcelain", "--untracked-files=no", "--", "src", "shim-tests"]);

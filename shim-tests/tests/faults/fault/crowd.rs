@@ -52,14 +52,6 @@ impl Fault for Together {
         self.0 == if is_bake { FEW } else { MANY }
     }
 
-    fn ways(&self, _: &Scene) -> u64 {
-        AGAIN
-    }
-
-    fn is_the_same_again(&self) -> bool {
-        true
-    }
-
     fn rounds(&self, form: Form) -> u64 {
         form.of(1, 20)
     }
@@ -69,9 +61,6 @@ impl Fault for Together {
         Struck::new(run, Some(self.name()), Expected::Success)
     }
 }
-
-/// How often at most.
-const AGAIN: u64 = 1000;
 
 impl Fault for Users {
     fn name(&self) -> String {
@@ -84,14 +73,6 @@ impl Fault for Users {
 
     fn suits(&self, operation: &Operation) -> bool {
         operation.ends == Ends::Build
-    }
-
-    fn ways(&self, _: &Scene) -> u64 {
-        AGAIN
-    }
-
-    fn is_the_same_again(&self) -> bool {
-        true
     }
 
     fn rounds(&self, form: Form) -> u64 {
@@ -136,14 +117,6 @@ impl Fault for Meeting {
 
     fn suits(&self, operation: &Operation) -> bool {
         operation.name == "gc"
-    }
-
-    fn ways(&self, _: &Scene) -> u64 {
-        AGAIN
-    }
-
-    fn is_the_same_again(&self) -> bool {
-        true
     }
 
     fn rounds(&self, form: Form) -> u64 {

@@ -79,17 +79,17 @@ impl Fault for Full {
     }
 
     /// What it needs, and half as much again for what it needs meanwhile: page by page, file by file.
-    fn ways(&self, scene: &Scene) -> u64 {
+    fn ways(&self, scene: &Scene) -> Option<u64> {
         let key = (scene.operation.name, *self);
         let known = NEEDED.lock().expect("no panic holds it").get(&key).copied();
-        known.unwrap_or_else(|| {
+        Some(known.unwrap_or_else(|| {
             let _disk = Full::mount(scene);
             let before = self.used(scene);
             scene.call().run();
             let needed = self.used(scene).saturating_sub(before);
             NEEDED.lock().expect("no panic holds it").insert(key, needed * 3 / 2 + 2);
             needed * 3 / 2 + 2
-        })
+        }))
     }
 
     fn rounds(&self, form: Form) -> u64 {
@@ -133,8 +133,8 @@ impl Fault for Foreign {
         operation.disk == "app" && !operation.is_stock
     }
 
-    fn ways(&self, _: &Scene) -> u64 {
-        RIGHTS.len() as u64
+    fn ways(&self, _: &Scene) -> Option<u64> {
+        Some(RIGHTS.len() as u64)
     }
 
     fn rounds(&self, form: Form) -> u64 {
@@ -176,8 +176,8 @@ impl Fault for ReadOnly {
         }
     }
 
-    fn ways(&self, _: &Scene) -> u64 {
-        1
+    fn ways(&self, _: &Scene) -> Option<u64> {
+        Some(1)
     }
 
     fn strike(&self, scene: &Scene, _: u64) -> Struck {

@@ -155,8 +155,8 @@ impl Fault for Injected {
     }
 
     /// As many as there are calls.
-    fn ways(&self, scene: &Scene) -> u64 {
-        count(scene, self.strike.calls, self.strike.programs)
+    fn ways(&self, scene: &Scene) -> Option<u64> {
+        Some(count(scene, self.strike.calls, self.strike.programs))
     }
 
     fn rounds(&self, form: Form) -> u64 {

@@ -24,12 +24,10 @@ pub trait Fault: Sync {
         true
     }
 
-    /// How many ways there are in this scene.
-    fn ways(&self, scene: &Scene) -> u64;
-
-    /// Whether one way is like the other, and only chance differs.
-    fn is_the_same_again(&self) -> bool {
-        false
+    /// How many ways there are in this scene; nothing where one is like the other, and only chance
+    /// differs.
+    fn ways(&self, _scene: &Scene) -> Option<u64> {
+        None
     }
 
     /// In how many of them it strikes.

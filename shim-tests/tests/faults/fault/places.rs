@@ -40,10 +40,10 @@ impl Fault for OddName {
         "a workspace with an odd name".to_owned()
     }
 
-    fn ways(&self, scene: &Scene) -> u64 {
+    fn ways(&self, scene: &Scene) -> Option<u64> {
         // Lean's strings are UTF-8, and so is what the stock tool can say to leantar.
         let is_sayable = |name: &Vec<u8>| !scene.operation.is_stock || str::from_utf8(name).is_ok();
-        names().iter().filter(|name| is_sayable(name)).count() as u64
+        Some(names().iter().filter(|name| is_sayable(name)).count() as u64)
     }
 
     fn rounds(&self, form: Form) -> u64 {
@@ -63,8 +63,8 @@ impl Fault for Deep {
     }
 
     /// From where everything fits to where not even the workspace does.
-    fn ways(&self, _: &Scene) -> u64 {
-        1200
+    fn ways(&self, _: &Scene) -> Option<u64> {
+        Some(1200)
     }
 
     fn rounds(&self, form: Form) -> u64 {

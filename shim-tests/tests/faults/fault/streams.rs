@@ -32,8 +32,8 @@ impl Fault for Streams {
         "standard streams that are full or closed".to_owned()
     }
 
-    fn ways(&self, _: &Scene) -> u64 {
-        WAYS.len() as u64
+    fn ways(&self, _: &Scene) -> Option<u64> {
+        Some(WAYS.len() as u64)
     }
 
     fn suits(&self, operation: &Operation) -> bool {

@@ -34,8 +34,8 @@ impl Fault for Timed {
         !(operation.is_stock && self.all)
     }
 
-    fn ways(&self, _: &Scene) -> u64 {
-        MOMENTS
+    fn ways(&self, _: &Scene) -> Option<u64> {
+        Some(MOMENTS)
     }
 
     fn rounds(&self, form: Form) -> u64 {

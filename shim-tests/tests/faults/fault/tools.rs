@@ -86,8 +86,8 @@ impl Fault for Broken {
         operation.tools.contains(&self.0)
     }
 
-    fn ways(&self, _: &Scene) -> u64 {
-        IMPOSTORS.len() as u64
+    fn ways(&self, _: &Scene) -> Option<u64> {
+        Some(IMPOSTORS.len() as u64)
     }
 
     fn rounds(&self, form: Form) -> u64 {
