@@ -2,13 +2,13 @@
 
 use super::Cli;
 use crate::error::{Failure, hint};
-use anyhow::{Context, Result, bail};
+use crate::report::printed;
+use anyhow::{Result, bail};
 use clap::CommandFactory;
 use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::error::Error as _;
 use std::ffi::OsString;
-use std::io;
 use std::process::ExitCode;
 
 /// Prints the help that was asked for, or says what is wrong with `args`.
@@ -18,12 +18,8 @@ pub fn answer(error: &Error, args: &[OsString]) -> Result<ExitCode> {
     {
         bail!(Failure::Misused(hint(message(error), advice(error, args))));
     }
-    match error.print() {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            Err(e).context("cannot write to the standard output")
-        }
-        _ => Ok(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)),
-    }
+    printed(error.print())?;
+    Ok(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 fn message(error: &Error) -> String {

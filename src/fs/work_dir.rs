@@ -38,7 +38,8 @@ impl WorkDir {
         Self::sweep(parent);
         loop {
             let mut builder = tempfile::Builder::new();
-            let dir = builder.prefix(PREFIX).permissions(only_ours()).tempdir_in(parent)?;
+            builder.prefix(PREFIX).permissions(Permissions::from_mode(0o700));
+            let dir = builder.tempdir_in(parent)?;
             let lock = DirLock::acquire(dir.path(), |_| {}, || Ok(()));
             // Between the two lines above somebody may have taken it for a dead one.
             if is_dir(dir.path())? {
@@ -94,10 +95,6 @@ impl WorkDir {
             is_ours.then(|| DirLock::try_lock(file).map(|lock| (dir, lock)))?
         })
     }
-}
-
-fn only_ours() -> Permissions {
-    Permissions::from_mode(0o700)
 }
 
 /// A directory that this process works in. Released when dropped, or when the process ends.

@@ -361,10 +361,18 @@ pub fn page(env: &Environment) -> Page {
 /// Prints data.
 ///
 /// # Errors
-/// When stdout cannot be written; a reader that has enough (`| head`) is no error.
+/// Those of [`printed`].
 pub fn data(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    printed(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
+}
+
+/// What became of printing something.
+///
+/// # Errors
+/// When stdout cannot be written; a reader that has enough (`| head`) is no error.
+pub fn printed(done: io::Result<()>) -> Result<()> {
+    match done {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done.context("cannot write to the standard output"),
     }
