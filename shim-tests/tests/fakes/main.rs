@@ -2,6 +2,7 @@
 //! `SHIM_TEST_REAL_LAKE` and `SHIM_TEST_REAL_LEANTAR` the same tests hold the real ones to them.
 
 mod cache;
+mod dialects;
 mod lake;
 mod leantar;
 mod materialize;

@@ -36,25 +36,36 @@ pub(crate) enum RequireSource {
 }
 
 impl Config {
-    /// `file` without an extension means `lakefile.lean` before `lakefile.toml`.
-    pub(crate) fn load(folder: &Path, file: &Path) -> Result<Config> {
+    /// Reads the file that [`Config::find`] finds.
+    pub(crate) fn load(package: &str, folder: &Path, file: &Path) -> Result<Config> {
+        read(&Config::find(package, folder, file)?)
+    }
+
+    /// Returns the configuration file: without an extension, `file` means `lakefile.lean` before `lakefile.toml`.
+    /// Messages name `package`.
+    pub(crate) fn find(package: &str, folder: &Path, file: &Path) -> Result<PathBuf> {
         let path = folder.join(file);
         if path.extension().is_some() {
             return match path.exists() {
-                true => read(&path),
-                false => bail!("[root]: configuration file not found: {}", path.display()),
+                true => Ok(path),
+                false => bail!("{package}: configuration file not found: {}", path.display()),
             };
         }
         let (lean, toml) = (path.with_extension("lean"), path.with_extension("toml"));
         match (lean.exists(), toml.exists()) {
-            (true, _) => read(&lean),
-            (_, true) => read(&toml),
+            (true, _) => Ok(lean),
+            (_, true) => Ok(toml),
             _ => bail!(
-                "[root]: no configuration file with a supported extension:\n{}\n{}",
+                "{package}: no configuration file with a supported extension:\n{}\n{}",
                 lean.display(),
                 toml.display()
             ),
         }
+    }
+
+    /// Returns `true` if a require names that package; `false` for a `lakefile.lean`, which the fake cannot read.
+    pub(crate) fn requires(&self, name: &str) -> bool {
+        self.requires.iter().flatten().any(|require| require.name == name)
     }
 
     /// Relative to the package.

@@ -7,6 +7,7 @@
 //!
 //! | variable | effect |
 //! |---|---|
+//! | `FAKE_LAKE_DIALECT` | `4.16`, `4.27` (unset), `4.35`: the Lake it stands in for, see [`dialect::Dialect`] |
 //! | `FAKE_LAKE_LOG` | append a line per call, see `shim_tests::call_log` |
 //! | `FAKE_LAKE_STATE` | a directory in which it may count calls |
 //! | `FAKE_LAKE_EXIT` | the exit code of every command that would have succeeded |
@@ -29,6 +30,7 @@
 
 mod cache;
 mod config;
+mod dialect;
 mod git;
 mod manifest;
 mod materialize;
@@ -36,6 +38,7 @@ mod mirror;
 mod options;
 mod resolve;
 mod switches;
+mod treeless;
 mod verbs;
 mod workspace;
 
@@ -46,10 +49,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use shim_tests::call_log::{self, LakeCall};
 
+use dialect::Dialect;
 use options::{Command, Options};
 use workspace::Workspace;
-
-const VERSION: &str = "Lake version 5.0.0-fake (Lean version 4.27.0)";
 
 fn main() -> ExitCode {
     match run(env::args_os().skip(1).collect()) {
@@ -62,7 +64,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Vec<OsString>) -> Result<u8> {
-    let parsed = Options::parse(&args);
+    let dialect = Dialect::from_env()?;
+    let parsed = Options::parse(dialect, &args);
     let root = parsed
         .as_ref()
         .map_or_else(|_| env::current_dir(), |(options, _)| Ok(options.root.clone()))?;
@@ -73,11 +76,11 @@ fn run(args: Vec<OsString>) -> Result<u8> {
     let (options, command) = parsed?;
     let code = match command {
         Command::Usage => {
-            println!("{VERSION}\n\nUSAGE:\n  lake [OPTIONS] <COMMAND>");
+            println!("{}\n\nUSAGE:\n  lake [OPTIONS] <COMMAND>", dialect.version());
             0
         }
         Command::Version => {
-            println!("{VERSION}");
+            println!("{}", dialect.version());
             0
         }
         Command::Verb { verb, args } => verbs::run(&options, &verb, &args)?,

@@ -4,18 +4,23 @@ use std::collections::HashMap;
 use std::env;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
 use serde_json::{Value, json};
 
+use crate::dialect::Dialect;
+
 pub(crate) const FILE: &str = "lake-manifest.json";
+
+/// Entries that replace those of the manifest when a workspace is loaded.
+pub(crate) const OVERRIDES_FILE: &str = ".lake/package-overrides.json";
 
 pub(crate) struct Manifest {
     pub(crate) packages_dir: Option<PathBuf>,
     pub(crate) entries: Vec<Entry>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) scope: String,
@@ -24,7 +29,7 @@ pub(crate) struct Entry {
     pub(crate) source: Source,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) enum Source {
     Path { dir: PathBuf },
     Git { url: String, rev: String, input_rev: Option<String> },
@@ -36,35 +41,57 @@ impl Manifest {
         if !path.exists() {
             return Ok(None);
         }
-        let manifest: Value = serde_json::from_slice(&fs::read(path)?)
-            .with_context(|| format!("{}: manifest could not be parsed", path.display()))?;
-        let entries = manifest["packages"].as_array().into_iter().flatten();
+        let manifest = read_json(path)?;
         Ok(Some(Manifest {
             packages_dir: manifest["packagesDir"].as_str().map(PathBuf::from),
-            entries: entries.map(Entry::parse).collect::<Result<_>>()?,
+            entries: entries(&manifest).with_context(|| path.display().to_string())?,
         }))
     }
 
     /// Not in Lean's layout; what it says is the same.
-    pub(crate) fn save(&self, path: &Path, name: &str) -> Result<()> {
-        let manifest = json!({
+    pub(crate) fn save(&self, path: &Path, name: &str, dialect: Dialect) -> Result<()> {
+        let mut manifest = json!({
             "version": "1.1.0",
             "packagesDir": self.packages_dir,
             "packages": self.entries.iter().map(Entry::to_json).collect::<Vec<_>>(),
             "name": name,
             "lakeDir": ".lake",
         });
+        if dialect.writes_fixed_toolchain() {
+            manifest["version"] = json!("1.2.0");
+            manifest["fixedToolchain"] = json!(false);
+        }
         fs::write(path, serde_json::to_string_pretty(&manifest)?)?;
         Ok(())
     }
 }
 
+/// Reads a file of overrides. Fails if there is none.
+pub(crate) fn load_overrides(path: &Path) -> Result<Vec<Entry>> {
+    let file = path.display();
+    ensure!(path.exists(), "no such file or directory (error code: 2)\n  file: {file}");
+    let file = read_json(path)?;
+    let version = file.get("version").or_else(|| file.get("schemaVersion"));
+    let version = version.context("property not found: schemaVersion");
+    version.and_then(|_| entries(&file)).with_context(|| path.display().to_string())
+}
+
+fn read_json(path: &Path) -> Result<Value> {
+    serde_json::from_slice(&fs::read(path)?)
+        .with_context(|| format!("{}: manifest could not be parsed", path.display()))
+}
+
+fn entries(file: &Value) -> Result<Vec<Entry>> {
+    let packages = file["packages"].as_array().into_iter().flatten();
+    packages.map(Entry::parse).collect::<Result<_>>().context("packages")
+}
+
 impl Entry {
     fn parse(value: &Value) -> Result<Entry> {
+        let name = value["name"].as_str().context("package entry: property not found: name")?;
+        let missing = |key: &str| format!("package entry '{name}': property not found: {key}");
         let field = |key: &str| {
-            let text = value[key]
-                .as_str()
-                .with_context(|| format!("package entry: property not found: {key}"));
+            let text = value[key].as_str().with_context(|| missing(key));
             text.map(str::to_owned)
         };
         let source = match field("type")?.as_str() {
@@ -74,13 +101,15 @@ impl Entry {
                 rev: field("rev")?,
                 input_rev: field("inputRev").ok(),
             },
-            other => anyhow::bail!("package entry: unknown type `{other}`"),
+            other => {
+                anyhow::bail!("package entry '{name}': unknown package entry type '{other}'")
+            }
         };
         Ok(Entry {
             // `«std-1.0»` names the directory std-1.0
-            name: field("name")?.replace(['«', '»'], ""),
+            name: name.replace(['«', '»'], ""),
             scope: field("scope").unwrap_or_default(),
-            inherited: value["inherited"].as_bool().unwrap_or_default(),
+            inherited: value["inherited"].as_bool().with_context(|| missing("inherited"))?,
             config_file: field("configFile").unwrap_or_else(|_| "lakefile".to_owned()),
             source,
         })
@@ -139,6 +168,6 @@ pub(crate) fn url_map() -> Result<HashMap<String, String>> {
 fn plain_name(key: &str) -> Result<String> {
     let is_part = |part: &str| !part.is_empty() && (part.starts_with('«') || quoted(part) == part);
     let is_name = key.starts_with('«') || key.split('.').all(is_part);
-    anyhow::ensure!(is_name, "'LAKE_PKG_URL_MAP' has invalid JSON: expected a `Name`, got '{key}'");
+    ensure!(is_name, "'LAKE_PKG_URL_MAP' has invalid JSON: expected a `Name`, got '{key}'");
     Ok(key.replace(['«', '»'], ""))
 }

@@ -1,15 +1,23 @@
-//! Making the packages directory what the manifest says, as Lake's `Load/Materialize.lean` does — including how
-//! it loses clones.
+//! Making the packages directory what the manifest says, as Lake's `Load/Materialize.lean` does up to 4.34 —
+//! including how it loses clones. Later ones are in [`treeless`].
 
 use std::path::Path;
 
 use anyhow::Result;
 use fs_err as fs;
 
+use crate::dialect::Dialect;
 use crate::git::Repo;
+use crate::treeless;
+
+/// The branch that Lake takes for a `require` that names no revision.
+const UPSTREAM_BRANCH: &str = "master";
 
 /// A manifest entry: nothing is asked of origin while HEAD is the locked revision.
-pub(crate) fn locked(name: &str, dir: &Path, url: &str, rev: &str) -> Result<()> {
+pub(crate) fn locked(dialect: Dialect, name: &str, dir: &Path, url: &str, rev: &str) -> Result<()> {
+    if !dialect.deletes() {
+        return treeless::materialize(name, dir, url, rev);
+    }
     let repo = Repo(dir);
     if !repo.exists() {
         clone(name, &repo, url, Some(rev))
@@ -22,11 +30,21 @@ pub(crate) fn locked(name: &str, dir: &Path, url: &str, rev: &str) -> Result<()>
 }
 
 /// A require that no manifest locks: the URL is compared every time. Returns the revision it came to.
-pub(crate) fn required(name: &str, dir: &Path, url: &str, rev: Option<&str>) -> Result<String> {
+pub(crate) fn required(
+    dialect: Dialect,
+    name: &str,
+    dir: &Path,
+    url: &str,
+    rev: Option<&str>,
+) -> Result<String> {
     let repo = Repo(dir);
-    match repo.exists() {
-        true => update(name, &repo, url, rev)?,
-        false => clone(name, &repo, url, rev)?,
+    match dialect.deletes() {
+        true if repo.exists() => update(name, &repo, url, rev)?,
+        true => clone(name, &repo, url, rev)?,
+        false => {
+            let rev = rev.unwrap_or(UPSTREAM_BRANCH);
+            treeless::materialize(name, dir, url, rev)?;
+        }
     }
     repo.head()
         .ok_or_else(|| anyhow::anyhow!("{}: could not resolve 'HEAD' to a commit", dir.display()))
@@ -42,7 +60,7 @@ fn update(name: &str, repo: &Repo<'_>, url: &str, rev: Option<&str>) -> Result<(
         return clone(name, repo, url, rev);
     }
     repo.fetch()?;
-    let rev = repo.resolve_remote(rev.unwrap_or("master"))?;
+    let rev = repo.resolve_remote(rev.unwrap_or(UPSTREAM_BRANCH))?;
     if repo.head().as_ref() == Some(&rev) {
         warn_of_changes(name, repo);
         return Ok(());
@@ -89,7 +107,7 @@ fn remove_dir_all(dir: &Path) -> Result<()> {
 }
 
 fn warn_of_changes(name: &str, repo: &Repo<'_>) {
-    if repo.has_diff() {
+    if repo.has_diff(["HEAD", "--exit-code"]) {
         eprintln!("warning: {name}: repository '{}' has local changes", repo.0.display());
     }
 }

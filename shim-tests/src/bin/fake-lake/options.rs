@@ -3,30 +3,44 @@
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::dialect::Dialect;
+use crate::manifest::{self, Entry};
 
 const VERBS: &str = "new init build check-build query query-kind update upgrade resolve-deps pack unpack upload cache \
     setup-file test check-test lint check-lint clean script scripts run serve env exe exec lean translate-config \
     reservoir-config version-tags self-check help";
 
+const NEWER_VERBS: &str = "shake check comparator samply builtin-lint";
+
 /// Verbs whose own arguments begin with the first that is no option.
 const PASS_ON: &str = "exe exec env run script cache";
 
-/// Long options that take a value nobody here asks for.
+/// Long options with a value that has no effect here.
 const WITH_VALUE: &str =
-    "--log-level --fail-level --packages --scope --repo --platform --toolchain --rev --max-revs";
+    "--log-level --fail-level --scope --repo --platform --toolchain --rev --max-revs";
 
 /// Long options without a value, nor an effect here.
 const WITHOUT_VALUE: &str = "--verbose --keep-toolchain --reconfigure --old --text --json --no-cache --try-cache --rehash \
     --offline --wfail --iofail --force-download --ansi --no-ansi";
 
+const NEWER_WITH_VALUE: &str = "--linters --lint-only --checks --package --service --config";
+
+const NEWER_WITHOUT_VALUE: &str = "--builtin-lint --builtin-only --code-quality --record-exceptions --no-overwrite \
+    --force-overwrite --mappings-only --download-arts --paranoid --raw --no-serve --force --keep-implied --keep-prefix \
+    --keep-public --add-public --gh-style --explain --trace --fix --only --allow-empty --fail-fast";
+
 #[derive(Debug)]
 pub(crate) struct Options {
+    pub(crate) dialect: Dialect,
     pub(crate) root: PathBuf,
     /// Relative to the root; without extension Lake looks for `.lean` first, then `.toml`.
     pub(crate) config_file: PathBuf,
+    /// Entries of every `--packages`, in order.
+    pub(crate) overrides: Vec<Entry>,
     pub(crate) update: bool,
     pub(crate) no_build: bool,
     pub(crate) quiet: bool,
@@ -41,10 +55,12 @@ pub(crate) enum Command {
 }
 
 impl Options {
-    pub(crate) fn parse(args: &[OsString]) -> Result<(Options, Command)> {
+    pub(crate) fn parse(dialect: Dialect, args: &[OsString]) -> Result<(Options, Command)> {
         let mut options = Options {
+            dialect,
             root: PathBuf::from("."),
             config_file: PathBuf::from("lakefile"),
+            overrides: Vec::new(),
             update: false,
             no_build: false,
             quiet: false,
@@ -71,7 +87,7 @@ impl Options {
                 "the `+` option is an Elan feature; rerun Lake via Elan and ensure this option comes first."
             );
         }
-        if !is_among(VERBS, &verb) {
+        if !options.knows_verb(&verb) {
             bail!("unknown command '{verb}'");
         }
         let args = match is_among(PASS_ON, &verb) {
@@ -79,6 +95,20 @@ impl Options {
             false => options.everywhere(args)?,
         };
         Ok((options, Command::Verb { verb, args }))
+    }
+
+    fn knows_verb(&self, verb: &str) -> bool {
+        is_among(VERBS, verb) || self.dialect.knows_newer_words() && is_among(NEWER_VERBS, verb)
+    }
+
+    fn is_flag(&self, option: &str) -> bool {
+        is_among(WITHOUT_VALUE, option)
+            || self.dialect.knows_newer_words() && is_among(NEWER_WITHOUT_VALUE, option)
+    }
+
+    fn takes_value(&self, option: &str) -> bool {
+        is_among(WITH_VALUE, option)
+            || self.dialect.knows_newer_words() && is_among(NEWER_WITH_VALUE, option)
     }
 
     /// Takes options up to the first argument that is none; empty arguments on the way are dropped.
@@ -154,13 +184,18 @@ impl Options {
         match name.as_str() {
             "--dir" => self.root = value(args, "path", "--dir")?.into(),
             "--file" => self.config_file = value(args, "path", "--file")?.into(),
+            "--packages" if self.dialect.has_overrides() => {
+                let file = value(args, "package overrides file", "--packages")?;
+                // Lake reads it here, before the verb is known and relative to the current directory.
+                self.overrides.extend(manifest::load_overrides(Path::new(&file))?);
+            }
             "--update" => self.update = true,
             "--no-build" => self.no_build = true,
             "--quiet" => self.quiet = true,
             "--help" => self.help = true,
             "--" => args.clear(),
-            name if is_among(WITHOUT_VALUE, name) => {}
-            name if is_among(WITH_VALUE, name) => drop(value(args, "value", name)?),
+            name if self.is_flag(name) => {}
+            name if self.takes_value(name) => drop(value(args, "value", name)?),
             _ => bail!("unknown long option '{name}'"),
         }
         Ok(())

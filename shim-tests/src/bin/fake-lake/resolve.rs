@@ -35,7 +35,7 @@ pub(crate) fn update(workspace: &Workspace) -> Result<()> {
         packages_dir: Some(packages_dir.unwrap_or_else(|| ".lake/packages".into())),
         entries: resolution.done,
     };
-    manifest.save(&workspace.manifest(), &workspace.config.name)
+    manifest.save(&workspace.manifest(), &workspace.config.name, workspace.dialect)
 }
 
 /// As Lake's `reuseManifest`: what the old manifest calls the packages directory is renamed to what the configuration does.
@@ -88,7 +88,8 @@ impl Resolution<'_> {
             let locked = self.locked.iter().find(|locked| locked.name == entry.name);
             let mut entry = locked.cloned().unwrap_or(entry);
             let dir = self.materialize(&mut entry)?;
-            let config = Config::load(&self.workspace.root.join(&dir), Path::new("lakefile"))?;
+            let folder = self.workspace.root.join(&dir);
+            let config = Config::load(&entry.name, &folder, Path::new("lakefile"))?;
             entry.config_file.clone_from(&config.file);
             self.done.push(entry);
             found.push((dir, config));
@@ -125,14 +126,15 @@ impl Resolution<'_> {
         };
         let dir = self.workspace.packages_dir.join(&entry.name);
         let mapped = self.urls.get(&entry.name);
+        let (dialect, name) = (self.workspace.dialect, &entry.name);
         match rev.is_empty() {
             // What a dependency's manifest locks is written down as it is there.
-            false => materialize::locked(&entry.name, &dir, mapped.unwrap_or(url), rev)?,
+            false => materialize::locked(dialect, name, &dir, mapped.unwrap_or(url), rev)?,
             true => {
                 if let Some(mapped) = mapped {
                     url.clone_from(mapped);
                 }
-                *rev = materialize::required(&entry.name, &dir, url, input_rev.as_deref())?;
+                *rev = materialize::required(dialect, name, &dir, url, input_rev.as_deref())?;
             }
         }
         Ok(dir)

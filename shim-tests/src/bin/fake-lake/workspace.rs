@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
 
 use crate::config::Config;
-use crate::manifest::{FILE, Manifest, Source, url_map};
+use crate::dialect::Dialect;
+use crate::manifest::{Entry, FILE, Manifest, OVERRIDES_FILE, Source, load_overrides, url_map};
 use crate::materialize;
 use crate::options::Options;
 use crate::resolve;
 
 pub(crate) struct Workspace {
+    pub(crate) dialect: Dialect,
     /// Absolute. Lake does not look for a lakefile further up.
     pub(crate) root: PathBuf,
     pub(crate) config: Config,
@@ -35,10 +37,10 @@ impl Workspace {
         let root = fs::canonicalize(&options.root).with_context(|| {
             format!("workspace directory not found: {}", options.root.display())
         })?;
-        let config = Config::load(&root, &options.config_file)?;
+        let config = Config::load("[root]", &root, &options.config_file)?;
         let packages_dir =
             root.join(config.packages_dir.as_deref().unwrap_or(Path::new(".lake/packages")));
-        Ok(Workspace { packages_dir, root, config })
+        Ok(Workspace { dialect: options.dialect, packages_dir, root, config })
     }
 
     /// Where the packages of a workspace lie, as well as can be told without an error: for the log.
@@ -57,26 +59,67 @@ impl Workspace {
         self.config.name == name || self.packages_dir.join(name).is_dir()
     }
 
+    /// Directory of a package, absolute.
+    pub(crate) fn package_dir(&self, entry: &Entry) -> PathBuf {
+        match &entry.source {
+            Source::Path { dir } => self.root.join(dir),
+            Source::Git { .. } => self.packages_dir.join(&entry.name),
+        }
+    }
+
     fn load_with(options: &Options, update: bool) -> Result<Workspace> {
         let mut workspace = Workspace::load_root(options)?;
-        match Manifest::load(&workspace.manifest())?.filter(|_| !update) {
+        let manifest = match update {
+            true => None,
+            false => Manifest::load(&workspace.manifest())?,
+        };
+        match manifest {
             None => resolve::update(&workspace)?,
-            Some(manifest) => workspace.materialize(&manifest)?,
+            Some(manifest) => workspace.materialize(manifest, &options.overrides)?,
         }
         Ok(workspace)
     }
 
-    fn materialize(&mut self, manifest: &Manifest) -> Result<()> {
+    fn materialize(&mut self, manifest: Manifest, overrides: &[Entry]) -> Result<()> {
         if let Some(relative) = &manifest.packages_dir {
             self.packages_dir = self.root.join(relative);
         }
         let urls = url_map()?;
-        for entry in &manifest.entries {
-            if let Source::Git { url, rev, .. } = &entry.source {
-                let url = urls.get(&entry.name).unwrap_or(url);
-                materialize::locked(&entry.name, &self.packages_dir.join(&entry.name), url, rev)?;
+        for entry in self.overridden(manifest.entries, overrides)? {
+            let (name, dir) = (&entry.name, self.package_dir(&entry));
+            match &entry.source {
+                Source::Git { url, rev, .. } => {
+                    let url = urls.get(name).unwrap_or(url);
+                    materialize::locked(self.dialect, name, &dir, url, rev)?;
+                }
+                Source::Path { .. } => {
+                    let found = dir.exists();
+                    ensure!(found, "{name}: package directory not found: {}", dir.display());
+                    Config::find(name, &dir, Path::new(&entry.config_file))?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Replaces entries by those of the overrides file and then by those of the command line. Overrides of packages
+    /// that are not required are ignored.
+    fn overridden(&self, mut entries: Vec<Entry>, overrides: &[Entry]) -> Result<Vec<Entry>> {
+        if !self.dialect.has_overrides() {
+            return Ok(entries);
+        }
+        let file = self.root.join(OVERRIDES_FILE);
+        let own = match file.exists() {
+            true => load_overrides(&file)?,
+            false => Vec::new(),
+        };
+        for entry in own.iter().chain(overrides) {
+            match entries.iter_mut().find(|known| known.name == entry.name) {
+                Some(known) => *known = entry.clone(),
+                None if self.config.requires(&entry.name) => entries.push(entry.clone()),
+                None => {}
+            }
+        }
+        Ok(entries)
     }
 }
