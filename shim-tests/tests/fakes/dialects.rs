@@ -267,7 +267,7 @@ fn lake_435_writes_a_newer_manifest_fake_lake_only() {
 
 #[test]
 #[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
-fn each_dialect_knows_its_words_fake_lake_only() {
+fn lake_knows_newer_words_by_dialect_or_by_switch_fake_lake_only() {
     let sandbox = Sandbox::mini_mathlib();
     for (dialect, words, error) in [
         ("4.27", "shake", "unknown command 'shake'"),
@@ -280,4 +280,14 @@ fn each_dialect_knows_its_words_fake_lake_only() {
         let code = i32::from(!error.is_empty());
         lake(&sandbox, dialect, words).run().expect_code(code).stderr_contains(error);
     }
+    let future = |words: &str| {
+        let call = sandbox.real_lake(words).env("FAKE_LAKE_NEW_VERBS", "fly swim");
+        call.env("FAKE_LAKE_NEW_OPTIONS", "--high --over=").run()
+    };
+    future("fly --high --over water").expect_code(0);
+    future("swim --over=water").expect_code(0);
+    future("swim --over").expect_code(1).stderr_contains("missing value for --over");
+    // They load the workspace as `build` does.
+    relock(&sandbox, MATHLIB_GIT, OTHER_REV);
+    future("fly").expect_code(1).stderr_contains("URL has changed; deleting");
 }

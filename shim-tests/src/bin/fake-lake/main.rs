@@ -8,6 +8,8 @@
 //! | variable | effect |
 //! |---|---|
 //! | `FAKE_LAKE_DIALECT` | `4.16`, `4.27` (unset), `4.35`: the Lake it stands in for, see [`dialect::Dialect`] |
+//! | `FAKE_LAKE_NEW_VERBS` | further verbs, which load the workspace as `build` does |
+//! | `FAKE_LAKE_NEW_OPTIONS` | further long options: `--flag`, or `--name=` if it takes a value |
 //! | `FAKE_LAKE_LOG` | append a line per call, see `shim_tests::call_log` |
 //! | `FAKE_LAKE_STATE` | a directory in which it may count calls |
 //! | `FAKE_LAKE_EXIT` | the exit code of every command that would have succeeded |

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::dialect::Dialect;
 use crate::manifest::{self, Entry};
+use crate::switches;
 
 const VERBS: &str = "new init build check-build query query-kind update upgrade resolve-deps pack unpack upload cache \
     setup-file test check-test lint check-lint clean script scripts run serve env exe exec lean translate-config \
@@ -98,17 +99,21 @@ impl Options {
     }
 
     fn knows_verb(&self, verb: &str) -> bool {
-        is_among(VERBS, verb) || self.dialect.knows_newer_words() && is_among(NEWER_VERBS, verb)
+        is_among(VERBS, verb)
+            || self.dialect.knows_newer_words() && is_among(NEWER_VERBS, verb)
+            || is_among(&switches::words("FAKE_LAKE_NEW_VERBS"), verb)
     }
 
     fn is_flag(&self, option: &str) -> bool {
         is_among(WITHOUT_VALUE, option)
             || self.dialect.knows_newer_words() && is_among(NEWER_WITHOUT_VALUE, option)
+            || is_among(&switches::words("FAKE_LAKE_NEW_OPTIONS"), option)
     }
 
     fn takes_value(&self, option: &str) -> bool {
         is_among(WITH_VALUE, option)
             || self.dialect.knows_newer_words() && is_among(NEWER_WITH_VALUE, option)
+            || is_among(&switches::words("FAKE_LAKE_NEW_OPTIONS"), &format!("{option}="))
     }
 
     /// Takes options up to the first argument that is none; empty arguments on the way are dropped.

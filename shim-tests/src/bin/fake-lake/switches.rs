@@ -30,6 +30,11 @@ pub(crate) fn finish(code: u8) -> Result<u8> {
     }
 }
 
+/// A switch that is a list of words, empty if it is not set.
+pub(crate) fn words(variable: &str) -> String {
+    env::var(variable).unwrap_or_default()
+}
+
 /// A switch that is a number.
 pub(crate) fn number<N: std::str::FromStr>(variable: &str) -> Result<Option<N>> {
     let Ok(value) = env::var(variable) else {
