@@ -24,9 +24,9 @@ pub const LEANTAR_LOG: &str = "FAKE_LEANTAR_LOG";
 
 /// Variables and prefixes of variables that the fake lake notes: what the shim, Lake, git and elan read or set.
 const NOTED: &str = "PATH LAKE LAKE_HOME LAKE_PKG_URL_MAP LAKE_PKG_DIR LAKE_SHIM_ MATHLIB_CACHE_DIR XDG_CACHE_HOME \
-    GIT_CONFIG_ GIT_DIR ELAN_ LEAN_RECURSION_COUNT";
+    GIT_CONFIG_ GIT_DIR ELAN_ LEAN_RECURSION_COUNT MATHLIB_NO_CACHE_ON_UPDATE";
 
-/// One call of the fake lake.
+/// One call of the fake lake, or of mathlib's cache tool by its post-update hook.
 #[derive(Clone, Debug)]
 pub struct LakeCall {
     /// Without `argv[0]`.
@@ -55,6 +55,14 @@ pub struct LeantarCall {
 }
 
 impl LakeCall {
+    /// The program that the hook runs, inside mathlib's directory.
+    pub const CACHE_TOOL: &str = ".lake/build/bin/cache";
+
+    /// Returns `true` for the hook's cache tool, which never passes through a `lake`.
+    pub fn is_hook(&self) -> bool {
+        Path::new(&self.argv0).ends_with(LakeCall::CACHE_TOOL)
+    }
+
     /// The arguments in one line, for comparison with `exe cache get`.
     pub fn line(&self) -> String {
         let words: Vec<_> = self.args.iter().map(|arg| arg.to_string_lossy()).collect();

@@ -3,6 +3,7 @@
 
 mod cache;
 mod dialects;
+mod hook;
 mod lake;
 mod leantar;
 mod materialize;

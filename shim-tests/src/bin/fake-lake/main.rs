@@ -1,7 +1,8 @@
 //! A stand-in for lake that keeps its contracts (ARCHITECTURE.md, Facts) and builds nothing.
 //!
 //! It reads options as Lake does, loads a workspace and materialises the manifest's git packages with the real
-//! git, deleting clones where Lake would. `exe cache get` plays mathlib's tool against a directory for a cloud.
+//! git, deleting clones where Lake would. `exe cache get` plays mathlib's tool against a directory for a cloud, and
+//! an update runs the tool too if mathlib's lakefile has the word `MATHLIB_NO_CACHE_ON_UPDATE` in it.
 //!
 //! Switches of its own, all in the environment:
 //!
@@ -19,6 +20,7 @@
 //! | `FAKE_LAKE_MODULES` | JSON, module → olean relative to the workspace: what `build --no-build` looks for |
 //! | `FAKE_LAKE_PROGRAM` | the executable that `build` writes to `.lake/build/bin`; it prints its name |
 //! | `FAKE_LAKE_LEANTAR` | leantar; else `leantar-*` in the cache directory, else PATH |
+//! | `MATHLIB_NO_CACHE_ON_UPDATE` | `1`: mathlib's hook after an update does nothing (as the real one) |
 //! | `FAKE_CLOUD` | a directory of `.ltar` files to download from; unset: no network |
 //! | `MATHLIB_CACHE_GET_URL` | download from there instead, with curl, as the real tool does |
 //! | `FAKE_CLOUD_NAMES` | a file of JSON, module → `<hex>.ltar` |
@@ -34,6 +36,7 @@ mod cache;
 mod config;
 mod dialect;
 mod git;
+mod hook;
 mod manifest;
 mod materialize;
 mod mirror;

@@ -14,8 +14,8 @@ use crate::manifest::{Entry, FILE, Manifest, Source, url_map};
 use crate::materialize;
 use crate::workspace::Workspace;
 
-/// Materialises everything and writes the manifest.
-pub(crate) fn update(workspace: &Workspace) -> Result<()> {
+/// Materialises everything, writes the manifest, and returns its entries.
+pub(crate) fn update(workspace: &Workspace) -> Result<Vec<Entry>> {
     if workspace.config.requires.is_none() {
         bail!(
             "{}: the fake lake cannot read a lakefile.lean without a manifest",
@@ -35,7 +35,8 @@ pub(crate) fn update(workspace: &Workspace) -> Result<()> {
         packages_dir: Some(packages_dir.unwrap_or_else(|| ".lake/packages".into())),
         entries: resolution.done,
     };
-    manifest.save(&workspace.manifest(), &workspace.config.name, workspace.dialect)
+    manifest.save(&workspace.manifest(), &workspace.config.name, workspace.dialect)?;
+    Ok(manifest.entries)
 }
 
 /// As Lake's `reuseManifest`: what the old manifest calls the packages directory is renamed to what the configuration does.

@@ -7,6 +7,7 @@ use fs_err as fs;
 
 use crate::config::Config;
 use crate::dialect::Dialect;
+use crate::hook;
 use crate::manifest::{Entry, FILE, Manifest, OVERRIDES_FILE, Source, load_overrides, url_map};
 use crate::materialize;
 use crate::options::Options;
@@ -74,7 +75,10 @@ impl Workspace {
             false => Manifest::load(&workspace.manifest())?,
         };
         match manifest {
-            None => resolve::update(&workspace)?,
+            None => {
+                let packages = resolve::update(&workspace)?;
+                hook::post_update(&workspace, &packages)?;
+            }
             Some(manifest) => workspace.materialize(manifest, &options.overrides)?,
         }
         Ok(workspace)
