@@ -8,10 +8,15 @@
 use nix::libc;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+
+/// Variables for a child, by name.
+pub type Variables = BTreeMap<OsString, OsString>;
 
 /// Has the kernel kill the child that `command` starts when the thread that started it dies without
 /// a chance to do it: the child would go on writing where the next restore cleans up.

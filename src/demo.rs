@@ -5,11 +5,12 @@
 //! `shim-tests/make-demo.sh` makes it.
 
 use crate::mathlib::request::Request;
-use crate::proxy::exec::RealLake;
+use crate::lake::RealLake;
 use crate::report::{Report, data};
 use crate::restore::session::{Mode, Session};
 use crate::settings::{Environment, Settings, var};
-use crate::workspace::{Location, Workspace, toolchain};
+use crate::lake::toolchain;
+use crate::workspace::{Location, Workspace};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Stdio;

@@ -51,9 +51,7 @@ struct State {
 
 impl Interrupts {
     pub fn catch() -> Result<Self> {
-        let ignored = ignored();
-        let ours = [SIGINT, SIGTERM, SIGHUP].into_iter();
-        let ours: Vec<_> = ours.filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
+        let ours = not_ignored(&[SIGINT, SIGTERM, SIGHUP]);
         uncaught(&ours)?.store(false, Ordering::SeqCst);
         let mut signals = Signals::new(ours).context("cannot catch signals")?;
         let handle = signals.handle();
@@ -121,11 +119,12 @@ impl Shared {
     }
 }
 
-/// The signals that are ignored, as bits; none where the system does not tell.
-fn ignored() -> u64 {
+/// Those of `signals` that this process was not started to ignore.
+pub fn not_ignored(signals: &[i32]) -> Vec<i32> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0)
+    let ignored = bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0);
+    signals.iter().copied().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect()
 }
 
 /// [`UNCAUGHT`], which `signals` go by from now on.

@@ -17,6 +17,7 @@ mod interrupt;
 mod key;
 mod mathlib;
 mod programs;
+mod lake;
 mod proxy;
 mod read;
 mod report;

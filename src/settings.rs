@@ -29,7 +29,6 @@ pub struct Environment {
     pub elan_toolchain: Option<String>,
     pub url_map: Option<OsString>,
     pub git_config_count: Option<OsString>,
-    pub git_dir: Option<PathBuf>,
     pub store: Option<OsString>,
     pub pkg_dir: Option<OsString>,
     pub network: Option<OsString>,
@@ -66,7 +65,6 @@ impl Environment {
             elan_toolchain: var("ELAN_TOOLCHAIN").and_then(|name| name.into_string().ok()),
             url_map: var(var::URL_MAP),
             git_config_count: var(var::GIT_CONFIG_COUNT),
-            git_dir: path("GIT_DIR"),
             store: var(var::STORE),
             pkg_dir: var(var::PKG_DIR),
             network: var(var::NETWORK),
@@ -96,6 +94,13 @@ impl Environment {
         self.mathlib_cache_dir.clone().or_else(xdg).or_else(home)
     }
 
+    /// Where the shim keeps what it can find out again.
+    pub fn shim_cache(&self) -> Option<PathBuf> {
+        let home = || Some(self.home.as_ref()?.join(".cache"));
+        let caches = self.xdg_cache_home.clone().filter(|dir| dir.is_absolute()).or_else(home);
+        Some(caches?.join("lake-shim"))
+    }
+
     pub fn elan_home(&self) -> Option<PathBuf> {
         let home = || Some(self.home.as_ref()?.join(".elan"));
         self.elan_home.clone().or_else(home)
@@ -118,6 +123,25 @@ pub fn current_dir() -> Result<PathBuf> {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn search_path() -> OsString {
     absolute_entries(&std::env::var_os("PATH").unwrap_or_default())
+}
+
+/// PATH as a child has it, where it names no directory the system's default.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn process_path() -> OsString {
+    let path = std::env::var_os("PATH").filter(|path| !path.is_empty());
+    path.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into())
+}
+
+/// `true` if the variable is set, to anything.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some()
+}
+
+/// The user's home directory (`HOME`).
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn home_dir() -> Option<PathBuf> {
+    std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
 }
 
 /// Where temporary files go (`TMPDIR`).

@@ -29,8 +29,10 @@ const NOTED: &str = "PATH LAKE LAKE_HOME LAKE_PKG_URL_MAP LAKE_PKG_DIR LAKE_SHIM
 /// One call of the fake lake, or of mathlib's cache tool by its post-update hook.
 #[derive(Clone, Debug)]
 pub struct LakeCall {
-    /// Without `argv[0]`.
+    /// Without `argv[0]`, and without the overrides that the shim adds.
     pub args: Vec<OsString>,
+    /// The file of the shim's `--packages=FILE`, which comes first.
+    pub settled: Option<PathBuf>,
     /// elan's proxies choose by it, so it must be `lake`.
     pub argv0: OsString,
     pub cwd: PathBuf,
@@ -52,6 +54,13 @@ pub struct LeantarCall {
     pub list: Value,
     /// What came of `FAKE_LEANTAR_ATTACK`: `done`, or why not.
     pub attack: Option<String>,
+}
+
+/// The value of `--packages=FILE`, if the shim wrote the file.
+fn settled_file(arg: &OsString) -> Option<PathBuf> {
+    let file = PathBuf::from(arg.to_str()?.strip_prefix("--packages=")?);
+    let is_ours = file.file_name()?.to_str()?.starts_with("settled-");
+    is_ours.then_some(file)
 }
 
 impl LakeCall {
@@ -102,8 +111,14 @@ impl LakeCall {
     fn parse(line: &Value) -> Result<LakeCall> {
         let entries =
             |key: &str| line[key].as_object().with_context(|| format!("no `{key}` in {line}"));
+        let mut args = args(line)?;
+        let settled = args.first().and_then(settled_file);
+        if settled.is_some() {
+            args.remove(0);
+        }
         Ok(LakeCall {
-            args: args(line)?,
+            args,
+            settled,
             argv0: decode(&line["argv0"])?,
             cwd: decode(&line["cwd"])?.into(),
             pid: line["pid"].as_u64().context("no pid")?.try_into()?,

@@ -251,7 +251,26 @@ impl Sandbox {
             Some(real) => symlink(real, lake).or_panic(),
             None => place(&tools::fake_lake(), &lake),
         }
+        self.write_version("4.27");
         self.install_leantar("toolchain/bin/leantar");
+    }
+
+    /// Has the fake lake behave as that version of Lake does: `4.16`, `4.27` (the default) or `4.35`.
+    pub fn with_dialect(mut self, version: &str) -> Sandbox {
+        self.set_env("FAKE_LAKE_DIALECT", version);
+        self.write_version(version);
+        self
+    }
+
+    /// The header by which the shim knows a toolchain's version.
+    fn write_version(&self, version: &str) {
+        let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
+        let header =
+            format!("#define LEAN_VERSION_MAJOR {major}\n#define LEAN_VERSION_MINOR {minor}\n");
+        // Of the fake, and of scripts that stand in for a lake in a directory of their own.
+        for toolchain in ["toolchain", "."] {
+            self.write(Path::new(toolchain).join("include/lean/version.h"), &header);
+        }
     }
 
     /// Puts the leantar in use at a further place, such as `store/leantar-0.1.16`.

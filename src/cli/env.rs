@@ -1,7 +1,6 @@
 //! The guard's variables for shells and editors that call Lake without the shim.
 
 use super::Place;
-use crate::proxy::guard::Guard;
 use crate::report::data;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -29,9 +28,10 @@ enum Shell {
 
 impl Place {
     pub(super) fn env(&self, args: &EnvArgs) -> Result<ExitCode> {
-        let guard = Guard::for_later(&self.workspace()?, &self.env)?;
+        let workspace = self.workspace()?;
+        let for_later = self.guard(&workspace).for_later();
         let mut variables = Vec::new();
-        for (name, value) in &guard.env {
+        for (name, value) in &for_later {
             let text = name.to_str().zip(value.to_str());
             variables.push(text.with_context(|| {
                 format!("the value of `{}` is not UTF-8: {}", name.display(), value.display())

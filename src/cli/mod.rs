@@ -13,17 +13,19 @@ mod restore;
 mod store;
 
 use crate::demo;
-use crate::error::hint;
+use crate::error::{Failure, hint};
 use crate::mathlib::request::Request;
-use crate::proxy::exec::RealLake;
-use crate::proxy::link;
+use crate::lake::RealLake;
+use crate::lake::version::version;
+use crate::proxy::guard::Guard;
+use crate::workspace::link::{self, Linked};
 use crate::report::Report;
 use crate::restore::Event;
 use crate::restore::session::Session;
 use crate::settings::{Environment, Settings, current_dir, var};
 use crate::threads;
 use crate::workspace::{Location, Workspace};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{FromArgMatches, Parser, Subcommand};
 use doctor::DoctorArgs;
 use env::EnvArgs;
@@ -178,11 +180,27 @@ impl Place {
                 "set it, or name a directory with `--pkg-dir`",
             )
         })?;
-        let Workspace { root, packages_dir, .. } = &workspace;
+        let packages_dir = &workspace.packages_dir;
         link::release(packages_dir)?;
-        let linked = link::link(root, packages_dir, shared)?;
+        let linked = link::link(&workspace, packages_dir, shared)?;
+        if let Linked::Left { reason } = &linked {
+            self.report.left_unlinked(packages_dir, shared, reason);
+            bail!(Failure::Reported(1));
+        }
         self.report.linked(&linked, packages_dir, shared);
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// For the real lake as we start it: by `resolve-deps`, `exe cache get` and builds.
+    fn guard<'a>(&'a self, workspace: &'a Workspace) -> Guard<'a> {
+        let lake = RealLake::find(&self.env).ok();
+        Guard {
+            workspace,
+            env: &self.env,
+            version: lake.and_then(|lake| version(&lake, None, &workspace.root, &self.env)),
+            network: self.settings.network,
+            takes_overrides: true,
+        }
     }
 
     fn session<'a>(

@@ -3,7 +3,7 @@
 use super::Place;
 use crate::error::{Failure, hint};
 use crate::fs::{replace_file, sweep_beside};
-use crate::proxy::link::{self, Unlinked};
+use crate::workspace::link::{self, Unlinked};
 use crate::read;
 use crate::report::data;
 use crate::settings::var;
@@ -65,6 +65,7 @@ impl Place {
         let rewrite = resolved.rewrite(&workspace)?;
         let path = &workspace.manifest_path;
         if !args.check {
+            workspace.check_manifest_path()?;
             sweep_beside(path);
             if let Some(rewrite) = &rewrite {
                 replace_file(path, rewrite.new.as_bytes())?;
@@ -146,11 +147,11 @@ impl Place {
 
     pub(super) fn unlink(&self, args: &UnlinkArgs) -> Result<ExitCode> {
         let workspace = self.workspace()?;
-        let Workspace { root, packages_dir, .. } = &workspace;
+        let Workspace { packages_dir, .. } = &workspace;
         let locked = workspace.packages.iter().filter(|package| package.lock.is_some());
         let copied = locked.filter(|_| args.copy);
         let packages: Vec<_> = copied.map(|package| package.name.as_str()).collect();
-        let unlinked = link::unlink(root, packages_dir, &packages)?;
+        let unlinked = link::unlink(&workspace, &packages)?;
         if unlinked == Unlinked::default() {
             self.report.info(&format!("`{}` is no link", packages_dir.display()));
         }

@@ -3,8 +3,8 @@
 use super::Place;
 use crate::child::die_with_us;
 use crate::mathlib::names::NamedModule;
-use crate::proxy::exec::{ChildEnvironment, RealLake};
-use crate::proxy::guard::Guard;
+use crate::child::Variables;
+use crate::lake::RealLake;
 use crate::proxy::{place_packages, resolve_deps};
 use crate::report::{data, outcome_json};
 use crate::restore::session::Mode;
@@ -65,12 +65,12 @@ impl Place {
         // The real lake runs where the workspace is, for its cache tool goes by that.
         let cache_get = ["exe", "cache", "get"].iter().copied().map(OsString::from);
         let cache_get: Vec<_> = cache_get.chain(args.modules.iter().map(OsString::from)).collect();
-        let guard = Guard::plan(&workspace, &self.env, false)?;
-        let run_lake = |env: &ChildEnvironment| {
+        let run_lake = |env: &Variables| {
             let lake = RealLake::find(&self.env)?;
-            let mut command = lake.command(&cache_get, env);
+            let protection = self.guard(&workspace).locked()?;
+            let mut command = lake.command(&protection.arguments(&cache_get), env);
             // stdout is for our own data.
-            command.envs(&guard.env).current_dir(&workspace.root).stdout(io::stderr());
+            command.envs(&protection.variables).current_dir(&workspace.root).stdout(io::stderr());
             die_with_us(&mut command);
             command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))
         };
@@ -78,7 +78,7 @@ impl Place {
             force: args.force,
             only_fetch: false,
             run_lake: Some(&run_lake),
-            resolve: Some(&|| resolve_deps(&RealLake::find(&self.env)?, &workspace, &guard.env)),
+            resolve: Some(&|| resolve_deps(&RealLake::find(&self.env)?, &self.guard(&workspace))),
         };
         let outcome = session.restore(&request, mode)?.outcome()?;
         self.report.outcome(&outcome);

@@ -4,7 +4,8 @@ use super::Place;
 use crate::child::die_with_us;
 use crate::error::{Failure, hint};
 use crate::mathlib::request::Request;
-use crate::proxy::exec::{ChildEnvironment, RealLake};
+use crate::child::Variables;
+use crate::lake::RealLake;
 use crate::proxy::guard::Guard;
 use crate::report::{count, data};
 use crate::settings::{IMAGE_STORE, var};
@@ -70,13 +71,14 @@ impl Place {
         let session = self.session(&workspace, lake.as_ref().ok(), &nothing, &|_| {});
         let others: Vec<_> =
             self.env.user_cache().into_iter().chain(self.settings.stores.clone()).collect();
-        let guard = Guard::plan(&workspace, &self.env, false)?;
-        let run_lake = |args: &[&str], variables: &ChildEnvironment| {
-            let args: Vec<_> = args.iter().map(Into::into).collect();
+        let run_lake = |args: &[&str], variables: &Variables| {
             let lake = RealLake::find(&self.env)?;
-            let mut command = lake.command(&args, variables);
+            let takes_overrides = args.first() != Some(&"resolve-deps");
+            let protection = Guard { takes_overrides, ..self.guard(&workspace) }.locked()?;
+            let args: Vec<_> = args.iter().map(Into::into).collect();
+            let mut command = lake.command(&protection.arguments(&args), variables);
             // A shim further down PATH is not to answer from the stores that are being filled.
-            command.envs(&guard.env).current_dir(&workspace.root).env(var::DISABLE, "1");
+            command.envs(&protection.variables).current_dir(&workspace.root).env(var::DISABLE, "1");
             command.stdout(std::io::stderr());
             die_with_us(&mut command);
             command.status().with_context(|| format!("cannot run `{}`", lake.path.display()))

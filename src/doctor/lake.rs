@@ -7,9 +7,10 @@ use super::path::is_shim;
 use super::probe::{ask, version};
 use super::{Area, Finding, quoted, shown};
 use crate::programs::on_path;
-use crate::proxy::exec::{ChildEnvironment, RealLake};
+use crate::child::Variables;
+use crate::lake::RealLake;
 use crate::settings::{Environment, var};
-use crate::workspace::toolchain::{self, is_elan};
+use crate::lake::toolchain::{self, is_elan};
 use anyhow::Error;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -56,7 +57,7 @@ pub fn look(env: &Environment, toolchain: Option<&str>) -> (Lake, [Area; 2]) {
     let answer = match (&real, &bin) {
         (Ok(_), Some(bin)) if is_elan => Some(ask_version(&bin.join("lake"))),
         (Ok(real), _) if !is_elan && !is_shim => {
-            let stand_aside = ChildEnvironment::from([(var::DISABLE.into(), "1".into())]);
+            let stand_aside = Variables::from([(var::DISABLE.into(), "1".into())]);
             Some(ask(&mut real.command(&["--version".into()], &stand_aside)))
         }
         _ => None,

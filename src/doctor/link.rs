@@ -2,7 +2,7 @@
 
 use super::workspace::Located;
 use super::{Finding, quoted, word};
-use crate::proxy::link::PRIVATE_MARK;
+use crate::workspace::link::PRIVATE_MARK;
 use crate::settings::var;
 use fs_err as fs;
 use std::collections::BTreeSet;

@@ -1,190 +1,216 @@
-//! Directories that a process of ours works in: under a name that nobody can guess, locked while
-//! somebody is in there, removed when he is done or dead.
+//! Directories that one process of ours works in, beside the place where the result is published.
+//!
+//! A work directory holds two things: `owner`, which says which process made it, and `work`, where the
+//! process puts its files. A directory is removed by another process only if it has our `owner` file and
+//! the process that the file names is dead. A name alone proves nothing: people call directories
+//! `.lake-shim-notes` too. A lock proves nothing either: on NFS, virtiofs or 9p everybody gets it.
 
-use super::is_dir;
+use super::if_there;
 use anyhow::Result;
 use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
-use nix::unistd::geteuid;
-use std::fs::{File, Permissions};
-use std::io;
-use std::os::fd::AsRawFd;
+use nix::sys::signal::kill;
+use nix::unistd::{Pid, geteuid};
+use std::fs::Permissions;
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
-/// How often a waiting process looks whether a lock is free.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// What the names of work directories begin with. Twelve random letters follow.
+const PREFIX: &str = ".lake-shim-";
+const RANDOM: usize = 12;
 
-/// Files and directories of ours are called this and something random.
-pub const PREFIX: &str = ".lake-shim-";
+/// The first line of an `owner` file.
+const TITLE: &str = "work directory of lake-shim";
+/// Bytes read of an `owner` file. Ours have about 150.
+const OWNER_LIMIT: u64 = 4096;
 
-/// A directory of our own beside the place where its contents will be published, so that publishing
-/// is a rename. Removed when dropped. Nobody else can look or write into it, whatever the umask or a
-/// default ACL gives to others; what is made in it has the rights that it would have beside it. It is
-/// locked while somebody works in it, which tells those that a dead process left behind.
+/// Nothing takes longer. Decides where the process cannot be looked up: it ran on another machine, in
+/// another container, or before a reboot.
+const FOREIGN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A directory of our own, removed when dropped. Others can neither look nor write into it, whatever the
+/// umask or a default ACL would give them; what is made in it has the rights that it would have beside it.
 #[derive(Debug)]
 pub struct WorkDir {
-    dir: TempDir,
-    lock: DirLock,
+    /// Removed with everything in it when this is dropped.
+    _dir: TempDir,
+    work: PathBuf,
 }
 
 impl WorkDir {
-    /// Makes one in `parent`, and removes those that nobody works in any more.
+    /// Makes one in `parent`, and removes those of dead processes.
     pub fn new_in(parent: &Path) -> Result<Self> {
         Self::sweep(parent);
-        loop {
-            let mut builder = tempfile::Builder::new();
-            builder.prefix(PREFIX).permissions(Permissions::from_mode(0o700));
-            let dir = builder.tempdir_in(parent)?;
-            let lock = DirLock::acquire(dir.path(), |_| {}, || Ok(()));
-            // Between the two lines above somebody may have taken it for a dead one.
-            if is_dir(dir.path())? {
-                return Ok(Self { dir, lock: lock? });
-            }
-        }
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PREFIX).rand_bytes(RANDOM).permissions(Permissions::from_mode(0o700));
+        let dir = builder.tempdir_in(parent)?;
+        fs::File::create_new(owner_file(dir.path()))?.write_all(Owner::this().print().as_bytes())?;
+        let work = dir.path().join("work");
+        fs::create_dir(&work)?;
+        Ok(Self { _dir: dir, work })
     }
 
+    /// Where the process puts its files.
     pub fn path(&self) -> &Path {
-        self.dir.path()
+        &self.work
     }
 
-    /// As [`DirLock::pinned`].
-    pub fn pinned(&self) -> PathBuf {
-        self.lock.pinned()
-    }
-
-    /// Removes what dead processes of this user left in `parent`. What cannot be removed stays, and
-    /// is not in the way.
+    /// Removes what dead processes of this user left in `parent`. What cannot be removed stays, and is in
+    /// nobody's way.
     pub fn sweep(parent: &Path) {
         Self::sweep_with(parent, |_| {});
     }
 
-    /// As [`WorkDir::sweep`], calling `rescue` with each directory before it goes.
+    /// As [`WorkDir::sweep`], calling `rescue` with the files of each directory before it goes.
     pub fn sweep_with(parent: &Path, rescue: impl Fn(&Path)) {
-        for (dir, lock) in Self::abandoned(parent) {
-            rescue(&lock.pinned());
+        for dir in Self::abandoned(parent) {
+            rescue(&dir.join("work"));
             let _ = fs::remove_dir_all(dir);
         }
     }
 
-    /// Whether this user has none in `parent`, in use or left behind, as far as that can be told.
-    pub fn is_none_of_ours(parent: &Path) -> bool {
-        let is_ours = |entry: io::Result<fs::DirEntry>| {
-            let Ok(entry) = entry else { return true };
-            entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())
-                && entry.metadata().is_ok_and(|meta| meta.uid() == geteuid().as_raw())
-        };
-        fs::read_dir(parent).is_ok_and(|mut entries| !entries.any(is_ours))
+    /// The work directories that dead processes of this user left in `parent`.
+    pub fn abandoned(parent: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+        Self::of_this_user(parent).filter(|dir| is_abandoned(dir))
     }
 
-    /// What dead processes of this user left in `parent`, each locked until it is dropped. In a
-    /// shared directory others may have put anything there under such a name; that is theirs to
-    /// clear up.
-    pub fn abandoned(parent: &Path) -> impl Iterator<Item = (PathBuf, DirLock)> + use<> {
+    /// The work directories of this user in `parent`, in use or left behind.
+    pub fn of_this_user(parent: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+        let me = geteuid().as_raw();
         let entries = fs::read_dir(parent).into_iter().flatten().filter_map(Result::ok);
-        let ours = entries
-            .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()))
-            .map(|entry| entry.path());
-        ours.filter_map(|dir| {
-            let file = open_dir(&dir, OFlag::O_NOFOLLOW).ok()?;
-            let is_ours = file.metadata().ok()?.uid() == geteuid().as_raw();
-            is_ours.then(|| DirLock::try_lock(file).map(|lock| (dir, lock)))?
-        })
+        let named = entries.filter(|entry| {
+            let name = entry.file_name();
+            let random = name.as_encoded_bytes().strip_prefix(PREFIX.as_bytes());
+            random.is_some_and(|random| random.len() == RANDOM)
+        });
+        let owned = named.filter(move |entry| {
+            entry.metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == me)
+        });
+        owned.map(|entry| entry.path())
     }
 }
 
-/// A directory that this process works in. Released when dropped, or when the process ends.
-///
-/// The lock only saves work: nothing that is published under it would be wrong without it. It is
-/// on the directory itself, so that it leaves nothing behind and works where nothing may be
-/// written.
-#[derive(Debug)]
-pub struct DirLock {
-    lock: Option<Flock<File>>,
-    /// Where there can be no lock.
-    unlocked: Option<File>,
+fn owner_file(dir: &Path) -> PathBuf {
+    dir.join("owner")
 }
 
-impl DirLock {
-    /// Locks `dir`. When somebody has it, `waiting` gets a word for the holder, and `may_wait` is
-    /// asked again and again whether to go on waiting.
-    ///
-    /// # Errors
-    /// Those of `may_wait`. Where there can be no lock (some network file systems) there is none.
-    pub fn acquire(
-        dir: &Path,
-        waiting: impl FnOnce(String),
-        may_wait: impl Fn() -> Result<()>,
-    ) -> Result<Self> {
-        let mut waiting = Some(waiting);
-        let mut file = open_dir(dir, OFlag::empty())?;
-        loop {
-            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => return Ok(Self { lock: Some(lock), unlocked: None }),
-                Err((held, Errno::EWOULDBLOCK)) => file = held,
-                Err((file, _)) => return Ok(Self { lock: None, unlocked: Some(file) }),
-            }
-            if let Some(waiting) = waiting.take() {
-                waiting(holder(&file));
-            }
-            may_wait()?;
-            std::thread::sleep(LOOK_AGAIN);
-        }
-    }
-
-    /// Locks `dir` unless somebody has it.
-    pub fn try_acquire(dir: &Path) -> Option<Self> {
-        Self::try_lock(open_dir(dir, OFlag::empty()).ok()?)
-    }
-
-    fn try_lock(dir: File) -> Option<Self> {
-        let lock = Flock::lock(dir, FlockArg::LockExclusiveNonblock).ok()?;
-        Some(Self { lock: Some(lock), unlocked: None })
-    }
-
-    /// The directory, by a path that leads to it whatever becomes of its name.
-    pub fn pinned(&self) -> PathBuf {
-        let file = self.lock.as_deref().or(self.unlocked.as_ref());
-        let fd = file.map_or(-1, AsRawFd::as_raw_fd);
-        PathBuf::from(format!("/proc/self/fd/{fd}"))
-    }
-}
-
-impl Drop for DirLock {
-    /// A file server that is gone refuses to unlock too. nix would panic over it.
-    fn drop(&mut self) {
-        if let Some(Err((lock, _))) = self.lock.take().map(Flock::unlock) {
-            std::mem::forget(lock);
-        }
-    }
-}
-
-/// Opens a directory and nothing else: a pipe under its name would keep us waiting for a writer.
-fn open_dir(dir: &Path, flags: OFlag) -> Result<File> {
-    let mut options = fs::OpenOptions::new();
-    options.read(true).custom_flags((flags | OFlag::O_DIRECTORY).bits());
-    Ok(options.open(dir)?.into_file())
-}
-
-/// Who holds a lock on `file`, from `/proc/locks`: `<n>: FLOCK ADVISORY WRITE <pid>
-/// <major>:<minor>:<inode> …`, numbers but the inode in hex.
-fn holder(file: &File) -> String {
-    let find = || -> Option<String> {
-        let inode = file.metadata().ok()?.ino().to_string();
-        let locks = fs::read_to_string("/proc/locks").ok()?;
-        let pid = locks.lines().find_map(|line| {
-            let fields: Vec<_> = line.split_whitespace().collect();
-            let is_ours =
-                fields.get(1) == Some(&"FLOCK") && fields.get(5)?.rsplit(':').next()? == inode;
-            is_ours.then(|| fields[4].to_owned())
-        })?;
-        let command = fs::read(PathBuf::from("/proc").join(&pid).join("cmdline")).ok()?;
-        let command = String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ");
-        Some(format!("`{command}` (process {pid})"))
+/// `true` if the process that made `dir` is dead. An empty directory is one whose process died before it
+/// could say who it is; removing it loses nothing.
+fn is_abandoned(dir: &Path) -> bool {
+    let is_old = || {
+        let made = fs::symlink_metadata(dir).and_then(|meta| meta.modified());
+        made.is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age > FOREIGN_AGE))
     };
-    find().unwrap_or_else(|| "another lake-shim".to_owned())
+    match crate::read::text(&owner_file(dir), OWNER_LIMIT) {
+        Ok(text) => Owner::parse(&text).is_some_and(|owner| owner.is_dead().unwrap_or_else(is_old)),
+        Err(_) => is_old() && fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none()),
+    }
+}
+
+/// A process, so that another one can tell whether it is alive.
+#[derive(Debug, PartialEq, Eq)]
+struct Owner {
+    /// The boot and the process namespace, without which a process id says nothing. `None` without `/proc`.
+    system: Option<String>,
+    pid: i32,
+    /// In clock ticks after boot: ids are used again.
+    started: Option<String>,
+}
+
+impl Owner {
+    fn this() -> Self {
+        let pid = Pid::this().as_raw();
+        Self { system: system(), pid, started: started(pid) }
+    }
+
+    fn print(&self) -> String {
+        let Self { system, pid, started } = self;
+        let or_unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
+        format!("{TITLE}\n{}\n{pid}\n{}\n", or_unknown(system), or_unknown(started))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let known = |line: &str| (line != "?").then(|| line.to_owned());
+        if lines.next()? != TITLE {
+            return None;
+        }
+        let system = known(lines.next()?);
+        let pid = lines.next()?.parse().ok()?;
+        Some(Self { system, pid, started: known(lines.next()?) })
+    }
+
+    /// `None` if this process cannot tell.
+    fn is_dead(&self) -> Option<bool> {
+        if self.system.is_none() || self.system != system() {
+            return None;
+        }
+        if kill(Pid::from_raw(self.pid), None) == Err(Errno::ESRCH) {
+            return Some(true);
+        }
+        Some(self.started.is_some() && started(self.pid) != self.started)
+    }
+}
+
+/// Names the boot and the process namespace of this process.
+fn system() -> Option<String> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{} {}", boot.trim(), namespace.display()))
+}
+
+/// The start time in `/proc/<pid>/stat`, field 22. The name in field 2 may have blanks and parentheses.
+fn started(pid: i32) -> Option<String> {
+    let stat = if_there(fs::read_to_string(format!("/proc/{pid}/stat"))).ok()??;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_are_printed_and_read() {
+        let this = Owner::this();
+        assert_eq!(Owner::parse(&this.print()).as_ref(), Some(&this));
+        assert_eq!(this.is_dead(), Some(false));
+        let dead = Owner { started: Some("1".into()), ..Owner::this() };
+        assert_eq!(dead.is_dead(), Some(true), "another process has the id");
+        let foreign = Owner { system: Some("elsewhere".into()), ..Owner::this() };
+        assert_eq!(foreign.is_dead(), None);
+        for text in ["", "mine\n", TITLE, &format!("{TITLE}\n?\nx\n?\n")] {
+            assert_eq!(Owner::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_dead_processes_left_is_swept() {
+        let parent = TempDir::new().expect("a directory");
+        let alive = WorkDir::new_in(parent.path()).expect("a work directory");
+        let dir = |name: &str, owner: Option<&Owner>| {
+            let dir = parent.path().join(name);
+            fs::create_dir(&dir).expect("a directory");
+            if let Some(owner) = owner {
+                fs::write(owner_file(&dir), owner.print()).expect("a file");
+            }
+            dir
+        };
+        let gone = Owner { started: Some("1".into()), ..Owner::this() };
+        let elsewhere = Owner { system: Some("elsewhere".into()), ..Owner::this() };
+        let dead = dir(".lake-shim-abcdefghijkl", Some(&gone));
+        let kept = [
+            dir(".lake-shim-notes", Some(&gone)),
+            dir(".lake-shim-mnopqrstuvwx", None),
+            dir(".lake-shim-yzabcdefghij", Some(&elsewhere)),
+            alive.path().to_owned(),
+        ];
+        WorkDir::sweep(parent.path());
+        assert!(!dead.exists());
+        for dir in kept {
+            assert!(dir.exists(), "{}", dir.display());
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{room, texts, write};
 use crate::mathlib::recipe::{Recipe, Scheme};
-use crate::workspace::git::Clone;
+use crate::workspace::git::Checkout;
 use fs_err as fs;
 
 /// The files of a clone, in this order: `HEAD`, a branch, `packed-refs`, `commondir`, and `.git`
@@ -29,7 +29,7 @@ pub fn git(data: &[u8]) {
         }
         write(&clone.join(".git"), file);
     }
-    let Some(head) = Clone::open(&clone).and_then(|clone| clone.head()) else { return };
+    let Some(head) = Checkout::open(&clone).and_then(|clone| clone.head()) else { return };
     assert!(matches!(head.len(), 40 | 64), "{head}");
     assert!(head.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)), "{head}");
     assert!(written.windows(head.len()).any(|part| part == head.as_bytes()), "{head}");

@@ -9,13 +9,13 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Arguments, each up to a NUL.
 ///
-/// What is read of them is written in them, an option that nobody knows makes the command none of
-/// ours wherever it stands in front, and `+toolchain` changes nothing but the toolchain.
+/// What is read of them is written in them, behind an unknown option a command is protected and nothing
+/// more, and `+toolchain` changes nothing but the toolchain.
 pub fn argv(data: &[u8]) {
     let args: Vec<OsString> =
         data.split(|&byte| byte == 0).map(|arg| OsStr::from_bytes(arg).to_owned()).collect();
     let invocation = Invocation::parse(&args);
-    let Invocation { toolchain, location, command } = &invocation;
+    let Invocation { toolchain, location, command, takes_overrides } = &invocation;
     let Location { dir, file, overrides, search_above, updates: _ } = location;
 
     // `"--file x=y"` is the file `x`, and `y` an argument more.
@@ -25,12 +25,12 @@ pub fn argv(data: &[u8]) {
     let is_there = |text: &OsString| args.iter().any(|arg| is_in(arg, text.as_bytes()));
     assert!(dir.iter().chain(file).chain(overrides).all(is_there), "{invocation:?}");
     match command {
-        Command::Other => assert_eq!(*location, Location::default()),
+        Command::Other => assert!(*location == Location::default() && !takes_overrides),
         Command::MathlibCache(CacheRequest { modules, .. }) => {
             assert!(search_above);
             assert!(modules.iter().all(|module| args.iter().any(|arg| arg == module.as_str())));
         }
-        Command::Load { .. } | Command::CleanAll | Command::LakeCacheGet => assert!(!search_above),
+        _ => assert!(!search_above),
     }
 
     let rest = if toolchain.is_some() { &args[1..] } else { &args[..] };
@@ -38,9 +38,12 @@ pub fn argv(data: &[u8]) {
         let first = first.iter().map(OsString::from);
         Invocation::parse(&first.chain(rest.iter().cloned()).collect::<Vec<_>>())
     };
-    for unknown in ["--no-such-option", "-Z", "--help", "--no-such-option=x"] {
-        assert_eq!(with(&[unknown]).command, Command::Other, "{unknown}");
-        assert_eq!(with(&["build", unknown]).command, Command::Other, "build {unknown}");
+    assert_eq!(with(&["--help"]).command, Command::Other);
+    for unknown in ["--no-such-option", "-Z", "--no-such-option=x"] {
+        let behind = with(&["build", unknown]).command;
+        assert!(matches!(behind, Command::Guarded | Command::Other), "build {unknown}: {behind:?}");
+        let is_update = with(&[unknown, "update"]).location.updates;
+        assert!(is_update || with(&[unknown, "update"]).command == Command::Other, "{unknown} update");
     }
     assert_eq!(with(&["-q", "", "--json"]), Invocation { toolchain: None, ..invocation.clone() });
     if !rest.first().is_some_and(|first| first.as_bytes().starts_with(b"+")) {

@@ -6,7 +6,7 @@
 use super::{
     argv, dockerfile, git, glob, header, index, lakefile, manifest, pack, room, trace, write,
 };
-use crate::workspace::git::Clone;
+use crate::workspace::git::Checkout;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -286,7 +286,7 @@ proptest! {
         write(&dot_git.join("refs/heads/main"), branch.as_bytes());
         write(&dot_git.join("packed-refs"), packed.as_bytes());
         write(&dot_git.join("objects/keep"), b"");
-        let ours = Clone::open(dir.path()).expect("a clone").head();
+        let ours = Checkout::open(dir.path()).expect("a clone").head();
         let theirs = Command::new("git")
             .args(["rev-parse", "--verify", "--quiet", "HEAD"])
             .current_dir(dir.path())

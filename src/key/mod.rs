@@ -17,8 +17,9 @@ pub use docker::Build;
 
 use crate::error::hint;
 use crate::store::platform;
-use crate::workspace::git::Clone;
-use crate::workspace::{Package, Workspace, toolchain};
+use crate::workspace::git::Checkout;
+use crate::lake::toolchain;
+use crate::workspace::{Package, Workspace};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use docker::Inputs;
@@ -150,7 +151,7 @@ fn mathlib(workspace: &Workspace) -> Result<Option<String>> {
     if let Some(Package { lock: Some(lock), .. }) = workspace.package("mathlib") {
         return Ok(Some(lock.rev.clone()));
     }
-    let enclosing = dir.ancestors().find_map(Clone::open);
+    let enclosing = dir.ancestors().find_map(Checkout::open);
     let head = enclosing.and_then(|clone| clone.head());
     head.map(Some).with_context(|| {
         hint(

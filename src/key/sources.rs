@@ -38,7 +38,7 @@ pub fn of_build(workspace: &Workspace) -> Result<Files> {
         files: Files::default(),
     };
     sources.add_package(root)?;
-    for Package { name, dir, lock } in packages {
+    for Package { name, dir, lock, entry: _, is_overridden: _ } in packages {
         if lock.is_some() {
             continue;
         }

@@ -4,7 +4,8 @@ use super::Module;
 use super::names::{Inputs, NamedModule, Names};
 use super::recipe::Recipe;
 use crate::error::hint;
-use crate::workspace::{Workspace, toolchain};
+use crate::lake::toolchain;
+use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 

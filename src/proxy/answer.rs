@@ -1,67 +1,153 @@
-//! What a store can answer of a command: mathlib's `cache get`, Lake's own, and, before a build,
-//! nothing that anybody asked for.
+//! What a store can answer of a command, and what the real lake is then started with.
 
-use super::Proxy;
-use super::exec::{ChildEnvironment, RealLake};
+use super::guard::Protection;
 use super::invocation::{CacheRequest, CacheVerb, Command};
-use crate::child::die_with_us;
+use super::update::{self, GitAnswers};
+use super::{Proxy, resolve_deps};
+use crate::child::{Variables, die_with_us};
+use crate::error::Failure;
+use crate::fs::Lock;
+use crate::interrupt::Interrupts;
 use crate::mathlib::request::Request;
+use crate::read;
+use crate::restore::Event;
 use crate::restore::session::{Ended, Mode, Session};
 use crate::restore::stamp::{Stamp, Stamped};
-use crate::settings::{Network, Restore, Settings};
+use crate::settings::{Network, Restore, Settings, is_set, var};
 use crate::store::Stores;
 use crate::threads;
 use crate::workspace::Workspace;
-use anyhow::{Context, Result};
-use std::ffi::OsStr;
+use anyhow::{Context, Result, bail};
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, ExitCode};
 
-/// Who has the last word.
+/// How a command goes on.
 pub enum Answer {
-    /// Nobody: the command is done.
-    Done,
-    LakesToGive,
+    /// It is done, with this exit code.
+    Done(ExitCode),
+    /// The real lake does it, started with this.
+    Lake(Protection),
 }
 
 /// A command, and where it was given.
-pub struct Question<'a> {
+pub struct At<'a> {
     pub proxy: &'a Proxy<'a>,
     pub workspace: &'a Workspace,
-    pub settings: &'a Settings,
     pub cwd: &'a Path,
-    /// Of the clones, which the guard has looked at.
-    pub has_outdated: bool,
+    pub network: Network,
 }
 
-impl Question<'_> {
-    pub fn answer(&self, child_env: &ChildEnvironment) -> Result<Answer> {
+impl At<'_> {
+    pub fn answer(&self, settings: &Settings) -> Result<Answer> {
         match &self.proxy.invocation.command {
             Command::MathlibCache(request) if self.workspace.mathlib().is_some() => {
-                self.mathlib_cache(request, child_env)
+                self.mathlib_cache(request, settings)
             }
-            Command::LakeCacheGet => self.lake_cache(),
-            Command::Load { may_restore: true } => self.before_build(child_env),
-            _ => Ok(Answer::LakesToGive),
+            Command::LakeCacheGet => self.lake_cache(settings),
+            Command::Load { restore: true } => self.before_build(settings),
+            _ => self.to_lake(),
         }
     }
 
-    fn mathlib_cache(&self, asked: &CacheRequest, child_env: &ChildEnvironment) -> Result<Answer> {
-        let may_ask_lake = self.settings.network == Network::Auto;
-        if asked.verb == CacheVerb::GetForce && may_ask_lake {
-            return Ok(Answer::LakesToGive); // a fresh download is what was asked for
+    /// Leaves the command to the real lake, with its packages protected.
+    pub fn to_lake(&self) -> Result<Answer> {
+        if self.proxy.may_resolve() && self.workspace.shares_packages() {
+            self.complete_shared()?;
         }
-        let run_lake = |env: &ChildEnvironment| {
-            let lake = RealLake::find(self.proxy.env)?;
-            let mut env = env.clone();
-            env.extend(child_env.clone());
-            let path = lake.path.display();
-            let mut command = lake.command(self.proxy.args, &env);
+        self.guard().locked().map(Answer::Lake)
+    }
+
+    /// Has a shared packages directory completed, one workspace after the other: two Lakes that clone the
+    /// same package are in each other's way.
+    fn complete_shared(&self) -> Result<()> {
+        let is_complete = || self.workspace.has_locked_packages();
+        if is_complete() || !self.proxy.invocation.location.is_plain() {
+            return Ok(());
+        }
+        let interrupts = Interrupts::catch()?;
+        let waiting = |holder| self.proxy.report.event(Event::Waiting { holder });
+        let dir = self.workspace.lock_dir();
+        let _lock = Lock::acquire(&dir, waiting, || interrupts.check())?;
+        if !is_complete() {
+            let mut lake = resolve_deps(&self.proxy.lake()?, &self.guard())?;
+            // What it could not get is Lake's to say once more.
+            interrupts.while_waiting(&mut lake, |lake| Ok(lake.wait()?))?;
+        }
+        Ok(())
+    }
+
+    /// Runs a command that resolves, as its parent.
+    pub fn resolve(&self, settings: &Settings) -> Result<Answer> {
+        let guard = self.guard();
+        let mut answers = GitAnswers::new(&guard)?;
+        // Mathlib's hook would build and run a cache tool of its own.
+        let answers_hook = self.proxy.invocation.command == Command::Update
+            && !is_set(var::NO_CACHE_ON_UPDATE);
+        if answers_hook {
+            answers.variables.insert(var::NO_CACHE_ON_UPDATE.into(), "1".into());
+        }
+        let status = update::run(&self.proxy.lake()?, self.proxy.args, &answers.variables)?;
+        drop(answers);
+        match status.code() {
+            Some(0) if answers_hook => self.answer_hook(settings),
+            Some(code) => Ok(Answer::Done(ExitCode::from(u8::try_from(code).unwrap_or(1)))),
+            None => bail!(Failure::Interrupted(update::signal_of(status))),
+        }
+    }
+
+    /// What Mathlib's `post_update` hook would have done: `cache get`, in a project that requires Mathlib.
+    fn answer_hook(&self, settings: &Settings) -> Result<Answer> {
+        let done = Answer::Done(ExitCode::SUCCESS);
+        let Some(now) = Workspace::discover(self.cwd, &self.proxy.invocation.location)? else {
+            return Ok(done);
+        };
+        let Some(mathlib) = now.package("mathlib") else { return Ok(done) };
+        let lakefile = read::text(&mathlib.dir.join("lakefile.lean"), read::TEXT).unwrap_or_default();
+        if !lakefile.contains(var::NO_CACHE_ON_UPDATE) {
+            return Ok(done);
+        }
+        let get = ["exe", "cache", "get"].map(OsString::from);
+        let request = CacheRequest { verb: CacheVerb::Get, modules: Vec::new(), skip_proofwidgets: false };
+        let at = At { workspace: &now, ..*self };
+        match at.restore(&request, &get, settings)? {
+            Ended::NotOurs(reason) => Err(reason.context("mathlib: failed to fetch the cache")),
+            ended => at.report(ended),
+        }
+    }
+
+    fn mathlib_cache(&self, request: &CacheRequest, settings: &Settings) -> Result<Answer> {
+        let may_ask_lake = settings.network == Network::Auto;
+        if request.verb == CacheVerb::GetForce && may_ask_lake {
+            return self.to_lake(); // a fresh download is what was asked for
+        }
+        match self.restore(request, self.proxy.args, settings)? {
+            Ended::NotOurs(reason) if !may_ask_lake => Err(reason),
+            Ended::NotOurs(reason) => {
+                self.proxy.report.warn(&reason);
+                self.to_lake()
+            }
+            ended => self.report(ended),
+        }
+    }
+
+    /// Restores what `request` asks for; the real lake, called with `args`, fetches what no store has.
+    fn restore(
+        &self,
+        asked: &CacheRequest,
+        args: &[OsString],
+        settings: &Settings,
+    ) -> Result<Ended> {
+        let run_lake = |env: &Variables| {
+            let lake = self.proxy.lake()?;
+            let mut protection = self.guard().locked()?;
+            protection.variables.extend(env.clone());
+            let mut command = lake.command(&protection.arguments(args), &protection.variables);
             if self.runs_in_root(asked) {
                 command.current_dir(&self.workspace.root);
             }
             die_with_us(&mut command);
-            command.spawn().with_context(|| format!("cannot run `{path}`"))
+            command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))
         };
         let request = Request {
             modules: asked.modules.clone(),
@@ -72,18 +158,17 @@ impl Question<'_> {
             force: matches!(asked.verb, CacheVerb::GetForce | CacheVerb::UnpackForce),
             only_fetch: asked.verb == CacheVerb::GetOnly,
             run_lake: Some(&run_lake),
-            resolve: Some(&|| self.proxy.resolve_deps(self.workspace, child_env)),
+            resolve: Some(&|| resolve_deps(&self.proxy.lake()?, &self.guard())),
         };
-        match self.with_session(|session| session.restore(&request, mode))? {
-            Ended::NotOurs(reason) if !may_ask_lake => Err(reason),
-            Ended::NotOurs(reason) => {
-                self.proxy.report.warn(&reason);
-                Ok(Answer::LakesToGive)
-            }
-            Ended::Done(outcome) => {
-                self.proxy.report.outcome(&outcome);
-                outcome.failure().map_or(Ok(Answer::Done), |failure| Err(failure.into()))
-            }
+        self.with_session(settings, |session| session.restore(&request, mode))
+    }
+
+    fn report(&self, ended: Ended) -> Result<Answer> {
+        let outcome = ended.outcome()?;
+        self.proxy.report.outcome(&outcome);
+        match outcome.failure() {
+            Some(failure) => Err(failure.into()),
+            None => Ok(Answer::Done(ExitCode::SUCCESS)),
         }
     }
 
@@ -96,32 +181,39 @@ impl Question<'_> {
     }
 
     /// Lake's own cache holds builds of packages, as our packs do.
-    fn lake_cache(&self) -> Result<Answer> {
-        match self.with_session(|session| session.restore_packs())? {
+    fn lake_cache(&self, settings: &Settings) -> Result<Answer> {
+        match self.with_session(settings, |session| session.restore_packs())? {
             Some(outcome) => {
                 self.proxy.report.outcome(&outcome);
-                Ok(Answer::Done)
+                Ok(Answer::Done(ExitCode::SUCCESS))
             }
-            None => Ok(Answer::LakesToGive),
+            None => self.to_lake(),
         }
     }
 
     /// Restores what is baked for this lock, once. Whatever goes wrong is a warning.
-    fn before_build(&self, child_env: &ChildEnvironment) -> Result<Answer> {
-        if self.settings.restore == Restore::Never || self.workspace.manifest.is_none() {
-            return Ok(Answer::LakesToGive);
+    fn before_build(&self, settings: &Settings) -> Result<Answer> {
+        if settings.restore != Restore::Never {
+            match self.restore_before_build(settings) {
+                Err(error) if !error.is::<Failure>() => self.proxy.report.warn(&error),
+                restored => restored?,
+            }
         }
-        let stamp = Stamp::of(self.workspace, &Stores::open(self.settings)?);
-        if !self.wants_restore(stamp.as_ref())? {
-            return Ok(Answer::LakesToGive);
+        self.to_lake()
+    }
+
+    fn restore_before_build(&self, settings: &Settings) -> Result<()> {
+        let stamp = Stamp::of(self.workspace, &Stores::open(settings)?);
+        if !self.wants_restore(stamp.as_ref(), settings)? {
+            return Ok(());
         }
         let request = Request { skip_proofwidgets: true, ..Request::default() };
         // What Lake is about to do anyway, so that it then finds the builds of these sources.
-        let resolve = || self.proxy.resolve_deps(self.workspace, child_env);
+        let resolve = || resolve_deps(&self.proxy.lake()?, &self.guard());
         let resolve: Option<&dyn Fn() -> Result<Child>> =
             self.proxy.invocation.location.is_plain().then_some(&resolve);
         let mode = Mode { force: false, only_fetch: false, run_lake: None, resolve };
-        let (ended, is_clean) = self.with_session(|session| {
+        let (ended, is_clean) = self.with_session(settings, |session| {
             let ended = session.restore(&request, mode);
             (ended, !session.has_leftovers())
         });
@@ -129,22 +221,22 @@ impl Question<'_> {
             Ended::NotOurs(reason) => self.proxy.report.warn(&reason),
             Ended::Done(outcome) => {
                 self.proxy.report.outcome_before_build(&outcome);
-                // Behind a stamp nobody would look for leftovers.
+                // Behind a stamp no command looks for leftovers.
                 if let Some(stamp) = stamp.filter(|_| outcome.is_whole() && is_clean) {
                     stamp.write(Stamped::Restored, self.workspace);
                 }
             }
         }
-        Ok(Answer::LakesToGive)
+        Ok(())
     }
 
-    /// Whether a restore before a build has something to look for. That it has not is stamped too.
-    fn wants_restore(&self, stamp: Option<&Stamp>) -> Result<bool> {
+    /// `true` if a restore before a build has something to look for. That it has not is stamped too.
+    fn wants_restore(&self, stamp: Option<&Stamp>, settings: &Settings) -> Result<bool> {
         let stamped = stamp.and_then(|stamp| stamp.read(self.workspace));
-        if stamped == Some(Stamped::Restored) && !self.has_outdated {
+        if stamped == Some(Stamped::Restored) && self.workspace.outdated_packages().next().is_none() {
             return Ok(false);
         }
-        if self.settings.restore == Restore::Always {
+        if settings.restore == Restore::Always {
             return Ok(self.workspace.mathlib().is_some());
         }
         let Some(stamp) = stamp.filter(|_| stamped != Some(Stamped::NotBaked)) else {
@@ -157,15 +249,18 @@ impl Question<'_> {
         Ok(is_baked)
     }
 
-    fn with_session<T>(&self, work: impl FnOnce(&Session) -> T) -> T {
+    fn guard(&self) -> super::Guard<'_> {
+        self.proxy.guard(self.workspace, self.cwd, self.network)
+    }
+
+    fn with_session<T>(&self, settings: &Settings, work: impl FnOnce(&Session) -> T) -> T {
         threads::prepare();
-        let lake = RealLake::find(self.proxy.env);
         let observer = |event| self.proxy.report.event(event);
         work(&Session {
             workspace: self.workspace,
-            settings: self.settings,
+            settings,
             env: self.proxy.env,
-            lake: lake.as_ref().ok().map(|lake| lake.path.as_path()),
+            lake: self.proxy.lake.as_ref().map(|lake| lake.path.as_path()),
             toolchain: self.proxy.invocation.toolchain.as_deref().and_then(OsStr::to_str),
             observer: &observer,
             bytes: &self.proxy.report.count_bytes(),

@@ -1,255 +1,312 @@
-//! An environment in which Lake deletes no clone it could have used.
+//! What keeps Lake from destroying a checkout.
 //!
-//! Lake deletes a package's clone when its origin URL is not the wanted one, letter for letter, and
-//! when git refuses to read another user's clone (`Lake/Load/Materialize.lean`).
-//! Both are answered through variables that Lake and git read anyway; no file is touched, but for
-//! one case, [`Guard::align`].
+//! Packages at their locked revision are settled: Lake runs no git for them ([`settled`]). What is left for
+//! git (older Lakes, packages at another revision, whatever resolves) is looked at here before Lake starts.
+//! Lake ≤ 4.34 deletes a checkout whose `origin` is not the wanted URL, letter for letter, or where git
+//! fails; later ones rewrite `origin` (`Lake/Load/Materialize.lean`). Both are answered by variables that
+//! Lake and git read anyway. A command that would still lose something is refused.
 
-use super::exec::ChildEnvironment;
+use super::settled::{self, may_fetch_build};
 use super::url_map::UrlMap;
+use crate::child::Variables;
 use crate::error::{Failure, hint};
-use crate::settings::{Environment, var};
-use crate::workspace::Workspace;
-use crate::workspace::git::Clone;
+use crate::lake::version::Version;
+use crate::settings::{Environment, Network, is_set, var};
+use crate::workspace::git::{Checkout, ELSEWHERE, Work};
+use crate::workspace::shared::Shared;
 use crate::workspace::url::same_repository;
-use crate::workspace::wanted;
+use crate::workspace::{GitLock, Package, Workspace};
 use anyhow::{Result, bail};
 use fs_err as fs;
 use nix::unistd::geteuid;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// What keeps the clones of a workspace.
-#[derive(Debug)]
-pub struct Guard {
-    /// Variables for Lake.
-    pub env: ChildEnvironment,
-    /// Whether a clone is at another revision than the locked one, as
-    /// [`Workspace::outdated_packages`] would find by reading every HEAD again.
-    pub has_outdated: bool,
-    /// Clones whose `origin` is spelled as the root's configuration spells it before an update, so
-    /// that the manifest which the update writes agrees with the configuration. Only in a packages
-    /// directory that no other workspace uses.
-    align: Vec<Align>,
-    /// What [`var::URL_MAP`] in `env` says.
-    map: UrlMap,
+/// What Lake is started with.
+#[derive(Clone, Debug, Default)]
+pub struct Protection {
+    pub variables: Variables,
+    /// `--packages=FILE`, for the settled packages.
+    pub overrides: Option<OsString>,
 }
 
-/// A clone to point elsewhere.
-#[derive(Debug)]
-struct Align {
-    name: String,
-    clone: Clone,
-    origin: String,
-    wanted: String,
-}
-
-/// A clone that Lake will look at.
-struct Candidate {
-    name: String,
-    dir: PathBuf,
-    clone: Option<Clone>,
-    is_shared: bool,
-    /// Whether a link makes it so, and not a `packagesDir` that is elsewhere.
-    is_linked: bool,
-    /// Nothing when Lake has no reason to compare: HEAD is where the manifest wants it.
-    wanted: Option<Want>,
-    is_outdated: bool,
-}
-
-struct Want {
-    url: String,
-    by_root: bool,
-}
-
-impl Guard {
-    /// Plans the guard of `workspace`, for a command that `updates` the manifest or not.
-    ///
-    /// # Errors
-    /// When Lake is about to delete a clone of another repository from a shared directory.
-    pub fn plan(workspace: &Workspace, env: &Environment, updates: bool) -> Result<Self> {
-        // Lake resolves anew without a manifest too.
-        let resolves = updates || workspace.manifest.is_none();
-        Self::against(candidates(workspace, resolves, false, env)?, resolves, env)
-    }
-
-    /// Plans the guard for commands that will be run without the shim, whatever they find then.
-    ///
-    /// # Errors
-    /// Those of [`Guard::plan`].
-    pub fn for_later(workspace: &Workspace, env: &Environment) -> Result<Self> {
-        let resolves = workspace.manifest.is_none();
-        Self::against(candidates(workspace, resolves, true, env)?, false, env)
-    }
-
-    fn against(candidates: Vec<Candidate>, resolves: bool, env: &Environment) -> Result<Self> {
-        let map = UrlMap::parse(env.url_map.as_deref());
-        let env = safe_directories(&candidates, env);
-        let has_outdated = candidates.iter().any(|candidate| candidate.is_outdated);
-        let mut guard = Self { env, has_outdated, align: Vec::new(), map };
-        for candidate in &candidates {
-            guard.keep(candidate, resolves)?;
+impl Protection {
+    /// The arguments for the real lake: the overrides come right behind elan's `+toolchain`.
+    pub fn arguments(&self, args: &[OsString]) -> Vec<OsString> {
+        let mut args = args.to_vec();
+        if let Some(overrides) = &self.overrides {
+            let is_toolchain = |arg: &OsString| arg.as_encoded_bytes().starts_with(b"+");
+            args.insert(usize::from(args.first().is_some_and(is_toolchain)), overrides.clone());
         }
-        Ok(guard)
+        args
+    }
+}
+
+/// A command, as far as it decides what is protected.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard<'a> {
+    pub workspace: &'a Workspace,
+    pub env: &'a Environment,
+    /// `None` if it cannot be told: the worst of every version is assumed.
+    pub version: Option<Version>,
+    pub network: Network,
+    pub takes_overrides: bool,
+}
+
+/// A package's directory that Lake will look at.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub name: String,
+    pub dir: PathBuf,
+    pub checkout: Option<Checkout>,
+    /// Other workspaces may use it.
+    is_shared: bool,
+    /// The URL that Lake wants.
+    pub wanted: String,
+    /// What git prints of `origin`; `None` if it is not to be compared.
+    pub origin: Option<String>,
+}
+
+/// Why Lake looks at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// HEAD is the locked revision, and Lake asks git.
+    Confirm,
+    /// HEAD is another revision, so that Lake checks the locked one out.
+    Move,
+    /// Lake resolves: it may check out any revision.
+    Resolve,
+}
+
+impl Guard<'_> {
+    /// Protects the packages of a workspace that has a manifest.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] if the command would lose something.
+    pub fn locked(&self) -> Result<Protection> {
+        let mut settled = Vec::new();
+        let mut left = Vec::new();
+        let knows_overrides = self.version.is_some_and(|version| version >= Version::OVERRIDES);
+        for package in &self.workspace.packages {
+            let Some(lock) = package.lock.as_ref().filter(|lock| lock.clone.is_dir()) else { continue };
+            let head = Checkout::open(&lock.clone).and_then(|checkout| checkout.head_or_asked());
+            if head.as_ref() != Some(&lock.rev) {
+                left.push((package, lock, Reason::Move));
+            } else if self.takes_overrides
+                && knows_overrides
+                && !package.is_overridden
+                && !may_fetch_build(package, self.network)
+            {
+                settled.push(package);
+            } else {
+                left.push((package, lock, Reason::Confirm));
+            }
+        }
+        let mut overrides = None;
+        if !settled.is_empty() {
+            match settled::option(self.workspace, &settled, self.env) {
+                Ok(option) => overrides = Some(option),
+                // Nowhere to write to. They stay with git, as with an older Lake.
+                Err(_) => left.extend(settled.into_iter().filter_map(|package| {
+                    Some((package, package.lock.as_ref()?, Reason::Confirm))
+                })),
+            }
+        }
+        let mut variables = self.safe_directories(left.iter().map(|(_, lock, _)| lock.clone.as_path()));
+        let mut map = UrlMap::parse(self.env.url_map.as_deref());
+        for (package, lock, reason) in left {
+            let mut place = self.place(package, lock, &map);
+            self.check(&mut place, reason, &variables)?;
+            if let Some(origin) = place.origin.filter(|origin| *origin != place.wanted) {
+                map.add_to(&mut variables, &package.name, origin);
+            }
+        }
+        Ok(Protection { variables, overrides })
     }
 
-    fn keep(&mut self, candidate: &Candidate, resolves: bool) -> Result<()> {
-        let Some(want) = &candidate.wanted else {
+    /// The variables for commands that will be run without the shim, whatever they find then.
+    pub fn for_later(&self) -> Variables {
+        let locks = || self.workspace.packages.iter().filter_map(|p| Some((p, p.lock.as_ref()?)));
+        let mut variables = self.safe_directories(locks().map(|(_, lock)| lock.clone.as_path()));
+        let mut map = UrlMap::parse(self.env.url_map.as_deref());
+        for (package, lock) in locks() {
+            let place = self.place(package, lock, &map);
+            let origin = place.checkout.as_ref().and_then(|checkout| checkout.prove(&variables).ok()?);
+            let origin = origin.filter(|origin| *origin != place.wanted);
+            if let Some(origin) = origin.filter(|origin| self.is_wanted(&place, origin, &variables)) {
+                map.add_to(&mut variables, &package.name, origin);
+            }
+        }
+        variables
+    }
+
+    fn place(&self, package: &Package, lock: &GitLock, map: &UrlMap) -> Place {
+        let wanted = map.get(&package.name).unwrap_or(&lock.url);
+        self.place_of(&package.name, &lock.clone, wanted)
+    }
+
+    pub(super) fn place_of(&self, name: &str, dir: &Path, wanted: &str) -> Place {
+        Place {
+            name: name.to_owned(),
+            dir: dir.to_owned(),
+            checkout: Checkout::open(dir),
+            // Lake's delete follows a link at its root (lean4#14476).
+            is_shared: dir.is_symlink() || self.workspace.shares_packages(),
+            wanted: wanted.to_owned(),
+            origin: None,
+        }
+    }
+
+    /// Makes sure that Lake, looking at `place`, loses nothing. Sets [`Place::origin`] if Lake compares it
+    /// and it is the wanted repository.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`].
+    pub(super) fn check(&self, place: &mut Place, reason: Reason, variables: &Variables) -> Result<()> {
+        let Some(checkout) = &place.checkout else {
+            let is_empty = fs::read_dir(&place.dir).is_ok_and(|mut entries| entries.next().is_none());
+            if is_empty || self.never_deletes() {
+                return Ok(());
+            }
+            bail!(place.refusal(
+                "has no `.git` of its own: Lake would delete it",
+                &format!("`mv {0} {0}.old` keeps it, and Lake clones the package", place.dir.display()),
+            ));
+        };
+        let origin = match checkout.prove(variables) {
+            Ok(origin) => origin,
+            Err(why) => bail!(place.refusal(
+                &format!("cannot be read by git, and Lake may delete what git cannot read: {why}"),
+                &way_to_git(),
+            )),
+        };
+        let is_wanted =
+            origin.as_ref().is_some_and(|origin| self.is_wanted(place, origin, variables));
+        if reason == Reason::Confirm && !self.compares_always() {
+            return Ok(()); // HEAD is right, and this Lake compares nothing else
+        }
+        let work = |lost: &dyn Fn(Work) -> Work| Work::of(checkout, variables).map(lost);
+        if !is_wanted {
+            let is = origin.map_or("has no `origin`".to_owned(), |url| format!("is a checkout of `{url}`"));
+            let what = if self.never_deletes() { "repoint" } else { "delete" };
+            let wants = format!("{is}, and this workspace wants `{}`: Lake would {what} it", place.wanted);
+            if place.is_shared {
+                bail!(place.refusal(&wants, &self.way_out(place)));
+            }
+            let lost = match self.never_deletes() {
+                true => work(&|work| work.lost_by_checkout(true))?,
+                false => work(&Work::lost_by_deletion)?,
+            };
+            return self.refuse_loss(place, &wants, &lost);
+        }
+        place.origin = origin;
+        if reason == Reason::Confirm {
             return Ok(());
-        };
-        let origin = match &candidate.clone {
-            Some(clone) => clone.origin_url(&self.env).map_err(|e| format!("{e:#}")),
-            None => Err("it is no clone of its own".to_owned()),
-        };
-        match (&candidate.clone, origin) {
-            (_, Ok(origin)) if origin == want.url => {}
-            (Some(clone), Ok(origin)) if self.is_wanted(clone, &origin, &want.url) => {
-                if resolves && want.by_root && !candidate.is_shared {
-                    let (name, wanted) = (candidate.name.clone(), want.url.clone());
-                    self.align.push(Align { name, clone: clone.clone(), origin, wanted });
-                } else {
-                    self.map(&candidate.name, origin);
-                }
-            }
-            (_, origin) if candidate.is_shared => {
-                bail!(Failure::Refused(refusal(candidate, want, origin)))
-            }
-            _ => {} // the workspace's own directory: Lake may do with it what it does
+        }
+        if place.is_shared && !place.dir.is_symlink() {
+            self.check_other_workspaces(place, checkout)?;
+        }
+        let lost = work(&|work| work.lost_by_checkout(self.cleans()))?;
+        self.refuse_loss(place, "has local work, and Lake would check out another revision", &lost)
+    }
+
+    fn refuse_loss(&self, place: &Place, what: &str, lost: &Work) -> Result<()> {
+        if lost.is_none() {
+            return Ok(());
+        }
+        let keep = format!("commit it to a branch and push, or `mv {0} {0}.old`", place.dir.display());
+        bail!(place.refusal(&format!("{what}. Lost would be: {lost}"), &keep));
+    }
+
+    /// Refuses to move a package to another revision under a workspace that needs the one it is at.
+    fn check_other_workspaces(&self, place: &Place, checkout: &Checkout) -> Result<()> {
+        let root = &self.workspace.root;
+        let shared = Shared::of(&fs::canonicalize(self.workspace.packages_now())?);
+        let other = checkout.head_or_asked().and_then(|head| shared.needs(root, &place.name, &head));
+        if let Some(other) = other {
+            let needs = format!(
+                "is at the revision that `{}` needs, and Lake would check out another one",
+                other.display()
+            );
+            bail!(place.refusal(&needs, &self.way_out(place)));
         }
         Ok(())
     }
 
-    /// Whether Lake, could it read, would take the clone from `origin` for the wanted one: directly,
-    /// or by the user's `insteadOf` (a company's mirror).
-    fn is_wanted(&self, clone: &Clone, origin: &str, wanted: &str) -> bool {
-        let rewritten = || clone.rewritten(wanted, &self.env);
-        same_repository(origin, wanted)
-            || rewritten().is_some_and(|wanted| same_repository(origin, &wanted))
-    }
-
-    /// Has Lake look for the package `name` at `url`, where its clone is from.
-    fn map(&mut self, name: &str, url: String) {
-        let before = self.map.clone();
-        self.map.insert(name, url);
-        if self.map != before {
-            self.env.insert(var::URL_MAP.into(), self.map.print());
-        }
-    }
-
-    /// Points clones elsewhere. One that cannot be is kept through the environment after all.
-    ///
-    /// # Errors
-    /// Why one could not be, the first of them.
-    pub fn align(&mut self) -> Result<()> {
-        let mut aligned = Ok(());
-        for Align { name, clone, origin, wanted } in std::mem::take(&mut self.align) {
-            if let Err(error) = clone.set_origin_url(&wanted) {
-                self.map(&name, origin);
-                aligned = aligned.and(Err(error));
-            }
-        }
-        aligned
-    }
-}
-
-/// The packages that Lake will look at, marked those it will compare: `always` all of them, else
-/// those that are not where the manifest wants them.
-fn candidates(
-    workspace: &Workspace,
-    resolves: bool,
-    always: bool,
-    env: &Environment,
-) -> Result<Vec<Candidate>> {
-    let map = UrlMap::parse(env.url_map.as_deref());
-    let packages_dir = &workspace.packages_now();
-    let is_shared = workspace.shares_packages();
-    let is_linked = packages_dir.is_symlink();
-    let candidate = |name: &str, dir: &Path, wanted: Option<Want>| {
-        let wanted = wanted.map(|want| match map.get(name) {
-            Some(url) => Want { url: url.to_owned(), by_root: false },
-            None => want,
-        });
-        Candidate {
-            name: name.to_owned(),
-            dir: dir.to_owned(),
-            clone: Clone::open(dir),
-            // Lake's delete follows such a link (lean4#14476), so what it leads to counts too.
-            is_shared: is_shared || dir.is_symlink(),
-            is_linked: is_linked || dir.is_symlink(),
-            wanted,
-            is_outdated: false,
-        }
-    };
-    if resolves {
-        let there = wanted::urls(workspace)?.into_iter().filter_map(|(name, want)| {
-            let dir = packages_dir.join(&name);
-            let want = Want { url: want.url, by_root: want.by_root };
-            dir.is_dir().then(|| candidate(&name, &dir, Some(want)))
-        });
-        return Ok(there.collect());
-    }
-    let locked = workspace.packages.iter().filter_map(|package| {
-        let lock = package.lock.as_ref().filter(|lock| lock.clone.is_dir())?;
-        let want = Want { url: lock.url.clone(), by_root: false };
-        let mut candidate = candidate(&package.name, &lock.clone, Some(want));
-        let head = candidate.clone.as_ref().and_then(Clone::head_or_asked);
-        candidate.is_outdated = head.as_ref().is_some_and(|head| *head != lock.rev);
-        if !always && head.as_ref() == Some(&lock.rev) {
-            candidate.wanted = None;
-        }
-        Some(candidate)
-    });
-    Ok(locked.collect())
-}
-
-/// git reads another user's clone when `safe.directory` names it. What the user has in
-/// `GIT_CONFIG_*` stays, ours is added behind it.
-fn safe_directories(candidates: &[Candidate], env: &Environment) -> ChildEnvironment {
-    let uid = geteuid().as_raw();
-    let foreign = candidates.iter().filter(|candidate| {
-        let clone = candidate.clone.as_ref();
-        clone.is_some_and(|clone| !clone.is_owned_by(uid))
-    });
-    let count = env.git_config_count.as_deref().and_then(|count| count.to_str());
-    // A count that git refuses would make every clone unreadable, so it does not stay.
-    let count: Option<i32> = count.and_then(|count| count.trim().parse().ok());
-    let mut count = count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
-    let mut added = ChildEnvironment::new();
-    for candidate in foreign {
-        let Ok(real) = fs::canonicalize(&candidate.dir) else {
-            continue;
-        };
-        added.insert(format!("GIT_CONFIG_KEY_{count}").into(), "safe.directory".into());
-        added.insert(format!("GIT_CONFIG_VALUE_{count}").into(), real.into());
-        count += 1;
-    }
-    if !added.is_empty() {
-        added.insert(var::GIT_CONFIG_COUNT.into(), count.to_string().into());
-    }
-    added
-}
-
-fn refusal(candidate: &Candidate, want: &Want, origin: Result<String, String>) -> String {
-    let what = match &origin {
-        Ok(origin) => format!("a clone of `{origin}`"),
-        Err(reason) => format!("a directory that git cannot read ({reason})"),
-    };
-    let dir = fs::canonicalize(&candidate.dir).unwrap_or_else(|_| candidate.dir.clone());
-    hint(
-        format!(
-            "`{}` in the shared packages directory is {what}, and this workspace wants `{}`: Lake \
-             would delete `{}`, which other workspaces use",
-            candidate.name,
-            want.url,
-            dir.display()
-        ),
-        match candidate.is_linked {
-            true => format!(
+    /// How to get a package of one's own in the place of a shared one.
+    fn way_out(&self, place: &Place) -> String {
+        let packages_dir = &self.workspace.packages_dir;
+        if packages_dir.is_symlink() || place.dir.is_symlink() {
+            format!(
                 "`lake-shim unlink`, or `{}=1`, gives this workspace a packages directory of its own",
                 var::PRIVATE
-            ),
-            false => {
-                "give `packagesDir` a directory in the workspace, such as `.lake/packages`".into()
-            }
-        },
-    )
+            )
+        } else {
+            "give `packagesDir` a directory in the workspace, such as `.lake/packages`".to_owned()
+        }
+    }
+
+    /// `true` if `origin` is what Lake wants: the same repository, directly or by the user's `insteadOf`.
+    pub(super) fn is_wanted(&self, place: &Place, origin: &str, variables: &Variables) -> bool {
+        let Some(checkout) = &place.checkout else { return false };
+        let is_same = |url: Option<String>| url.is_some_and(|url| same_repository(&url, &place.wanted));
+        same_repository(origin, &place.wanted)
+            || is_same(checkout.configured_origin())
+            || checkout
+                .rewritten(&place.wanted, variables)
+                .is_some_and(|wanted| same_repository(origin, &wanted))
+    }
+
+    fn compares_always(&self) -> bool {
+        self.version.is_none_or(|version| version >= Version::COMPARES_ALWAYS)
+    }
+
+    fn never_deletes(&self) -> bool {
+        self.version.is_some_and(|version| version >= Version::COMPARES_ALWAYS)
+    }
+
+    fn cleans(&self) -> bool {
+        self.version.is_none_or(|version| version >= Version::CLEANS)
+    }
+
+    /// git reads another user's checkout if `safe.directory` names it. What the user has in `GIT_CONFIG_*`
+    /// stays, ours is added behind it.
+    pub(super) fn safe_directories<'p>(&self, dirs: impl Iterator<Item = &'p Path>) -> Variables {
+        let me = geteuid().as_raw();
+        let foreign = dirs.filter(|dir| Checkout::open(dir).is_some_and(|c| !c.is_owned_by(me)));
+        let count = match self.env.git_config_count.as_deref() {
+            None => Some(0),
+            Some(count) => count.to_str().and_then(|count| count.trim().parse::<u32>().ok()),
+        };
+        let mut added = Variables::new();
+        // A count that is not a number makes every git fail, which is found out by running one.
+        let Some(mut count) = count else { return added };
+        for dir in foreign {
+            let Ok(real) = fs::canonicalize(dir) else { continue };
+            added.insert(format!("GIT_CONFIG_KEY_{count}").into(), "safe.directory".into());
+            added.insert(format!("GIT_CONFIG_VALUE_{count}").into(), real.into());
+            count += 1;
+        }
+        if !added.is_empty() {
+            added.insert(var::GIT_CONFIG_COUNT.into(), count.to_string().into());
+        }
+        added
+    }
+}
+
+/// What to do about a git that does not work.
+fn way_to_git() -> String {
+    let set: Vec<_> = ELSEWHERE.into_iter().filter(|name| is_set(name)).collect();
+    if set.is_empty() {
+        return "nothing was changed; see what `git -C <dir> status` says, and run it again".to_owned();
+    }
+    format!("begin the command with `env -u {}`", set.join(" -u "))
+}
+
+impl Place {
+    fn refusal(&self, what: &str, way: &str) -> Failure {
+        let dir = fs::canonicalize(&self.dir).unwrap_or_else(|_| self.dir.clone());
+        let shared = if self.is_shared { ", which other workspaces may use," } else { "" };
+        Failure::Refused(hint(format!("`{}` in `{}`{shared} {what}", self.name, dir.display()), way))
+    }
 }

@@ -1,9 +1,9 @@
-//! What Lake is asked to do, read off its command line.
+//! The command line, read as Lake reads it.
 //!
-//! Options are parsed exactly as Lake parses them (`Lake/Util/Cli.lean`, `Lake/CLI/Main.lean`),
-//! oddities included: `-dDIR`, `-d=DIR` and `"-d DIR"` are one option, short options do not
-//! bundle, and `--flag=x` leaves `x` behind as the next argument. An option we do not know makes
-//! the command none of our business, since it may take the argument that we would take for a verb.
+//! Options are parsed as Lake parses them (`Lake/Util/Cli.lean`, `Lake/CLI/Main.lean`), oddities included:
+//! `-dDIR`, `-d=DIR` and `"-d DIR"` are one option, short options do not bundle, and `--flag=x` leaves `x`
+//! behind as the next argument. A verb or an option that is not known here is one of a newer Lake: nothing is
+//! restored for it, and the packages are protected as for `build`.
 
 use crate::workspace::Location;
 use std::collections::VecDeque;
@@ -17,21 +17,28 @@ pub struct Invocation {
     pub toolchain: Option<OsString>,
     pub location: Location,
     pub command: Command,
+    /// `true` if package overrides have an effect: not on what resolves, or asks git about the packages.
+    pub takes_overrides: bool,
 }
 
 /// What a command means to us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Command {
-    /// Nothing. It goes to the real lake untouched, and so does everything we do not understand.
+    /// Loads no workspace: `lake`, `new`, `init`, `help`, `self-check`, `--help`, `--version`.
     #[default]
     Other,
-    /// It loads the workspace, so the packages have to be in place.
+    /// May load the workspace. Its packages are linked and protected, and nothing else is done.
+    Guarded,
+    /// Loads the workspace with its dependencies, so that a missing manifest is written if a store has the
+    /// lock.
     Load {
-        /// Whether build files may be restored first. Not for `serve`, `setup-file` (an editor
-        /// waits), `update` (they are about to change), and what builds nothing.
-        may_restore: bool,
+        /// `true` if build files are restored first. Not for `serve`, `setup-file` (an editor waits),
+        /// and what builds nothing.
+        restore: bool,
     },
-    /// `lake clean` without a package: of the workspace's packages, every one's build goes.
+    /// `lake update`.
+    Update,
+    /// `lake clean` without a package: removes the build of every package.
     CleanAll,
     /// `lake exe cache …`, mathlib's tool, if the workspace is on mathlib.
     MathlibCache(CacheRequest),
@@ -66,14 +73,30 @@ impl Invocation {
     /// Reads the arguments after `argv[0]`.
     pub fn parse(args: &[OsString]) -> Self {
         let mut parser = Parser { args: args.iter().cloned().collect(), ..Parser::default() };
-        let command = parser.command().unwrap_or_default();
-        let Parser { toolchain, mut location, .. } = parser;
+        // An option without its value is Lake's to complain of.
+        let verb = parser.verb().unwrap_or_default();
+        let command = match parser.command(&verb).unwrap_or(Command::Guarded) {
+            _ if parser.wants_help => Command::Other,
+            Command::Other => Command::Other,
+            Command::Update => Command::Update,
+            _ if parser.has_unknown => Command::Guarded,
+            command => command,
+        };
+        let Parser { toolchain, mut location, has_unknown, .. } = parser;
+        // Behind an option of a newer Lake the verb may not be where we looked.
+        const UPDATES: [&str; 4] = ["update", "upgrade", "-U", "--update"];
+        location.updates |=
+            has_unknown && args.iter().any(|arg| UPDATES.iter().any(|update| arg == *update));
         match command {
             Command::Other => location = Location::default(),
             Command::MathlibCache(_) => location.search_above = true,
-            Command::Load { .. } | Command::CleanAll | Command::LakeCacheGet => {}
+            _ => {}
         }
-        Self { toolchain, location, command }
+        const WITHOUT_OVERRIDES: [&str; 5] = ["update", "upgrade", "resolve-deps", "upload", "cache"];
+        let takes_overrides = command != Command::Other
+            && !location.updates
+            && !WITHOUT_OVERRIDES.iter().any(|without| verb == *without);
+        Self { toolchain, location, command, takes_overrides }
     }
 }
 
@@ -82,74 +105,81 @@ struct Parser {
     args: VecDeque<OsString>,
     toolchain: Option<OsString>,
     location: Location,
-    /// Whether an option says what Lake's own cache is asked for.
+    /// An option says what Lake's own cache is asked for.
     has_cache_option: bool,
+    has_unknown: bool,
+    wants_help: bool,
 }
 
-/// Nothing stands for [`Command::Other`].
+/// `None` if an option lacks its value.
 type Parse<T> = Option<T>;
 
 impl Parser {
-    fn command(&mut self) -> Parse<Command> {
+    /// The verb; empty if there is none.
+    fn verb(&mut self) -> Parse<OsString> {
         if let Some(toolchain) = self.args.front().and_then(|arg| arg.as_bytes().strip_prefix(b"+"))
         {
             self.toolchain = Some(OsStr::from_bytes(toolchain).to_owned());
             self.args.pop_front();
         }
         self.leading_options()?;
-        let verb = self.args.pop_front()?;
+        Some(self.args.pop_front().unwrap_or_default())
+    }
+
+    fn command(&mut self, verb: &OsStr) -> Parse<Command> {
         self.leading_options()?;
-        match verb.to_str()? {
-            "exe" | "exec" => self.exe(),
-            "cache" => self.lake_cache(),
+        Some(match verb.to_str()? {
+            "" | "new" | "init" | "help" | "self-check" => Command::Other,
+            "exe" | "exec" => return self.exe(),
+            "cache" => return self.lake_cache(),
             // These take a command of their own; what follows is not Lake's.
-            "env" | "run" => Some(Command::Load { may_restore: true }),
+            "env" | "run" => Command::Load { restore: true },
             "script" | "scripts" => {
                 self.args.pop_front();
                 self.leading_options()?;
-                Some(Command::Load { may_restore: true })
+                Command::Load { restore: true }
             }
             "build" | "check-build" | "query" | "query-kind" | "test" | "check-test" | "lint"
             | "check-lint" | "lean" | "resolve-deps" => {
                 self.all_options()?;
-                Some(Command::Load { may_restore: true })
+                Command::Load { restore: true }
             }
             "serve" | "setup-file" | "pack" | "unpack" | "upload" | "shake" => {
                 self.all_options()?;
-                Some(Command::Load { may_restore: false })
+                Command::Load { restore: false }
             }
-            "clean" => {
-                let packages = self.all_options()?;
-                Some(match packages {
-                    0 => Command::CleanAll,
-                    _ => Command::Load { may_restore: false },
-                })
-            }
+            "clean" => match self.all_options()? {
+                0 => Command::CleanAll,
+                _ => Command::Load { restore: false },
+            },
             "update" | "upgrade" => {
                 self.all_options()?;
                 self.location.updates = true;
-                Some(Command::Load { may_restore: false })
+                Command::Update
             }
-            _ => None,
-        }
+            _ => {
+                self.all_options()?;
+                Command::Guarded
+            }
+        })
     }
 
     fn exe(&mut self) -> Parse<Command> {
         let spec = self.args.pop_front()?;
         let is_cache = matches!(spec.to_str(), Some("cache" | "mathlib/cache" | "@mathlib/cache"));
         let request = is_cache.then(|| CacheRequest::parse(&self.args)).flatten();
-        Some(request.map_or(Command::Load { may_restore: true }, Command::MathlibCache))
+        Some(request.map_or(Command::Load { restore: true }, Command::MathlibCache))
     }
 
     fn lake_cache(&mut self) -> Parse<Command> {
         let command = self.args.pop_front()?;
         self.leading_options()?;
         let arguments = self.all_options()?;
-        match command.to_str()? {
-            "get" if arguments == 0 && !self.has_cache_option => Some(Command::LakeCacheGet),
-            "get" | "put" | "add" => Some(Command::Load { may_restore: false }),
-            _ => None,
-        }
+        Some(match command.to_str()? {
+            "get" if arguments == 0 && !self.has_cache_option => Command::LakeCacheGet,
+            "help" => Command::Other,
+            _ => Command::Guarded,
+        })
     }
 
     /// Options up to the first argument that is none. Empty arguments are skipped.
@@ -183,7 +213,7 @@ impl Parser {
         match option.as_bytes() {
             [b'-', b'-', ..] => {
                 let name = self.split_long(&option);
-                self.long_option(name.to_str()?)
+                self.long_option(name.to_str().unwrap_or_default())
             }
             [b'-', short] => self.short_option(*short),
             [b'-', short, b'=', value @ ..] => {
@@ -198,7 +228,7 @@ impl Parser {
                 self.args.push_front(OsStr::from_bytes(value).to_owned());
                 self.short_option(*short)
             }
-            _ => None,
+            _ => Some(()),
         }
     }
 
@@ -221,7 +251,8 @@ impl Parser {
             b'K' | b'o' => drop(self.args.pop_front()?),
             b'U' => self.location.updates = true,
             b'q' | b'v' | b'R' | b'H' | b'J' => {}
-            _ => return None, // `-h` too: help touches no workspace
+            b'h' => self.wants_help = true,
+            _ => self.has_unknown = true,
         }
         Some(())
     }
@@ -246,8 +277,9 @@ impl Parser {
             "--quiet" | "--verbose" | "--keep-toolchain" | "--reconfigure" | "--old" | "--text"
             | "--json" | "--no-build" | "--no-cache" | "--try-cache" | "--rehash" | "--offline"
             | "--wfail" | "--iofail" | "--ansi" | "--no-ansi" | "--allow-empty" | "--summary" => {}
+            "--help" | "--version" => self.wants_help = true,
             "--" => self.args.clear(),
-            _ => return None,
+            _ => self.has_unknown = true,
         }
         Some(())
     }

@@ -7,8 +7,10 @@ fn parse(line: &str) -> Invocation {
     Invocation::parse(&args)
 }
 
-fn load(may_restore: bool) -> Command {
-    Command::Load { may_restore }
+const GUARDED: Command = Command::Guarded;
+
+fn load(restore: bool) -> Command {
+    Command::Load { restore }
 }
 
 fn cache(verb: CacheVerb, modules: &[&str]) -> Command {
@@ -39,18 +41,18 @@ fn verbs() {
         ("scripts", load(true)),
         ("serve -- -x", load(false)),
         ("setup-file A.lean", load(false)),
-        ("update", load(false)),
-        ("upgrade mathlib", load(false)),
+        ("update", Command::Update),
+        ("upgrade mathlib", Command::Update),
         ("cache get", Command::LakeCacheGet),
         ("cache get -q --max-revs=3", Command::LakeCacheGet),
-        ("cache get --repo=a/b", load(false)),
-        ("cache get --scope a", load(false)),
-        ("cache get --force-download", load(false)),
-        ("cache get outputs.jsonl", load(false)),
-        ("cache put x", load(false)),
-        ("cache add x", load(false)),
-        ("cache clean", Command::Other),
-        ("cache", Command::Other),
+        ("cache get --repo=a/b", GUARDED),
+        ("cache get --scope a", GUARDED),
+        ("cache get --force-download", GUARDED),
+        ("cache get outputs.jsonl", GUARDED),
+        ("cache put x", GUARDED),
+        ("cache add x", GUARDED),
+        ("cache clean", GUARDED),
+        ("cache", GUARDED),
         ("new a", Command::Other),
         ("init a", Command::Other),
         ("pack", load(false)),
@@ -60,13 +62,13 @@ fn verbs() {
         ("clean", Command::CleanAll),
         ("clean -q", Command::CleanAll),
         ("clean mathlib", load(false)),
-        ("translate-config toml", Command::Other),
-        ("reservoir-config", Command::Other),
-        ("version-tags", Command::Other),
+        ("translate-config toml", GUARDED),
+        ("reservoir-config", GUARDED),
+        ("version-tags", GUARDED),
         ("self-check", Command::Other),
         ("help build", Command::Other),
-        ("bake-a-cake", Command::Other),
-        ("exe", Command::Other),
+        ("bake-a-cake", GUARDED),
+        ("exe", GUARDED),
         ("", Command::Other),
     ] {
         assert_eq!(parse(line).command, command, "lake {line}");
@@ -188,30 +190,62 @@ fn every_option_is_known() {
 }
 
 #[test]
-fn what_is_not_known_is_left_alone() {
-    for line in [
-        "-h build",
-        "build -h",
-        "--help",
-        "build --help",
-        "--version",
-        "-x build",
-        "--new build",
-        "build --new",
-        "build --new=x",
-        "-d",
-        "--dir",
-        "build -K",
-        // Short options do not bundle: Lake takes `v` for the verb here.
-        "-qv build",
-        // A flag's value is the next argument: Lake takes `x` for the verb here.
-        "--json=x build",
-    ] {
+fn help_loads_no_workspace() {
+    for line in ["-h build", "build -h", "--help", "build --help", "--version", "-d", "--dir"] {
         assert_eq!(parse(line), Invocation::default(), "lake {line}");
     }
     let toolchain_only = parse("+nightly --help");
     assert_eq!(toolchain_only.command, Command::Other);
     assert_eq!(toolchain_only.toolchain.as_deref(), Some(OsStr::new("nightly")));
+}
+
+#[test]
+fn what_is_not_known_is_protected_and_restores_nothing() {
+    for line in [
+        "-x build",
+        "--new build",
+        "build --new",
+        "build --new=x",
+        "--new x build",
+        "build -K",
+        "frobnicate",
+        "frobnicate --new",
+        // Short options do not bundle: Lake takes `v` for the verb here.
+        "-qv build",
+        // A flag's value is the next argument: Lake takes `x` for the verb here.
+        "--json=x build",
+    ] {
+        let invocation = parse(line);
+        assert_eq!(invocation.command, GUARDED, "lake {line}");
+        assert!(invocation.takes_overrides, "lake {line}");
+    }
+    assert_eq!(parse("--new -d DIR build").location.dir.as_deref(), Some(OsStr::new("DIR")));
+    for line in ["--new update", "--new x update mathlib", "--new build -U", "update --new"] {
+        assert!(parse(line).location.updates, "lake {line}");
+    }
+}
+
+#[test]
+fn overrides_have_an_effect_unless_lake_resolves_or_uploads() {
+    for (line, expected) in [
+        ("build", true),
+        ("env true", true),
+        ("serve", true),
+        ("exe cache get", true),
+        ("clean", true),
+        ("check-build", true),
+        ("build -U", false),
+        ("update", false),
+        ("upgrade a", false),
+        ("resolve-deps", false),
+        ("upload v1", false),
+        ("cache get", false),
+        ("cache put x", false),
+        ("new a", false),
+        ("--help", false),
+    ] {
+        assert_eq!(parse(line).takes_overrides, expected, "lake {line}");
+    }
 }
 
 #[test]
@@ -223,11 +257,11 @@ fn odd_arguments() {
     let raw = OsString::from_vec(vec![b'a', 0xff]);
     let non_utf8 = ["build".into(), raw.clone()];
     assert_eq!(Invocation::parse(&non_utf8).command, load(true));
-    assert_eq!(Invocation::parse(std::slice::from_ref(&raw)).command, Command::Other);
+    assert_eq!(Invocation::parse(std::slice::from_ref(&raw)).command, GUARDED);
     let module = ["exe".into(), "cache".into(), "get".into(), raw.clone()];
     assert_eq!(Invocation::parse(&module).command, load(true));
     let dir = ["-d".into(), raw.clone(), "build".into()];
     assert_eq!(Invocation::parse(&dir).location.dir, Some(raw));
-    assert_eq!(parse("-").command, Command::Other);
+    assert_eq!(parse("-").command, GUARDED);
     assert_eq!(parse("build -").command, load(true));
 }

@@ -1,5 +1,7 @@
 //! `LAKE_PKG_URL_MAP`: where Lake is to look for a package, whatever the manifest says.
 
+use crate::child::Variables;
+use crate::settings::var;
 use crate::workspace::name::Name;
 use serde_json::{Map, Value};
 use std::ffi::{OsStr, OsString};
@@ -25,6 +27,16 @@ impl UrlMap {
         if let Some(map) = &mut self.0 {
             // Lake reads keys as names: what is no identifier has to have its `«»`.
             map.insert(Name::new(name).to_string(), Value::String(url));
+        }
+    }
+
+    /// Has Lake, started with `variables`, look for the package `name` at `url`. A value that is not a JSON
+    /// object stays as it is.
+    pub fn add_to(&mut self, variables: &mut Variables, name: &str, url: String) {
+        let before = self.clone();
+        self.insert(name, url);
+        if *self != before {
+            variables.insert(var::URL_MAP.into(), self.print());
         }
     }
 

@@ -11,9 +11,9 @@ pub use outcome::outcome_json;
 use crate::doctor::render::Page;
 use crate::error::{advice, clean};
 use crate::programs::NoProgram;
-use crate::proxy::link::{Linked, Unlinked};
+use crate::workspace::link::{Linked, Unlinked};
 use crate::restore::Event;
-use crate::settings::{Environment, Log};
+use crate::settings::{Environment, Log, var};
 use crate::store::verify::Found;
 use crate::workspace::manifest::Manifest;
 use anyhow::{Context, Result};
@@ -141,7 +141,7 @@ impl Report {
     pub fn linked(&self, linked: &Linked, packages_dir: &Path, shared: &Path) {
         let (link, there) = (packages_dir.display(), shared.display());
         match linked {
-            Linked::Already | Linked::Private => {}
+            Linked::Already | Linked::Private | Linked::Left { .. } => {}
             Linked::Now { moved } if moved.is_empty() => {
                 self.say(format_args!("linked `{link}` to `{there}`"));
             }
@@ -149,15 +149,19 @@ impl Report {
                 "linked `{link}` to `{there}`, after moving {} there",
                 quoted(moved)
             )),
-            Linked::Kept { packages } => {
-                self.end_bar();
-                print(&format!(
-                    "warning: `{link}` is not linked: {}\nhint: nothing was deleted; remove what \
-                     you do not need from either, and it is linked next time",
-                    why_kept(packages, shared)
-                ));
-            }
         }
+    }
+
+    /// The packages directory is not a link, and stays what it is.
+    pub fn left_unlinked(&self, packages_dir: &Path, shared: &Path, reason: &str) {
+        self.end_bar();
+        print(&format!(
+            "warning: `{}` is not linked to `{}`: {reason}\nhint: nothing was moved. `{}=1` keeps it so for \
+             good; else remove what is in the way, and it is linked next time",
+            packages_dir.display(),
+            shared.display(),
+            var::PRIVATE,
+        ));
     }
 
     /// The workspace has a packages directory of its own now.
@@ -280,16 +284,6 @@ impl Report {
 /// `1 module`, `2 modules`.
 pub fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
-}
-
-/// Why `names` remained where a link to `shared` was to be.
-fn why_kept(names: &[String], shared: &Path) -> String {
-    let (others, strays): (Vec<_>, Vec<_>) =
-        names.iter().cloned().partition(|name| shared.join(name).exists());
-    let others = (!others.is_empty())
-        .then(|| format!("`{}` has another {}", shared.display(), quoted(&others)));
-    let strays = (!strays.is_empty()).then(|| format!("{} is no package", quoted(&strays)));
-    others.into_iter().chain(strays).collect::<Vec<_>>().join(", and ")
 }
 
 fn quoted(names: &[String]) -> String {

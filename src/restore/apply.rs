@@ -10,14 +10,19 @@ use crate::error::{hint, is_disk_full};
 use crate::fs::new_file_mode;
 use crate::interrupt::Interrupts;
 use crate::mathlib::leantar::{self, Item, Leantar, Progress, short};
-use crate::mathlib::outputs::{Files, Look};
+use crate::mathlib::outputs::{Fault, Files, Look};
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// A leantar that dies on this many files, alone with each, dies on everything.
 const MAX_CULPRITS: usize = 32;
+
+/// How long another process may take to publish what we published, and how often we look.
+const PATIENCE: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// What unpacks.
 #[derive(Clone, Copy, Debug)]
@@ -74,17 +79,10 @@ pub fn apply(
     }
     interrupts.check()?;
     publish_all(&staging, &whole, marks)?;
-    // A package may have been moved away, and back, while its files were.
-    let look = |step: &&Step| {
-        let files = Files::new(&step.build_dir(), &step.head.place, &step.module);
-        files.check(step.head.dep_hash, Look::Presence)
-    };
-    let arrived: Vec<_> = whole.par_iter().map(look).collect();
-    for (step, fault) in
-        whole.iter().zip(&arrived).filter_map(|(s, a)| Some((s, a.as_ref().err()?)))
-    {
+    for (step, fault) in missing_after(&whole, interrupts)? {
         let reason = format!("`{}` has changed meanwhile: {fault}", step.package.display());
         outcome.failed.insert(step.module.clone(), reason);
+        outcome.taken.insert(step.module.clone());
     }
     whole.retain(|step| !outcome.failed.contains_key(&step.module));
     outcome.packages = whole.iter().map(|step| step.package.clone()).collect();
@@ -95,6 +93,26 @@ pub fn apply(
         bail!(disk_full(plan, &outcome, step, reason));
     }
     Ok(outcome)
+}
+
+/// Published modules that are not there all the same: their package was moved away, or another process
+/// publishes the same ones (where locks do not exclude) and has removed the traces, which come back last.
+fn missing_after<'a>(
+    published: &[&'a Step],
+    interrupts: &Interrupts,
+) -> Result<Vec<(&'a Step, Fault)>> {
+    let look = |step: &&'a Step| {
+        let files = Files::new(&step.build_dir(), &step.head.place, &step.module);
+        files.check(step.head.dep_hash, Look::Presence).err().map(|fault| (*step, fault))
+    };
+    let mut missing: Vec<_> = published.par_iter().filter_map(look).collect();
+    let start = Instant::now();
+    while !missing.is_empty() && start.elapsed() < PATIENCE {
+        interrupts.check()?;
+        std::thread::sleep(INTERVAL);
+        missing = missing.iter().filter_map(|(step, _)| look(step)).collect();
+    }
+    Ok(missing)
 }
 
 fn publish_all(staging: &Staging, whole: &[&Step], marks: &Marks) -> Result<()> {

@@ -152,7 +152,7 @@ impl Overlay {
 impl Drop for Overlay {
     fn drop(&mut self) {
         if let Some(cache) = &self.cache {
-            keep_downloads(&self.dir.pinned(), cache);
+            keep_downloads(self.dir.path(), cache);
         }
     }
 }

@@ -62,6 +62,8 @@ pub struct Outcome {
     pub skipped: usize,
     /// Modules that the store has and that could not be restored, with the reason.
     pub failed: BTreeMap<Module, String>,
+    /// Those of them that were published, and that another process then took apart.
+    pub taken: BTreeSet<Module>,
     /// Packages whose sources or builds could not be unpacked, with the reason.
     pub failed_packs: BTreeMap<String, String>,
     /// Modules that no store has.

@@ -6,12 +6,13 @@
 
 use super::publish::{forget, merge_build};
 use super::staging::stage;
-use crate::fs::{if_there, is_dir, remove_if_there, replace_name};
+use crate::fs::{Renamed, if_there, is_dir, remove_if_there, rename_to_new, replace_name};
 use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, Pack};
 use crate::store::pack::{Progress, Shard, unpack};
-use crate::workspace::{Package, Workspace, toolchain};
+use crate::lake::toolchain;
+use crate::workspace::{Package, Workspace};
 use anyhow::{Context, Result, anyhow, ensure};
 use fs_err as fs;
 use std::collections::{BTreeMap, BTreeSet};
@@ -185,8 +186,8 @@ impl PackStep {
         let what = || format!("the {} of `{}`", self.what(), self.package);
         let mark = unpacked.with_context(what)?;
         if self.is_source {
-            // Somebody else may have been faster; theirs is as good.
-            let is_there = crate::fs::move_aside(&tree, &self.into)? || is_dir(&self.into)?;
+            // Another process may have been faster, and its sources are as good.
+            let is_there = rename_to_new(&tree, &self.into)? == Renamed::Done || is_dir(&self.into)?;
             ensure!(is_there, "`{}` is a symlink that leads nowhere", self.into.display());
             return Ok(());
         }

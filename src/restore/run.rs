@@ -3,7 +3,7 @@
 use super::apply::{Tools, apply};
 use super::fallback::{self, Asked, Lacking};
 use super::packs::PackPlan;
-use super::plan::{Plan, plan};
+use super::plan::{Plan, Step, plan};
 use super::session::{Mode, Session};
 use super::turn::Turn;
 use super::{Event, Outcome};
@@ -51,13 +51,7 @@ impl<'a> Run<'a> {
     pub fn unpack(&mut self, stores: &Stores) -> Result<Outcome> {
         // Also where there is nothing more to do: it may have been killed just after its work.
         self.session.sweep();
-        let mut plan = self.plan(stores);
-        // The real lake, too, unpacks into these packages.
-        let asks = self.may_ask_lake() && !Outcome::of(&plan).is_whole();
-        let has_work = !self.mode.only_fetch && (asks || !plan.steps.is_empty());
-        if has_work && self.turn.take()? {
-            plan = self.plan(stores);
-        }
+        let plan = self.plan(stores);
         if self.mode.only_fetch || plan.steps.is_empty() {
             let mut outcome = Outcome::of(&plan);
             outcome.skipped += plan.steps.len();
@@ -82,7 +76,9 @@ impl<'a> Run<'a> {
         let mut steps = plan.steps;
         while !outcome.failed.is_empty() {
             steps.retain(|step| outcome.failed.contains_key(&step.module));
-            stores.distrust(steps.iter().map(|step| step.source.clone()));
+            // What another process took apart again is whole in the store.
+            let is_damaged = |step: &&Step| !outcome.taken.contains(&step.module);
+            stores.distrust(steps.iter().filter(is_damaged).map(|step| step.source.clone()));
             let mut again = self.plan(&stores);
             again.steps.retain(|step| outcome.failed.contains_key(&step.module));
             if again.steps.is_empty() {
@@ -90,6 +86,7 @@ impl<'a> Run<'a> {
             }
             let second = apply(&again, tools, marks, self.interrupts(), observer)?;
             outcome.failed.retain(|module, _| !second.restored.contains(module));
+            outcome.taken.clear(); // twice is enough
             outcome.restored.extend(second.restored);
             outcome.packages.extend(second.packages);
             steps = again.steps;

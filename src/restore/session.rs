@@ -15,7 +15,9 @@ use crate::mathlib::leantar::{self, Leantar};
 use crate::mathlib::request::{Request, Wanted, check_toolchain, names};
 use crate::settings::{Environment, Network, Settings, var};
 use crate::store::Stores;
-use crate::workspace::{Package, Workspace, toolchain};
+use crate::lake::toolchain;
+use crate::workspace::git::Checkout;
+use crate::workspace::{Package, Workspace};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -66,13 +68,17 @@ impl Session<'_> {
         let start = Instant::now();
         let stores = Stores::open(self.settings)?;
         let interrupts = Interrupts::catch()?;
-        let mut turn = Turn::new(self, &interrupts);
+        // Another process may be at work on these packages; what is there is looked at once it is done.
+        let turn = match mode.only_fetch {
+            false => Turn::take(self, &interrupts)?,
+            true => Turn::none(self, &interrupts),
+        };
         let mut packs = packs::plan(self.workspace, &stores)?;
         if mode.only_fetch {
             packs.steps.clear();
         }
-        if !packs.steps.is_empty() && turn.take()? {
-            packs = packs::plan(self.workspace, &stores)?;
+        if packs.steps.iter().any(PackStep::is_source) {
+            turn.make_packages_dir()?;
         }
         let mut unpacked = Unpacked::default();
         self.unpack(
@@ -83,12 +89,12 @@ impl Session<'_> {
         if let Some(resolve) = mode.resolve.filter(|_| self.settings.network == Network::Auto)
             && !self.workspace.has_locked_packages()
         {
-            turn.take()?;
             // What it could not get is found missing below.
-            if !self.workspace.has_locked_packages() {
-                (self.observer)(Event::Cloning);
-                interrupts.while_waiting(&mut resolve()?, |lake| Ok(lake.wait()?))?;
-            }
+            (self.observer)(Event::Cloning);
+            interrupts.while_waiting(&mut resolve()?, |lake| Ok(lake.wait()?))?;
+        }
+        if !mode.only_fetch {
+            self.check_places()?;
         }
         self.unpack(
             packs.steps.iter().filter(|step| !step.is_source()),
@@ -124,20 +130,38 @@ impl Session<'_> {
         Ok(Ended::Done(Box::new(outcome)))
     }
 
+    /// Refuses to restore where the files would not stay, or where they do not belong.
+    fn check_places(&self) -> Result<()> {
+        let mut packages = self.workspace.packages.iter().filter_map(|p| Some((p, p.lock.as_ref()?)));
+        if packages.clone().next().is_some() {
+            self.workspace.check_packages_dir(self.settings.pkg_dir.as_deref())?;
+        }
+        let bare = packages
+            .find(|(_, lock)| lock.clone.is_dir() && Checkout::open(&lock.clone).is_none());
+        if let Some((package, lock)) = bare {
+            let dir = lock.clone.display();
+            bail!(hint(
+                format!("`{}` in `{dir}` has no `.git` of its own: Lake will delete it", package.name),
+                format!("`mv {dir} {dir}.old && lake resolve-deps` clones the package"),
+            ));
+        }
+        Ok(())
+    }
+
     /// Restores packages' builds from packs alone. Nothing when the stores do not have all of them.
     pub fn restore_packs(&self) -> Result<Option<Outcome>> {
         let start = Instant::now();
         let stores = Stores::open(self.settings)?;
-        let mut packs = packs::plan(self.workspace, &stores)?;
+        let interrupts = Interrupts::catch()?;
+        let turn = Turn::take(self, &interrupts)?;
+        let packs = packs::plan(self.workspace, &stores)?;
         let mut packages = self.workspace.packages.iter().filter(|p| p.lock.is_some()).peekable();
         let has_any = packages.peek().is_some();
         if !has_any || !packages.all(|package| packs.built.contains(&package.dir)) {
             return Ok(None);
         }
-        let interrupts = Interrupts::catch()?;
-        let mut turn = Turn::new(self, &interrupts);
-        if !packs.steps.is_empty() && turn.take()? {
-            packs = packs::plan(self.workspace, &stores)?;
+        if packs.steps.iter().any(PackStep::is_source) {
+            turn.make_packages_dir()?;
         }
         let mut unpacked = Unpacked::default();
         self.unpack(packs.steps.iter(), &interrupts, &mut unpacked)?;
@@ -259,7 +283,8 @@ impl Session<'_> {
     fn work_places(&self) -> Vec<PathBuf> {
         let Workspace { root, packages_dir, .. } = self.workspace;
         let builds = self.workspace.source_path().into_iter().map(|dir| dir.join(".lake/build"));
-        [root.clone(), root.join(".lake"), packages_dir.clone()].into_iter().chain(builds).collect()
+        let own = [root.clone(), root.join(".lake"), self.workspace.state_dir(), packages_dir.clone()];
+        own.into_iter().chain(builds).collect()
     }
 }
 

@@ -5,12 +5,11 @@
 //! and their build directories as they were. Anything else than that (another lock, a store baked anew,
 //! `lake clean`) makes it void; it can only ever save work.
 
-use crate::fs::links::check_way;
-use crate::fs::{WorkDir, replace_name};
 use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, lock_id};
-use crate::workspace::{Workspace, toolchain};
+use crate::lake::toolchain;
+use crate::workspace::Workspace;
 use anyhow::Result;
 use fs_err as fs;
 use std::fmt::Write as _;
@@ -51,7 +50,7 @@ impl Stamp {
             }
         }
         let lock = lock_id(&toolchain, &workspace.revisions());
-        let file = workspace.root.join(".lake/lake-shim-stamp");
+        let file = workspace.state_dir().join("stamp");
         (!index.is_empty()).then_some(Self { file, lock, index, stores: stores.clone() })
     }
 
@@ -73,13 +72,7 @@ impl Stamp {
 
     /// Stamps the workspace. That it cannot be is no failure: the next build looks again.
     pub fn write(&self, answer: Stamped, workspace: &Workspace) {
-        let Some(dir) = self.file.parent().filter(|dir| check_way(dir).is_ok()) else { return };
-        // Behind a stamp nobody looks for leftovers: it gets its name when there can be none any more.
-        let new = self.file.with_extension("new");
-        let is_written = replace_name(&new, self.text(answer, workspace).as_bytes()).is_ok();
-        if is_written && WorkDir::is_none_of_ours(dir) {
-            let _ = fs::rename(new, &self.file);
-        }
+        let _ = workspace.write_state("stamp", self.text(answer, workspace).as_bytes());
     }
 
     fn text(&self, answer: Stamped, workspace: &Workspace) -> String {

@@ -3,56 +3,44 @@
 use super::Event;
 use super::session::Session;
 use crate::error::{hint, is_for_others};
-use crate::fs::DirLock;
+use crate::fs::Lock;
 use crate::fs::links::check_way;
 use crate::interrupt::Interrupts;
 use anyhow::{Error, Result};
 use fs_err as fs;
 use std::path::Path;
 
-/// Ours, once it was taken, until it is dropped.
+/// The turn of this process, until it is dropped.
 pub(super) struct Turn<'a> {
     session: &'a Session<'a>,
     pub interrupts: &'a Interrupts,
-    lock: Option<DirLock>,
+    _lock: Option<Lock>,
 }
 
 impl<'a> Turn<'a> {
-    pub fn new(session: &'a Session<'a>, interrupts: &'a Interrupts) -> Self {
-        Self { session, interrupts, lock: None }
+    /// Waits for the process that works on these packages, if there is one.
+    pub fn take(session: &'a Session<'a>, interrupts: &'a Interrupts) -> Result<Self> {
+        let waiting = |holder| (session.observer)(Event::Waiting { holder });
+        let dir = session.workspace.lock_dir();
+        let lock = Lock::acquire(&dir, waiting, || interrupts.check())?;
+        Ok(Self { session, interrupts, _lock: Some(lock) })
     }
 
-    /// Waits for whoever works on these packages. Whether there was anybody, who may have done the
-    /// same work.
-    pub fn take(&mut self) -> Result<bool> {
-        let mut has_waited = false;
-        if self.lock.is_none() {
-            let waiting = |holder| {
-                has_waited = true;
-                (self.session.observer)(Event::Waiting { holder });
-            };
-            let dir = self.dir()?;
-            self.lock = Some(DirLock::acquire(dir, waiting, || self.interrupts.check())?);
-        }
-        Ok(has_waited)
+    /// For work that is not on the packages.
+    pub fn none(session: &'a Session<'a>, interrupts: &'a Interrupts) -> Self {
+        Self { session, interrupts, _lock: None }
     }
 
-    /// What is locked: the packages directory, which is made for a fresh checkout, or the root where
-    /// no package will ever be in one.
-    fn dir(&self) -> Result<&Path> {
+    /// Makes the packages directory of a fresh checkout.
+    pub fn make_packages_dir(&self) -> Result<()> {
         let workspace = self.session.workspace;
         let packages = workspace.packages_dir.as_path();
+        workspace.check_packages_dir(self.session.settings.pkg_dir.as_deref())?;
         if packages.is_dir() {
-            return Ok(packages);
-        }
-        if workspace.packages.iter().all(|package| package.lock.is_none()) {
-            return Ok(&workspace.root);
+            return Ok(());
         }
         check_way(packages)?;
-        match fs::create_dir_all(packages) {
-            Ok(()) => Ok(packages),
-            Err(e) => Err(cannot_restore_into(packages, e.into())),
-        }
+        fs::create_dir_all(packages).map_err(|e| cannot_restore_into(packages, e.into()))
     }
 }
 

@@ -41,3 +41,5 @@ pub const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
 pub const PRELOAD: &str = "LD_PRELOAD";
 /// Where a step of a GitHub workflow writes its outputs.
 pub const GITHUB_OUTPUT: &str = "GITHUB_OUTPUT";
+/// `1`: Mathlib's `post_update` hook does not fetch the cache.
+pub const NO_CACHE_ON_UPDATE: &str = "MATHLIB_NO_CACHE_ON_UPDATE";

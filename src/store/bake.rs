@@ -9,13 +9,14 @@ use super::source::shallow_clone;
 use super::verify::{self, Found};
 use crate::confine::State;
 use crate::error::hint;
-use crate::fs::{DirLock, WorkDir, ensure_dirs, is_dir};
+use crate::fs::{Lock as FileLock, WorkDir, ensure_dirs, is_dir};
 use crate::mathlib::leantar::Leantar;
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::request::Wanted;
-use crate::workspace::git::Clone;
+use crate::workspace::git::Checkout;
 use crate::workspace::manifest::{Manifest, Source};
-use crate::workspace::{GitLock, Package, Workspace, toolchain};
+use crate::lake::toolchain;
+use crate::workspace::{GitLock, Package, Workspace};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,8 +93,8 @@ impl Bake<'_> {
         })?;
         ensure_dirs(&Index::packs_dir(self.store))?;
         let tell = |holder| (self.observer)(Event::Waiting(holder));
-        let _lock = DirLock::acquire(self.store, tell, || Ok(()))?;
-        super::clear_leftovers(self.store)?;
+        let _lock = FileLock::acquire(&super::lock_dir(self.store), tell, || Ok(()))?;
+        super::sweep(self.store);
         let mut index = Index::read(self.store)?.unwrap_or_default();
         let mut lock = Lock::of(self.workspace, &toolchain)?;
         let covered = self.covered()?;
@@ -138,7 +139,7 @@ impl Bake<'_> {
         }
         let is_there = |package: &Package| match &package.lock {
             Some(lock) => {
-                Clone::open(&lock.clone).and_then(|c| c.head_or_asked()).as_ref() == Some(&lock.rev)
+                Checkout::open(&lock.clone).and_then(|c| c.head_or_asked()).as_ref() == Some(&lock.rev)
             }
             None => package.dir.is_dir(),
         };

@@ -4,7 +4,7 @@ use super::bake::{Bake, Event};
 use super::index::{Index, Record};
 use super::pack::Digest;
 use super::{aside, trial};
-use crate::fs::{new_file, remove_if_there};
+use crate::fs::{WorkDir, new_file, remove_if_there};
 use crate::mathlib::ltar::{Head, HeadError};
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::outputs::Fault;
@@ -116,6 +116,7 @@ impl Bake<'_> {
 
     fn copy(&self, missing: &[&NamedModule]) -> Result<usize> {
         let (store, others) = (self.store, self.others);
+        let work = WorkDir::new_in(store)?;
         let copies = missing.par_iter().map(|named| {
             let name = named.file.to_string();
             let is_fit = |file: &PathBuf| Head::read(file, &named.module).is_ok();
@@ -123,7 +124,7 @@ impl Bake<'_> {
             let Some(file) = files.map(|other| other.join(&name)).find(is_fit) else {
                 return Ok(0);
             };
-            let mut copy = new_file(store)?;
+            let mut copy = new_file(work.path())?;
             std::io::copy(&mut read::open(&file)?, &mut copy)?;
             copy.persist(store.join(name))?;
             Ok(1)

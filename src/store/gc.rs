@@ -3,7 +3,7 @@
 use super::aside;
 use super::index::Index;
 use crate::error::hint;
-use crate::fs::{DirLock, is_dir};
+use crate::fs::{Lock, is_dir};
 use crate::mathlib::names::LtarName;
 use anyhow::{Result, bail};
 use fs_err as fs;
@@ -79,9 +79,9 @@ fn unneeded(dir: &Path, suffix: &str, needed: &BTreeSet<String>) -> Result<Vec<P
 /// Those of [`find`], and when the disk refuses.
 pub fn remove(store: &Path, keep: &[String], waiting: impl FnOnce(String)) -> Result<Garbage> {
     // What was found before a bake has ended would be what that bake has put there.
-    let _lock = DirLock::acquire(store, waiting, || Ok(()))?;
+    let _lock = Lock::acquire(&super::lock_dir(store), waiting, || Ok(()))?;
     let garbage = find(store, keep)?;
-    super::clear_leftovers(store)?;
+    super::sweep(store);
     garbage.index.write(store)?;
     garbage.files.iter().try_for_each(fs::remove_file)?;
     Ok(garbage)

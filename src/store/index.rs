@@ -6,7 +6,7 @@
 
 use super::pack::{Digest, Shard};
 use crate::error::hint;
-use crate::fs::{ensure_dirs, new_file};
+use crate::fs::{ensure_dirs, replace_name};
 use crate::mathlib::names::LtarName;
 use crate::read;
 use crate::workspace::manifest::Manifest;
@@ -19,7 +19,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -30,7 +30,7 @@ const SCHEMA: u64 = 1;
 const MAX_SWELLING: usize = 4 << 20;
 
 /// Our directory in a store.
-const DIR: &str = "lake-shim";
+pub const DIR: &str = "lake-shim";
 
 /// A store's index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,12 +210,8 @@ impl Index {
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
         ensure!(text.len() as u64 <= read::INDEX, too_large(&path, text.len()));
-        let dir = store.join(DIR);
-        ensure_dirs(&dir)?;
-        let mut file = new_file(&dir)?;
-        file.write_all(&text)?;
-        file.persist(path)?;
-        Ok(())
+        ensure_dirs(&store.join(DIR))?;
+        replace_name(&path, &text)
     }
 
     /// Adds a pack, in the place of one of the same thing.

@@ -16,7 +16,7 @@ mod trial;
 pub mod verify;
 
 use crate::error::hint;
-use crate::fs::{PREFIX, WorkDir};
+use crate::fs::WorkDir;
 use crate::mathlib::names::LtarName;
 use crate::settings::{Settings, var};
 use anyhow::{Result, bail};
@@ -33,19 +33,21 @@ pub struct Stores {
     distrusted: BTreeSet<PathBuf>,
 }
 
-/// Removes what a killed bake was writing. The caller has the store for itself.
-fn clear_leftovers(store: &Path) -> Result<()> {
-    for dir in [store, &store.join("lake-shim"), &Index::packs_dir(store)] {
-        WorkDir::sweep(dir);
-        for entry in fs::read_dir(dir).into_iter().flatten() {
-            let entry = entry?;
-            let is_ours = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
-            if is_ours && entry.file_type()?.is_file() {
-                fs::remove_file(entry.path())?;
-            }
-        }
+/// Removes what killed bakes left in `store`.
+fn sweep(store: &Path) {
+    for dir in work_places(store) {
+        WorkDir::sweep(&dir);
     }
-    Ok(())
+}
+
+/// Where bakes have work directories.
+pub fn work_places(store: &Path) -> [PathBuf; 3] {
+    [store.to_owned(), store.join(index::DIR), Index::packs_dir(store)]
+}
+
+/// What a process that writes to `store` locks.
+fn lock_dir(store: &Path) -> PathBuf {
+    store.join(index::DIR).join("lock")
 }
 
 /// What this binary's builds run on, as builds in a store name it.

@@ -3,30 +3,39 @@
 pub mod git;
 pub mod lakefile;
 pub mod lean_json;
+pub mod link;
 pub mod manifest;
 pub mod name;
 pub mod resolve;
 pub mod respell;
-pub mod toolchain;
+pub mod shared;
 pub mod url;
 pub mod wanted;
 
-use crate::fs::if_there;
+use crate::error::hint;
+use crate::fs::links::check_way;
+use crate::fs::{ensure_dir, if_there, is_same_file, replace_name};
 use crate::read;
-use anyhow::{Context, Result};
+use crate::settings::var;
+use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use git::Clone;
+use git::Checkout;
 use lakefile::Lakefile;
 use manifest::{Entry, MANIFEST_FILE, Manifest, Source};
+use shared::Shared;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Lake's default for `packagesDir`.
 pub const PACKAGES_DIR: &str = ".lake/packages";
+/// Entries that take the place of the manifest's. Lake reads them on every load but for an update.
+const OVERRIDES: &str = ".lake/package-overrides.json";
 /// Lake's default for `-f`.
 const CONFIG_FILE: &str = "lakefile";
+/// Our own directory below the root.
+const STATE_DIR: [&str; 2] = [".lake", "lake-shim"];
 
 /// A workspace.
 #[derive(Debug)]
@@ -56,8 +65,12 @@ pub struct Package {
     pub name: String,
     /// Where its configuration file and its sources are.
     pub dir: PathBuf,
-    /// Of a git dependency.
+    /// `None` for a path dependency.
     pub lock: Option<GitLock>,
+    /// As the manifest or an override file has it.
+    pub entry: Entry,
+    /// `true` if an override file decides, which comes after what the manifest says.
+    pub is_overridden: bool,
 }
 
 /// What Lake wants a clone to be.
@@ -105,14 +118,24 @@ impl Workspace {
         let manifest = Manifest::read(&manifest_path)?;
         let packages_dir = packages_dir(manifest.as_ref(), &config, location.updates)?;
         let packages_dir = plain(&root.join(packages_dir));
-        let mut entries = manifest.as_ref().map(|m| m.packages.clone()).unwrap_or_default();
+        let entries = manifest.as_ref().map(|m| m.packages.clone()).unwrap_or_default();
+        let mut packages: Vec<_> = entries
+            .into_iter()
+            .map(|entry| Package::new(entry, &root, &packages_dir, false))
+            .collect();
         if !location.updates {
-            apply_overrides(&mut entries, &root.join(".lake/package-overrides.json"))?;
-            for file in &location.overrides {
-                apply_overrides(&mut entries, &cwd.join(file))?;
+            let own = root.join(OVERRIDES);
+            let named = location.overrides.iter().map(|file| cwd.join(file));
+            for file in std::iter::once(own).chain(named) {
+                for entry in Manifest::read(&file).context("package overrides")?.unwrap_or_default().packages {
+                    let new = Package::new(entry, &root, &packages_dir, true);
+                    match packages.iter_mut().find(|old| old.entry.name == new.entry.name) {
+                        Some(old) => *old = new,
+                        None => packages.push(new),
+                    }
+                }
             }
         }
-        let packages = entries.iter().map(|e| Package::new(e, &root, &packages_dir)).collect();
         Ok(Some(Self { root, config, manifest, manifest_path, packages_dir, packages }))
     }
 
@@ -134,6 +157,94 @@ impl Workspace {
         let packages_dir = self.packages_now();
         let real = fs::canonicalize(&packages_dir);
         !real.as_ref().unwrap_or(&packages_dir).starts_with(&self.root)
+    }
+
+    /// Where the shim keeps what it knows of this workspace.
+    pub fn state_dir(&self) -> PathBuf {
+        STATE_DIR.iter().fold(self.root.clone(), |dir, name| dir.join(name))
+    }
+
+    /// Writes a file of [`Workspace::state_dir`], unless it has these contents already. Returns its path.
+    ///
+    /// # Errors
+    /// Fails if the workspace is read-only, or if a symlink on the way does not count.
+    pub fn write_state(&self, name: &str, contents: &[u8]) -> Result<PathBuf> {
+        let path = self.state_dir().join(name);
+        if !read::bytes(&path, read::TEXT).is_ok_and(|old| old == contents) {
+            self.make_state_dir()?;
+            replace_name(&path, contents)?;
+        }
+        Ok(path)
+    }
+
+    /// `true` if `text` was not the last message about `topic` in this workspace: what stays as it is, is
+    /// said once.
+    pub fn is_news(&self, topic: &str, text: &str) -> bool {
+        let name = format!("said-about-{topic}");
+        let is_old = read::text(&self.state_dir().join(&name), read::TEXT).is_ok_and(|old| old == text);
+        if !is_old {
+            let _ = self.write_state(&name, text.as_bytes()); // else it is said again
+        }
+        !is_old
+    }
+
+    /// Refuses to write a manifest outside of the workspace, where the configuration may put it.
+    pub fn check_manifest_path(&self) -> Result<()> {
+        let path = without_dots(&self.manifest_path);
+        let parent = path.parent().and_then(|parent| fs::canonicalize(parent).ok());
+        if parent.is_some_and(|parent| parent.starts_with(&self.root)) {
+            return Ok(());
+        }
+        bail!(hint(
+            format!("`manifestFile` is `{}`, which is outside of the workspace", path.display()),
+            "nothing is written there; give `manifestFile` a name in the workspace, or leave it out",
+        ))
+    }
+
+    fn make_state_dir(&self) -> Result<()> {
+        check_way(&self.state_dir())?;
+        let mut dir = self.root.clone();
+        for name in STATE_DIR {
+            dir.push(name);
+            ensure_dir(&dir)?;
+        }
+        Ok(())
+    }
+
+    /// What a process that restores into these packages locks: a directory beside the packages where other
+    /// workspaces use them too, else one of the workspace.
+    pub fn lock_dir(&self) -> PathBuf {
+        if self.shares_packages() {
+            return Shared::of(&self.packages_dir).lock_dir();
+        }
+        let _ = self.make_state_dir(); // without it there is no lock
+        self.state_dir().join("lock")
+    }
+
+    /// Refuses a packages directory that the manifest or the configuration puts outside of the workspace,
+    /// unless it is `named` by the user's own setting. Nothing is made, moved or deleted there.
+    pub fn check_packages_dir(&self, named: Option<&Path>) -> Result<()> {
+        let dir = without_dots(&self.packages_dir);
+        let is_named = || named.is_some_and(|named| named == dir || is_same_file(named, &dir));
+        let real_parent = dir.parent().and_then(|parent| fs::canonicalize(parent).ok());
+        let is_inside = dir.starts_with(&self.root) && dir != self.root
+            || real_parent.is_some_and(|parent| parent.starts_with(&self.root));
+        if is_inside || is_named() {
+            return Ok(());
+        }
+        bail!(hint(
+            format!(
+                "the packages directory `{}` is outside of the workspace `{}`",
+                dir.display(),
+                self.root.display()
+            ),
+            format!(
+                "if you trust this project with that directory, set `{}={}`; else give `packagesDir` a \
+                 directory in the workspace, such as `{PACKAGES_DIR}`",
+                var::PKG_DIR,
+                dir.display()
+            ),
+        ))
     }
 
     /// Where the packages are now, before Lake does anything.
@@ -183,14 +294,22 @@ impl Workspace {
     pub fn outdated_packages(&self) -> impl Iterator<Item = (&Package, String)> {
         self.packages.iter().filter_map(|package| {
             let lock = package.lock.as_ref()?;
-            let head = Clone::open(&lock.clone)?.head()?;
+            let head = Checkout::open(&lock.clone)?.head()?;
             (head != lock.rev).then_some((package, head))
         })
     }
 
     /// Whether Lake has no package to clone and none to check out.
     pub fn has_locked_packages(&self) -> bool {
-        self.missing_packages().next().is_none() && self.outdated_packages().next().is_none()
+        self.packages.iter().all(|package| match &package.lock {
+            // While a package is being cloned its HEAD is not known.
+            Some(lock) => {
+                Checkout::open(&lock.clone).and_then(|checkout| checkout.head_or_asked()).as_ref()
+                    == Some(&lock.rev)
+                    && package.dir.is_dir()
+            }
+            None => package.dir.is_dir(),
+        })
     }
 
     /// What the root's `lakefile.toml` says; nothing of a `lakefile.lean`.
@@ -203,19 +322,18 @@ impl Workspace {
 }
 
 impl Package {
-    fn new(entry: &Entry, root: &Path, packages_dir: &Path) -> Self {
-        match &entry.source {
-            Source::Path { dir } => {
-                Self { name: entry.name.label(), dir: root.join(dir), lock: None }
-            }
+    fn new(entry: Entry, root: &Path, packages_dir: &Path, is_overridden: bool) -> Self {
+        let (name, dir, lock) = match &entry.source {
+            Source::Path { dir } => (entry.name.label(), root.join(dir), None),
             Source::Git { url, rev, sub_dir, .. } => {
                 let name = entry.name.plain();
                 let clone = packages_dir.join(&name);
                 let dir = sub_dir.as_ref().map_or_else(|| clone.clone(), |sub| clone.join(sub));
                 let lock = GitLock { clone, url: url.clone(), rev: rev.clone() };
-                Self { name, dir, lock: Some(lock) }
+                (name, dir, Some(lock))
             }
-        }
+        };
+        Self { name, dir, lock, entry, is_overridden }
     }
 }
 
@@ -276,6 +394,17 @@ impl Config {
     }
 }
 
+/// Without `..`, taken as text: what a manifest says is looked at before any symlink in it.
+fn without_dots(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut path, component| {
+        match component {
+            Component::ParentDir => drop(path.pop()),
+            component => path.push(component),
+        }
+        path
+    })
+}
+
 /// Without `.` and without a slash at its end, which would make a link's name that of its target.
 fn plain(path: &Path) -> PathBuf {
     path.components().collect()
@@ -294,16 +423,4 @@ fn packages_dir(manifest: Option<&Manifest>, config: &Config, updates: bool) -> 
         None => configured()?,
     };
     Ok(dir.map_or_else(|| PACKAGES_DIR.into(), PathBuf::from))
-}
-
-/// Replaces entries by those of an override file, if there is one.
-fn apply_overrides(entries: &mut Vec<Entry>, file: &Path) -> Result<()> {
-    let overrides = Manifest::read(file).context("package overrides")?.unwrap_or_default();
-    for entry in overrides.packages {
-        match entries.iter_mut().find(|old| old.name == entry.name) {
-            Some(old) => *old = entry,
-            None => entries.push(entry),
-        }
-    }
-    Ok(())
 }

@@ -11,9 +11,11 @@ use super::workspace::Located;
 use super::{Area, Finding, shown};
 use crate::error::Failure;
 use crate::programs;
-use crate::proxy::exec::ChildEnvironment;
+use crate::child::Variables;
 use crate::proxy::guard::Guard;
-use crate::settings::{Environment, var};
+use crate::lake::RealLake;
+use crate::lake::version::version;
+use crate::settings::{Environment, Network, var};
 use crate::workspace::git;
 use crate::workspace::url::same_repository;
 use crate::workspace::{GitLock, Package, Workspace};
@@ -90,7 +92,7 @@ pub fn look(env: &Environment, located: &Located, git_runs: bool, link: Option<L
     findings.extend(judge(&seen));
     // What the guard refuses and is not found above: Lake resolves anew where there is no manifest.
     let is_told = findings.iter().any(|f| REFUSED.contains(&f.check));
-    let refused = workspace.filter(|_| git_runs).and_then(|w| Guard::plan(w, env, false).err());
+    let refused = workspace.filter(|_| git_runs).and_then(|w| guard(w, env).locked().err());
     let refused = refused.filter(|error| matches!(error.downcast_ref(), Some(Failure::Refused(_))));
     if let Some(error) = refused.filter(|_| !is_told) {
         findings.push(Finding::of_error("fork-in-shared", &error, "use another directory"));
@@ -108,6 +110,13 @@ pub fn look(env: &Environment, located: &Located, git_runs: bool, link: Option<L
     Area::new("packages", summary, facts).with(findings)
 }
 
+/// Lake as it is here: the guard of the oldest one that is worth protecting against.
+fn guard<'a>(workspace: &'a Workspace, env: &'a Environment) -> Guard<'a> {
+    let lake = RealLake::find(env).ok();
+    let version = lake.and_then(|lake| version(&lake, None, &workspace.root, env));
+    Guard { workspace, env, version, network: Network::Auto, takes_overrides: false }
+}
+
 fn see(env: &Environment, workspace: &Workspace, git_runs: bool) -> Vec<Seen> {
     let git_env = GitEnv::new(env);
     let mapped = url_map(env);
@@ -121,7 +130,7 @@ fn see(env: &Environment, workspace: &Workspace, git_runs: bool) -> Vec<Seen> {
         });
         let git = lock.map(|lock| Git {
             is_shared: is_shared || dir.is_symlink(),
-            clone: git::Clone::open(&dir).map(|clone| match git_runs {
+            clone: git::Checkout::open(&dir).map(|clone| match git_runs {
                 true => Clone::ask(&clone, &dir, &lock.url, &git_env),
                 false => Clone::of_files(&clone),
             }),
@@ -142,10 +151,10 @@ fn url_map(env: &Environment) -> BTreeMap<String, String> {
 struct GitEnv {
     /// The user's own, but for a count that is none: git would refuse everything over it, which is
     /// a finding of its own.
-    plain: ChildEnvironment,
+    plain: Variables,
     /// In which it reads another user's clone. Only for what runs nothing of the clone's own: its
     /// configuration may name programs.
-    trusting: ChildEnvironment,
+    trusting: Variables,
     /// How many settings the user has there.
     count: usize,
 }
@@ -158,7 +167,7 @@ impl GitEnv {
         let plain = is_bogus.then(|| (var::GIT_CONFIG_COUNT.into(), "0".into()));
         let mut git_env = Self {
             plain: plain.into_iter().collect(),
-            trusting: ChildEnvironment::new(),
+            trusting: Variables::new(),
             count: count.flatten().unwrap_or(0),
         };
         git_env.trusting = git_env.with(&[("safe.directory".to_owned(), "*")]);
@@ -166,7 +175,7 @@ impl GitEnv {
     }
 
     /// The user's own and `settings`, which come after and so count.
-    fn with(&self, settings: &[(String, &str)]) -> ChildEnvironment {
+    fn with(&self, settings: &[(String, &str)]) -> Variables {
         let mut env = self.plain.clone();
         for (i, (name, value)) in settings.iter().enumerate() {
             let n = self.count + i;
@@ -184,12 +193,12 @@ fn git(dir: &Path, args: &[&str]) -> Result<Command, String> {
 }
 
 impl Clone {
-    fn of_files(clone: &git::Clone) -> Self {
+    fn of_files(clone: &git::Checkout) -> Self {
         let head = clone.head();
         Self { head, origin: Origin::NotAsked, refused: None, changes: Vec::new(), damage: None }
     }
 
-    fn ask(clone: &git::Clone, dir: &Path, wanted: &str, env: &GitEnv) -> Self {
+    fn ask(clone: &git::Checkout, dir: &Path, wanted: &str, env: &GitEnv) -> Self {
         let head = git(dir, &["rev-parse", "--verify", "HEAD"]);
         let head = head.and_then(|mut git| ask(git.envs(&env.trusting)));
         let changes = changes(clone, dir, env);
@@ -204,7 +213,7 @@ impl Clone {
 }
 
 /// As the guard compares them: the user's `insteadOf` is in what git says of `origin`.
-fn origin(clone: &git::Clone, wanted: &str, trust: &ChildEnvironment) -> Origin {
+fn origin(clone: &git::Checkout, wanted: &str, trust: &Variables) -> Origin {
     let origin = match clone.origin_url(trust) {
         Ok(origin) => origin,
         Err(e) => return Origin::None(format!("{e:#}")),
@@ -222,7 +231,7 @@ fn origin(clone: &git::Clone, wanted: &str, trust: &ChildEnvironment) -> Origin 
 }
 
 /// Whose the clone is, when git refuses it over that.
-fn refused(clone: &git::Clone, dir: &Path, env: &ChildEnvironment) -> Option<String> {
+fn refused(clone: &git::Checkout, dir: &Path, env: &Variables) -> Option<String> {
     let uid = geteuid();
     if clone.is_owned_by(uid.as_raw()) {
         return None;
@@ -244,7 +253,7 @@ fn user(uid: Uid) -> String {
 
 /// Tracked files that differ from HEAD. Not asked of another user's clone, and without the filters
 /// that a clone's configuration names: git would run them.
-fn changes(clone: &git::Clone, dir: &Path, env: &GitEnv) -> Result<Vec<String>, String> {
+fn changes(clone: &git::Checkout, dir: &Path, env: &GitEnv) -> Result<Vec<String>, String> {
     if !clone.is_owned_by(geteuid().as_raw()) {
         return Ok(Vec::new());
     }

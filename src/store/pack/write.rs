@@ -3,7 +3,7 @@
 use super::digest::{Digest, Hashing, read_some};
 use super::entry::{BLOCK, END, Entry, Kind, check_target, show};
 use super::{Progress, Shard, WINDOW_LOG, pool};
-use crate::fs::{ensure_dirs, new_file};
+use crate::fs::{WorkDir, ensure_dirs, new_file};
 use crate::read;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
@@ -50,7 +50,8 @@ pub fn write(
     entries.sort_by(|a, b| a.path.as_os_str().as_bytes().cmp(b.path.as_os_str().as_bytes()));
     let shards = split(entries, options.shard_bytes);
     ensure_dirs(out)?;
-    let packing = Packing { tree, out, options, progress };
+    let work = WorkDir::new_in(out)?;
+    let packing = Packing { tree, out, work: work.path(), options, progress };
     pool(options.jobs)?.install(|| {
         shards.par_iter().with_max_len(1).map(|members| packing.shard(members)).collect()
     })
@@ -133,6 +134,8 @@ fn split(entries: Vec<Entry>, shard_bytes: u64) -> Vec<Vec<Member>> {
 struct Packing<'a> {
     tree: &'a Path,
     out: &'a Path,
+    /// Where shards are written before they get their names, on the file system of `out`.
+    work: &'a Path,
     options: WriteOptions,
     progress: Progress<'a>,
 }
@@ -140,7 +143,7 @@ struct Packing<'a> {
 impl Packing<'_> {
     /// Writes a shard beside its place, and gives it its name when it is whole.
     fn shard(&self, members: &[Member]) -> Result<Shard> {
-        let file = new_file(self.out)
+        let file = new_file(self.work)
             .with_context(|| format!("cannot write to `{}`", self.out.display()))?;
         let mut hashing = Hashing::new(file);
         self.archive(members, &mut hashing)?;

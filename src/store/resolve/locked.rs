@@ -3,7 +3,7 @@
 use super::{Question, VERSION};
 use crate::store::index::{Index, Lock, Pack};
 use crate::store::pack::{self, Shard};
-use crate::workspace::git::Clone;
+use crate::workspace::git::Checkout;
 use crate::workspace::lakefile::{Require, Wanted};
 use crate::workspace::manifest::{Entry, Manifest, Source, check_writable};
 use crate::workspace::name::Name;
@@ -218,7 +218,7 @@ impl Materials for Locked<'_> {
     fn read(&self, entry: &Entry, path: &str) -> Result<Option<String>, String> {
         let Source::Git { rev, .. } = &entry.source else { return Ok(None) };
         let dir = self.question.workspace.packages_dir.join(entry.name.plain());
-        if let Some(clone) = Clone::open(&dir) {
+        if let Some(clone) = Checkout::open(&dir) {
             if clone.head().as_ref() == Some(rev) {
                 return read(&dir, path);
             }

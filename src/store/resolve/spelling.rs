@@ -4,7 +4,8 @@ use super::{Choice, index_of, manifest_at};
 use crate::store::Stores;
 use crate::store::index::lock_id;
 use crate::workspace::respell::Spellings;
-use crate::workspace::{Workspace, toolchain};
+use crate::lake::toolchain;
+use crate::workspace::Workspace;
 use anyhow::{Result, bail};
 
 /// How the locks of `stores` spell URLs; then, for what they do not have, the workspace's manifest.

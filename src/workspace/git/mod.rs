@@ -1,9 +1,13 @@
-//! The state of a clone, read from its files.
+//! The state of a checkout, read from its files.
 //!
-//! Every pass-through asks where each package's HEAD is, and nine `git rev-parse` cost more than
-//! the whole shim may. So HEAD is read as git stores it: loose refs, packed refs, `gitdir:` files
-//! and worktrees' common directory. What is stored in another way (reftable, a ref that is not
-//! there) counts as unknown, and whoever needs to know asks git.
+//! Every command asks where each package's HEAD is, and nine `git rev-parse` cost more than the whole
+//! shim may. So HEAD is read as git stores it: loose refs, packed refs, `gitdir:` files and worktrees'
+//! common directory. What is stored in another way (reftable) counts as unknown, and git is asked.
+
+mod proof;
+mod work;
+
+pub use work::Work;
 
 use crate::programs;
 use crate::read;
@@ -18,16 +22,16 @@ use std::process::{Command, Stdio};
 /// git follows this many symbolic refs.
 const MAX_SYMREFS: usize = 5;
 
-/// A clone's git directory.
+/// A work tree with a git directory of its own.
 #[derive(Clone, Debug)]
-pub struct Clone {
+pub struct Checkout {
     work_tree: PathBuf,
     git_dir: PathBuf,
 }
 
-impl Clone {
-    /// The clone at `work_tree`, or nothing when that directory is no clone of its own. (git would
-    /// go on to the enclosing repository, which is why Lake then deletes the directory.)
+impl Checkout {
+    /// The checkout at `work_tree`. `None` if it has no `.git`: git would go on to the enclosing
+    /// repository, which is why Lake then deletes the directory.
     pub fn open(work_tree: &Path) -> Option<Self> {
         let dot_git = work_tree.join(".git");
         let git_dir = if dot_git.is_dir() {
@@ -57,12 +61,12 @@ impl Clone {
         None
     }
 
-    /// As [`Clone::head`], and git is asked where files do not tell.
+    /// As [`Checkout::head`], and git is asked where files do not tell.
     pub fn head_or_asked(&self) -> Option<String> {
         self.head().or_else(|| self.asked_head())
     }
 
-    /// As [`Clone::head`], from git itself, which knows every layout.
+    /// As [`Checkout::head`], from git itself, which knows every layout.
     fn asked_head(&self) -> Option<String> {
         let mut git = self.git(&["rev-parse", "--verify", "--quiet", "HEAD"]).ok()?;
         // Here and nowhere else: git would go on to an enclosing repository, and refuse another
@@ -89,11 +93,11 @@ impl Clone {
             && (self.git_dir == dot_git || is_owned(&self.git_dir))
     }
 
-    /// What `git remote get-url origin` prints, which is what Lake compares; a user's
-    /// `url.<base>.insteadOf` has its say in it. `env` is added to git's environment.
+    /// The output of `git remote get-url origin`, which is what Lake compares. A user's
+    /// `url.<base>.insteadOf` is applied. `env` is added to git's environment.
     ///
     /// # Errors
-    /// When git cannot be run, or knows no `origin`.
+    /// Fails if git cannot be run, or knows no `origin`.
     pub fn origin_url<K, V>(&self, env: impl IntoIterator<Item = (K, V)>) -> Result<String>
     where
         K: AsRef<OsStr>,
@@ -112,7 +116,7 @@ impl Clone {
     }
 
     /// What git makes of `url` here: the user's `url.<base>.insteadOf`, which is what
-    /// [`Clone::origin_url`] has in it already. Asks no server.
+    /// [`Checkout::origin_url`] has in it already. Asks no server.
     pub fn rewritten<K, V>(
         &self,
         url: &str,
@@ -156,19 +160,6 @@ impl Clone {
             read::TEXT >> 20
         );
         Ok(status.success().then(|| String::from_utf8_lossy(&text).into_owned()))
-    }
-
-    /// Points `origin` at `url`.
-    pub fn set_origin_url(&self, url: &str) -> Result<()> {
-        let git = self.git(&["remote", "set-url", "--", "origin", url]);
-        let output = git.and_then(|mut git| git.output()).context("cannot run `git`")?;
-        ensure!(
-            output.status.success(),
-            "`git remote set-url origin` in `{}`: {}",
-            self.work_tree.display(),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-        Ok(())
     }
 
     fn git(&self, args: &[&str]) -> io::Result<Command> {

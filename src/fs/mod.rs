@@ -2,9 +2,11 @@
 //! move a tree without replacing anything, wait for whoever works in a directory.
 
 pub mod links;
+mod lock;
 mod work_dir;
 
-pub use work_dir::{DirLock, PREFIX, WorkDir};
+pub use lock::Lock;
+pub use work_dir::WorkDir;
 
 use crate::read;
 use anyhow::{Context, Result, bail};
@@ -41,7 +43,7 @@ pub fn replace_by_dir(link: &Path, dir: &Path) -> Result<()> {
     match renameat2(AT_FDCWD, dir, AT_FDCWD, link, RenameFlags::RENAME_EXCHANGE) {
         Ok(()) => Ok(()),
         // File systems that cannot exchange: for a moment there is nothing.
-        Err(Errno::EINVAL | Errno::ENOSYS) => {
+        Err(errno) if is_unsupported(errno) => {
             fs::remove_file(link)?;
             Ok(fs::rename(dir, link)?)
         }
@@ -75,9 +77,12 @@ pub fn rename_to_new(from: &Path, to: &Path) -> io::Result<Renamed> {
         Ok(()) => Ok(Renamed::Done),
         Err(Errno::EEXIST) => Ok(Renamed::Taken),
         Err(Errno::EXDEV) => Ok(Renamed::Elsewhere),
-        // File systems without the flag: the check and the rename are two steps there.
-        Err(Errno::EINVAL | Errno::ENOSYS) if exists(to)? => Ok(Renamed::Taken),
-        Err(Errno::EINVAL | Errno::ENOSYS) => fs::rename(from, to).map(|()| Renamed::Done),
+        // The check and the rename are two steps then.
+        Err(errno) if is_unsupported(errno) && exists(to)? => Ok(Renamed::Taken),
+        Err(errno) if is_unsupported(errno) => match fs::rename(from, to) {
+            Err(e) if e.kind() == ErrorKind::CrossesDevices => Ok(Renamed::Elsewhere),
+            renamed => renamed.map(|()| Renamed::Done),
+        },
         Err(errno) => {
             let e = io::Error::from(errno);
             let (from, to) = (from.display(), to.display());
@@ -86,37 +91,10 @@ pub fn rename_to_new(from: &Path, to: &Path) -> io::Result<Renamed> {
     }
 }
 
-/// Moves `from` to `to`, across file systems if need be. `Ok(false)`, and nothing is changed, when
-/// there is a `to` already.
-pub fn move_aside(from: &Path, to: &Path) -> Result<bool> {
-    match rename_to_new(from, to) {
-        Ok(Renamed::Done) => Ok(true),
-        Ok(Renamed::Taken) => Ok(false),
-        Ok(Renamed::Elsewhere) => copy_aside(from, to),
-        // Somebody else has moved it, and may have put a link to `to`'s directory in place by now.
-        Err(e) if e.kind() == ErrorKind::NotFound && (!exists(from)? || exists(to)?) => Ok(false),
-        Err(e) => Err(e.into()),
-    }
-}
-
-/// The copy is whole before it gets its name, and the original goes last: at once, for half of a
-/// package would be taken for one. What of it cannot be deleted is a leftover like others.
-fn copy_aside(from: &Path, to: &Path) -> Result<bool> {
-    if exists(to)? {
-        return Ok(false);
-    }
-    let parent = to.parent().context("a destination has a parent")?;
-    let copy = WorkDir::new_in(parent)?;
-    // Not beside it: what it is in may have to become empty.
-    let above = from.parent().and_then(Path::parent).context("a package lies in a directory")?;
-    let leaving = WorkDir::new_in(above)?;
-    let whole = copy.path().join("tree");
-    copy_tree(from, &whole)?;
-    if rename_to_new(&whole, to)? != Renamed::Done {
-        return Ok(false);
-    }
-    fs::rename(from, leaving.path().join("tree"))?;
-    Ok(true)
+/// `true` if `renameat2` with flags is not available: the file system lacks it, or a container's seccomp
+/// profile from before 2020 denies the system call (`EPERM`).
+fn is_unsupported(errno: Errno) -> bool {
+    matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::EPERM)
 }
 
 /// Replaces the contents of the file at `path` in one step, or makes the file. It keeps its mode and
@@ -206,7 +184,7 @@ pub fn set_modified(path: &Path, time: SystemTime) -> Result<()> {
 /// ([`NamedTempFile::persist`]).
 pub fn new_file(dir: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(PREFIX).permissions(Permissions::from_mode(0o666)).tempfile_in(dir)
+    builder.permissions(Permissions::from_mode(0o666)).tempfile_in(dir)
 }
 
 /// The mode of a new file in `dir`: what the umask leaves of it, or a default ACL in its place. One

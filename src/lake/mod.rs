@@ -1,15 +1,22 @@
-//! Finding the real lake, and becoming it.
+//! The real lake: finding it, its version, starting it, becoming it.
 
-use super::handover::become_program;
+mod handover;
+pub mod toolchain;
+pub mod version;
+
+use crate::child::Variables;
 use crate::error::{Failure, hint};
 use crate::programs::on_path;
+use crate::read;
 use crate::settings::{Environment, var};
 use crate::workspace::git::ELSEWHERE;
+pub use handover::work_signals;
 use anyhow::{Result, bail};
 use fs_err as fs;
-use std::collections::BTreeMap;
+use handover::{become_program, with_signals_put_back};
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf, absolute};
@@ -18,18 +25,17 @@ use std::process::Command;
 /// elan's proxies choose by `argv[0]`, so it has to be this.
 const ARG0: &str = "lake";
 
-/// One shim passing through itself this often is a loop. Scripts that Lake runs may call `lake`
-/// again, but not this deep.
-const MAX_PASSES: usize = 16;
+/// One shim passing through itself this often is a loop. Scripts that Lake runs may call `lake` again, but
+/// not this deep.
+const MAX_PASSES: usize = 12;
 
-/// Variables for the child, by name.
-pub type ChildEnvironment = BTreeMap<OsString, OsString>;
-
-/// A file's identity, whatever it is called and however it was reached.
+/// A file's identity, whatever it is called and however it was reached. With its change time, since an inode
+/// number is used again once a file is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     device: u64,
     inode: u64,
+    changed: i64,
 }
 
 /// The real lake.
@@ -41,8 +47,9 @@ pub struct RealLake {
 }
 
 impl RealLake {
-    /// Finds the real lake: `LAKE_SHIM_LAKE`, or the first on PATH that is not a shim. That is
-    /// neither this file, by whatever link, nor a shim that handed over to us.
+    /// Finds the real lake: `LAKE_SHIM_LAKE`, or the first on PATH that is not a shim. A shim is this file
+    /// under any name, another shim that handed over to this process, and a script that was started as the
+    /// real lake and calls `lake` by name.
     ///
     /// # Errors
     /// [`Failure::NoLake`], naming what was looked at.
@@ -56,30 +63,40 @@ impl RealLake {
                 format!("set `{}` to the real lake, not to a script that calls `lake`", var::LAKE),
             )));
         }
-        seen.push(myself);
         let path = match &env.lake {
-            Some(named) => named_lake(Path::new(named), myself)?,
-            None => first_on_path(env, &seen)?,
+            Some(named) => {
+                let (path, identity) = named_lake(Path::new(named), myself)?;
+                // A script that calls `lake` means the next one, unless a real lake has run since.
+                let is_called_by_it = env.inside_lake.is_none() && seen.contains(&identity);
+                let next = is_called_by_it.then(|| first_on_path(env, &seen, myself).ok()).flatten();
+                next.unwrap_or(path)
+            }
+            None => first_on_path(env, &seen, myself)?,
         };
+        seen.push(myself);
+        if is_script(&path) {
+            seen.extend(Identity::of(&path));
+        }
         Ok(Self { path, seen: print_seen(&seen) })
     }
 
     /// A command that runs the real lake as a child, with `env` besides, and not in a hook's
     /// repository.
-    pub fn command(&self, args: &[OsString], env: &ChildEnvironment) -> Command {
+    pub fn command(&self, args: &[OsString], env: &Variables) -> Command {
         let mut command = Command::new(&self.path);
         command.arg0(ARG0).args(args).envs(env).env(var::SEEN, &self.seen);
         for name in ELSEWHERE {
             command.env_remove(name);
         }
+        with_signals_put_back(&mut command);
         command
     }
 
     /// Becomes the real lake. Returns only when that fails.
-    pub fn exec(&self, args: &[OsString], env: &ChildEnvironment) -> Result<Infallible> {
+    pub fn exec(&self, args: &[OsString], env: &Variables) -> Result<Infallible> {
         let args = std::iter::once(ARG0.into()).chain(args.iter().cloned()).collect();
         #[expect(clippy::disallowed_methods, reason = "handed on as it is")]
-        let mut all: ChildEnvironment = std::env::vars_os().collect();
+        let mut all: Variables = std::env::vars_os().collect();
         all.extend(env.clone());
         all.insert(var::SEEN.into(), self.seen.clone().into());
         let errno = become_program(self.path.clone().into(), args, all.into_iter().collect());
@@ -100,11 +117,12 @@ pub fn own_path() -> Result<PathBuf> {
 impl Identity {
     pub fn of(path: &Path) -> std::io::Result<Self> {
         let meta = fs::metadata(path)?;
-        Ok(Self { device: meta.dev(), inode: meta.ino() })
+        let changed = meta.ctime().wrapping_mul(1_000_000_000).wrapping_add(meta.ctime_nsec());
+        Ok(Self { device: meta.dev(), inode: meta.ino(), changed })
     }
 }
 
-fn named_lake(path: &Path, myself: Identity) -> Result<PathBuf> {
+fn named_lake(path: &Path, myself: Identity) -> Result<(PathBuf, Identity)> {
     let named = format!("`{}` is `{}`", var::LAKE, path.display());
     match Identity::of(path) {
         Err(e) => bail!(Failure::NoLake(hint(
@@ -115,15 +133,22 @@ fn named_lake(path: &Path, myself: Identity) -> Result<PathBuf> {
             format!("{named}, which is this shim"),
             "name the real lake there, or unset it to search PATH",
         ))),
-        Ok(_) => Ok(absolute(path)?),
+        Ok(identity) => Ok((absolute(path)?, identity)),
     }
 }
 
-fn first_on_path(env: &Environment, seen: &[Identity]) -> Result<PathBuf> {
+/// A script may call `lake` by name. The one that it means is the next on PATH.
+fn is_script(path: &Path) -> bool {
+    let mut start = [0; 2];
+    let read = read::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == *b"#!"
+}
+
+fn first_on_path(env: &Environment, seen: &[Identity], myself: Identity) -> Result<PathBuf> {
     let mut shims = Vec::new();
     for candidate in on_path(ARG0) {
         match Identity::of(&candidate) {
-            Ok(identity) if !seen.contains(&identity) => return Ok(candidate),
+            Ok(found) if found != myself && !seen.contains(&found) => return Ok(candidate),
             _ => shims.push(format!("`{}` (this shim)", candidate.display())),
         }
     }
@@ -135,17 +160,18 @@ fn first_on_path(env: &Environment, seen: &[Identity]) -> Result<PathBuf> {
     )))
 }
 
-/// `<device>:<inode>`, comma-separated. What cannot be read was not written by us.
+/// `<device>:<inode>:<change time>`, comma-separated. Anything else was not written by us.
 fn parse_seen(text: Option<&OsStr>) -> Vec<Identity> {
     let identity = |text: &str| {
-        let (device, inode) = text.split_once(':')?;
-        Some(Identity { device: device.parse().ok()?, inode: inode.parse().ok()? })
+        let mut fields = text.split(':');
+        let (device, inode) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        Some(Identity { device, inode, changed: fields.next()?.parse().ok()? })
     };
     let text = text.and_then(OsStr::to_str).unwrap_or_default();
     text.split(',').filter_map(identity).collect()
 }
 
 fn print_seen(seen: &[Identity]) -> String {
-    let print = |id: &Identity| format!("{}:{}", id.device, id.inode);
+    let print = |id: &Identity| format!("{}:{}:{}", id.device, id.inode, id.changed);
     seen.iter().map(print).collect::<Vec<_>>().join(",")
 }

@@ -68,7 +68,7 @@ pub fn is_elan(proxy: &Path) -> bool {
 ///
 /// No name leads out of the directory of all toolchains: what has a `/` has a `--` instead, and what
 /// is only dots is no name.
-fn elan_dirs(toolchain: &str) -> Vec<String> {
+pub(super) fn elan_dirs(toolchain: &str) -> Vec<String> {
     let (origin, release) = toolchain.rsplit_once(':').unwrap_or((DEFAULT_ORIGIN, toolchain));
     if release.bytes().all(|byte| byte == b'.') {
         return Vec::new();

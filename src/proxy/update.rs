@@ -1,0 +1,207 @@
+//! Commands that resolve: `lake update`, and any command in a workspace without a manifest.
+//!
+//! Lake compares `git remote get-url origin` with the URL that a lakefile has, as strings, and git prints
+//! `origin` after the user's `insteadOf` (a mirror, ssh, a CI token). The two never agree then, and Lake
+//! deletes the checkout or rewrites its `origin`. So while such a command runs, a script called `git` stands
+//! first on PATH. It answers that one question with the URL that Lake wants, and becomes the real git for
+//! everything else. The user's rewriting stays in force, and nothing of it is written to a file. The shim
+//! stays Lake's parent to remove the script.
+
+use super::guard::{Guard, Place, Reason};
+use super::url_map::UrlMap;
+use crate::child::{Variables, die_with_us};
+use crate::error::{Failure, hint};
+use crate::fs::WorkDir;
+use crate::interrupt::not_ignored;
+use crate::lake::RealLake;
+use crate::programs::on_path;
+use crate::settings::{process_path, temp_dir};
+use crate::workspace::wanted;
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::Signals;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+/// A `git` that answers for the packages of a workspace. Removed when dropped.
+pub struct GitAnswers {
+    /// Keeps the directory.
+    _dir: Option<WorkDir>,
+    /// For Lake.
+    pub variables: Variables,
+}
+
+impl GitAnswers {
+    /// Looks at every package that is there.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] if the command would lose something.
+    pub fn new(guard: &Guard) -> Result<Self> {
+        let mut places = Self::places(guard)?;
+        let mut variables = guard.safe_directories(places.iter().map(|place| place.dir.as_path()));
+        let mut answers = Vec::new();
+        for place in &mut places {
+            if place.wanted.is_empty() {
+                // The URL is Lake's to find out: most likely the one that it cloned from.
+                let configured = place.checkout.as_ref().and_then(|c| c.configured_origin());
+                place.wanted = configured.unwrap_or_default();
+            }
+            guard.check(place, Reason::Resolve, &variables)?;
+            if let Some(origin) = &place.origin
+                && *origin != place.wanted
+            {
+                answers.push((fs::canonicalize(&place.dir)?, place.wanted.clone()));
+                // Lake renames the packages directory first if `packagesDir` has changed.
+                let renamed = guard.workspace.packages_dir.join(&place.name);
+                answers.push((renamed, place.wanted.clone()));
+            }
+        }
+        if answers.is_empty() {
+            return Ok(Self { _dir: None, variables });
+        }
+        let dir = install(&guard.workspace.root, &answers)?;
+        let mut path = OsString::from(dir.path());
+        path.push(":");
+        path.push(process_path());
+        variables.insert("PATH".into(), path);
+        let answers = Self { _dir: Some(dir), variables };
+        answers.prove(&places)?;
+        Ok(answers)
+    }
+
+    /// The packages' directories that exist, with the URLs that Lake will want: empty where only Lake knows.
+    fn places(guard: &Guard) -> Result<Vec<Place>> {
+        let map = UrlMap::parse(guard.env.url_map.as_deref());
+        let urls = wanted::urls(guard.workspace)?;
+        let packages_dir = guard.workspace.packages_now();
+        let mut places = Vec::new();
+        for entry in fs::read_dir(&packages_dir).into_iter().flatten().filter_map(Result::ok) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let url = map.get(&name).or_else(|| Some(urls.get(&name)?.url.as_str()));
+            let is_package = entry.path().is_dir() && !name.starts_with('.');
+            // What nothing requires is not Lake's to look at, unless a program may require it.
+            if is_package && (url.is_some() || entry.path().join(".git").exists()) {
+                places.push(guard.place_of(&name, &entry.path(), url.unwrap_or_default()));
+            }
+        }
+        Ok(places)
+    }
+
+    /// Asks as Lake will, and compares.
+    fn prove(&self, places: &[Place]) -> Result<()> {
+        for place in places.iter().filter(|place| place.origin.is_some()) {
+            let answer = place.checkout.as_ref().and_then(|c| c.prove(&self.variables).ok()?);
+            if answer.as_deref() != Some(place.wanted.as_str()) {
+                bail!(Failure::Refused(hint(
+                    format!(
+                        "git prints `{}` for `{}`, and Lake wants `{}`: Lake may delete the checkout",
+                        answer.unwrap_or_default(),
+                        place.name,
+                        place.wanted
+                    ),
+                    "the script that answers for git cannot be run: set `TMPDIR` to a directory in which \
+                     programs may be run",
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes the script, in a directory of our own that nothing else can write to.
+fn install(root: &Path, answers: &[(PathBuf, String)]) -> Result<WorkDir> {
+    let git = on_path("git").next().context("there is no `git` on PATH")?;
+    let lakes = root.join(".lake");
+    let dir = WorkDir::new_in(&lakes).or_else(|_| WorkDir::new_in(&temp_dir()))?;
+    let script = dir.path().join("git");
+    fs::write(&script, script_text(&git, answers))?;
+    fs::set_permissions(&script, Permissions::from_mode(0o700))?;
+    Ok(dir)
+}
+
+fn script_text(git: &Path, answers: &[(PathBuf, String)]) -> String {
+    let mut cases = String::new();
+    for (dir, url) in answers {
+        let dir = quoted(&dir.to_string_lossy());
+        let _ = writeln!(cases, "    {dir}) printf '%s\\n' {}; exit ;;", quoted(url));
+    }
+    format!(
+        "#!/bin/sh\n\
+         # lake-shim: Lake compares this URL with the one in the lakefile, letter for letter.\n\
+         if [ \"$*\" = 'remote get-url origin' ]; then\n  case $(pwd -P) in\n{cases}  esac\nfi\n\
+         exec {} \"$@\"\n",
+        quoted(&git.to_string_lossy())
+    )
+}
+
+/// As one word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// Runs the real lake as a child, so that this process sees the end. Signals go to it as they would if this
+/// process had become it.
+pub fn run(lake: &RealLake, args: &[OsString], variables: &Variables) -> Result<ExitStatus> {
+    let mut command = lake.command(args, variables);
+    die_with_us(&mut command);
+    let forwarded = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT];
+    let mut signals = Signals::new(not_ignored(&forwarded)).context("cannot catch signals")?;
+    let handle = signals.handle();
+    let mut child =
+        command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))?;
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
+    let forwarder = std::thread::Builder::new().spawn(move || {
+        for signal in signals.forever() {
+            if let Ok(signal) = nix::sys::signal::Signal::try_from(signal) {
+                let _ = nix::sys::signal::kill(pid, signal);
+            }
+            if signal == SIGTSTP {
+                let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP);
+            }
+        }
+    });
+    let status = child.wait();
+    handle.close();
+    if let Ok(forwarder) = forwarder {
+        let _ = forwarder.join();
+    }
+    Ok(status?)
+}
+
+/// The signal that ended a process which has no exit code.
+pub fn signal_of(status: ExitStatus) -> i32 {
+    status.signal().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+    use tempfile::TempDir;
+
+    #[test]
+    fn the_script_answers_one_question_in_one_place() {
+        let dir = TempDir::new().expect("a directory");
+        let odd = dir.path().join("it's a $(place) *");
+        fs::create_dir(&odd).expect("a directory");
+        let odd = fs::canonicalize(odd).expect("a path");
+        let url = "https://e.org/it's?a=$HOME";
+        let script = dir.path().join("git");
+        fs::write(&script, script_text(Path::new("/bin/echo"), &[(odd.clone(), url.into())]))
+            .expect("a script");
+        let say = |args: &[&str], dir: &Path| {
+            let output = Command::new("sh").arg(&script).args(args).current_dir(dir).output();
+            String::from_utf8(output.expect("it runs").stdout).expect("UTF-8").trim().to_owned()
+        };
+        let question = ["remote", "get-url", "origin"];
+        assert_eq!(say(&question, &odd), url);
+        assert_eq!(say(&question, dir.path()), "remote get-url origin");
+        assert_eq!(say(&["fetch", "a b"], &odd), "fetch a b");
+    }
+}

@@ -1,0 +1,65 @@
+//! Proof that git works in a checkout as Lake is about to run it.
+//!
+//! Lake takes every failure of git for an answer: no HEAD, another URL. Then it deletes the checkout. The
+//! ways for git to fail are many (no git, a typo in `~/.gitconfig`, another owner, variables of a hook, an
+//! extension that this git does not know), so none of them is looked for: git is run.
+
+use super::Checkout;
+use crate::child::Variables;
+use crate::programs::on_path;
+use fs_err as fs;
+use std::ffi::OsStr;
+use std::process::{Command, Stdio};
+
+impl Checkout {
+    /// Runs git as Lake is about to, with the process's own environment and `env` besides. Returns the output
+    /// of `git remote get-url origin`, `None` if there is no `origin`.
+    ///
+    /// # Errors
+    /// Says why git does not work here, or that it works on something else.
+    pub fn prove(&self, env: &Variables) -> Result<Option<String>, String> {
+        let git_dir = self.ask(&["rev-parse", "--absolute-git-dir"], env)?;
+        let is_own = match (fs::canonicalize(&git_dir), fs::canonicalize(&self.git_dir)) {
+            (Ok(found), Ok(own)) => found == own,
+            _ => false,
+        };
+        if !is_own {
+            return Err(format!("git works on `{git_dir}` there{}", variables()));
+        }
+        if let Some(head) = self.head() {
+            let found = self.ask(&["rev-parse", "--verify", "--end-of-options", "HEAD"], env)?;
+            if found != head {
+                return Err(format!("git takes HEAD for {found}, and it is {head}{}", variables()));
+            }
+        }
+        Ok(self.ask(&["remote", "get-url", "origin"], env).ok())
+    }
+
+    fn ask(&self, args: &[&str], env: &Variables) -> Result<String, String> {
+        let path = env.get(OsStr::new("PATH")).map(|path| path.as_os_str());
+        let mut git = lakes_git(path).ok_or("there is no `git` on PATH")?;
+        git.args(args).current_dir(&self.work_tree).envs(env);
+        let output = git.stdin(Stdio::null()).output().map_err(|e| format!("`git` cannot be run: {e}"))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        match output.status.success() {
+            true => Ok(text(&output.stdout)),
+            false => {
+                let said = text(&output.stderr);
+                let why = said.lines().next().map_or(output.status.to_string(), str::to_owned);
+                Err(format!("`git {}` fails: {why}", args.join(" ")))
+            }
+        }
+    }
+}
+
+fn lakes_git(path: Option<&OsStr>) -> Option<Command> {
+    let own = path.and_then(|path| which::which_in_global("git", Some(path)).ok()?.next());
+    own.or_else(|| on_path("git").next()).map(Command::new)
+}
+
+/// Names the variables that point git elsewhere, if there are any.
+fn variables() -> String {
+    let set = super::ELSEWHERE.iter().filter(|name| crate::settings::is_set(name));
+    let set: Vec<_> = set.map(|name| format!("`{name}`")).collect();
+    if set.is_empty() { String::new() } else { format!(", because of {}", set.join(", ")) }
+}

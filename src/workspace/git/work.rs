@@ -1,0 +1,167 @@
+//! Work in a checkout that is nowhere else.
+
+use super::Checkout;
+use crate::child::Variables;
+use crate::read;
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
+use std::fmt;
+
+/// Shown of each kind.
+const SHOWN: usize = 3;
+
+/// What of a checkout cannot be had again from its repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Tracked files that differ from HEAD, or that git is told not to look at.
+    pub changed: Vec<String>,
+    /// Files that are neither tracked nor ignored.
+    pub untracked: Vec<String>,
+    /// Ignored files, Lake's own directory left out.
+    pub ignored: Vec<String>,
+    pub has_stash: bool,
+    /// Commits that were made here and that no remote-tracking branch or tag reaches: on a branch.
+    pub on_branches: Vec<String>,
+    /// The same, but only HEAD reaches them: a checkout of another commit loses them.
+    pub on_head: Vec<String>,
+}
+
+impl Work {
+    /// Reads the state of `checkout`. `env` is added to git's environment.
+    ///
+    /// # Errors
+    /// Fails if git does.
+    pub fn of(checkout: &Checkout, env: &Variables) -> Result<Self> {
+        let git = |args: &[&str]| -> Result<String> {
+            let mut git = checkout.git(args).context("cannot run `git`")?;
+            let output = git.envs(env).output().context("cannot run `git`")?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            let dir = checkout.work_tree.display();
+            ensure!(output.status.success(), "`git {}` in `{dir}`: {}", args.join(" "), said.trim());
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        let mut work = Self { has_stash: checkout.has_stash(), ..Self::default() };
+        let status = [
+            "--no-optional-locks",
+            "status",
+            "--porcelain",
+            "-z",
+            "--untracked-files=all",
+            "--ignored=matching",
+            "--no-renames",
+        ];
+        for entry in git(&status)?.split('\0').filter(|entry| entry.len() > 3) {
+            let (kind, path) = entry.split_at(3);
+            // Lake's own directory, which some packages do not ignore.
+            if path == ".lake" || path.starts_with(".lake/") {
+                continue;
+            }
+            match kind {
+                "?? " => work.untracked.push(path.to_owned()),
+                "!! " => work.ignored.push(path.to_owned()),
+                _ => work.changed.push(path.to_owned()),
+            }
+        }
+        // `assume-unchanged` and `skip-worktree` hide changes from `git status`.
+        let listed = git(&["ls-files", "-v", "-z"])?;
+        let hidden = listed.split('\0').filter(|line| !line.is_empty() && !line.starts_with("H "));
+        work.changed.extend(hidden.filter_map(|line| Some(line.get(2..)?.to_owned())));
+        let log = |of: &[&str]| -> Result<Vec<String>> {
+            let args = [&["log", "--format=%h %s", "--max-count=4"], of].concat();
+            Ok(git(&args)?.lines().map(str::to_owned).collect())
+        };
+        work.on_branches = log(&["--branches", "--not", "--remotes", "--tags"])?;
+        if checkout.made_commits() {
+            work.on_head = log(&["HEAD", "--not", "--branches", "--remotes", "--tags"])?;
+        }
+        Ok(work)
+    }
+
+    /// `true` if the checkout can be made again from its repository.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What a deletion loses.
+    pub fn lost_by_deletion(self) -> Self {
+        // What is ignored can be made again, or its author would track it.
+        Self { ignored: Vec::new(), ..self }
+    }
+
+    /// What a checkout of another commit loses, and the `git clean` behind it if Lake `cleans`. git itself
+    /// refuses to overwrite changed files.
+    pub fn lost_by_checkout(self, cleans: bool) -> Self {
+        let untracked = if cleans { self.untracked } else { Vec::new() };
+        Self { untracked, on_head: self.on_head, ..Self::default() }
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { changed, untracked, ignored, has_stash, on_branches, on_head } = self;
+        let commits: Vec<String> = on_branches.iter().chain(on_head).cloned().collect();
+        let mut parts = Vec::new();
+        for (what, list) in [
+            ("changed", changed),
+            ("untracked", untracked),
+            ("ignored", ignored),
+            ("only here:", &commits),
+        ] {
+            if !list.is_empty() {
+                let shown: Vec<_> = list.iter().take(SHOWN).map(|item| format!("`{item}`")).collect();
+                let more = if list.len() > SHOWN { " and more" } else { "" };
+                parts.push(format!("{what} {}{more}", shown.join(", ")));
+            }
+        }
+        if *has_stash {
+            parts.push("a stash".to_owned());
+        }
+        f.write_str(&parts.join("; "))
+    }
+}
+
+impl Checkout {
+    fn has_stash(&self) -> bool {
+        let common = self.common_dir();
+        common.join("refs/stash").exists()
+            || read::text(&common.join("packed-refs"), read::REFS)
+                .is_ok_and(|refs| refs.lines().any(|line| line.ends_with(" refs/stash")))
+    }
+
+    /// `true` if HEAD's log has an entry of a command that makes commits. A checkout at a commit that was
+    /// only fetched has none, nor has one that was unpacked from a store.
+    fn made_commits(&self) -> bool {
+        const MAKES: [&str; 7] =
+            ["commit", "rebase", "am", "cherry-pick", "revert", "merge", "pull"];
+        let log = read::bytes(&self.git_dir.join("logs/HEAD"), read::REFS).unwrap_or_default();
+        String::from_utf8_lossy(&log).lines().any(|line| {
+            let message = line.split_once('\t').map_or("", |(_, message)| message);
+            MAKES.iter().any(|command| message.starts_with(command))
+        })
+    }
+
+    /// Why the checkout cannot be moved or replaced without breaking something that points into it, or
+    /// `None`: a `.git` that is a file (submodule, worktree) or a link, worktrees, submodules.
+    pub fn is_tied(&self) -> Option<&'static str> {
+        let has_entries = |name: &str| {
+            fs::read_dir(self.git_dir.join(name)).is_ok_and(|mut entries| entries.next().is_some())
+        };
+        let dot_git = fs::symlink_metadata(self.work_tree.join(".git"));
+        if !dot_git.is_ok_and(|meta| meta.is_dir()) {
+            Some("its `.git` is not a directory, as in a submodule or a worktree")
+        } else if has_entries("worktrees") {
+            Some("it has worktrees elsewhere")
+        } else if has_entries("modules") {
+            Some("it has submodules")
+        } else {
+            None
+        }
+    }
+
+    /// The value of `remote.origin.url`, before any `insteadOf`. `None` if there is none, or if git fails.
+    pub fn configured_origin(&self) -> Option<String> {
+        let output = self.git(&["config", "--get", "remote.origin.url"]).ok()?.output().ok()?;
+        let url = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+        (output.status.success() && !url.is_empty()).then_some(url)
+    }
+}
