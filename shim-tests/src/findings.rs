@@ -10,7 +10,7 @@ use crate::mini_mathlib::{self, modules};
 use crate::or_panic::OrPanic as _;
 use crate::sandbox::Sandbox;
 use crate::tools;
-use crate::tree::{Tree, sha256};
+use crate::tree::{Tree, is_notes, sha256};
 
 impl Sandbox {
     /// How the fake lake was called, in order.
@@ -106,6 +106,9 @@ impl Sandbox {
                 let is_leftover = [".lake-shim", ".tmp"]
                     .iter()
                     .any(|prefix| name.to_string_lossy().starts_with(prefix));
+                if is_notes(&entry.path()) {
+                    continue;
+                }
                 if is_leftover {
                     found.push(entry.path());
                 } else if entry.file_type().or_panic().is_dir() {
@@ -114,6 +117,18 @@ impl Sandbox {
             }
         }
         found
+    }
+
+    /// A work directory of the shim that a dead process left in `parent`, with a file in it. Returns its path.
+    pub fn leave_work_dir(&self, parent: impl AsRef<Path>) -> PathBuf {
+        let dir = self.path(parent).join(".lake-shim-0123456789ab");
+        let boot = self.read("/proc/sys/kernel/random/boot_id");
+        let namespace = fs::read_link("/proc/self/ns/pid").or_panic();
+        // The id is this process's, which did not start at the first tick.
+        let system = format!("{} {}", boot.trim(), namespace.display());
+        let owner = format!("work directory of lake-shim\n{system}\n{}\n1\n", std::process::id());
+        self.write(dir.join("owner"), owner).write(dir.join("work/half"), "half");
+        dir
     }
 
     /// The URL and revision of a package in the workspace's manifest.

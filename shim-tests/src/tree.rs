@@ -141,16 +141,27 @@ fn visit(root: &Path, path: &Path, entries: &mut BTreeMap<PathBuf, Entry>) {
         Kind::Other
     };
     let is_directory = kind == Kind::Directory;
+    let is_around_notes = path == root || path.ends_with(".lake") || path.ends_with("lake-shim");
+    let mtime = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
     let entry = Entry {
         kind,
         mode: meta.mode() & 0o7777,
         owner: meta.uid(),
-        mtime: i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
+        mtime: if is_directory && is_around_notes { 0 } else { mtime },
     };
     entries.insert(path.strip_prefix(root).unwrap_or(path).to_owned(), entry);
     if is_directory {
         for child in fs::read_dir(path).or_panic() {
-            visit(root, &child.or_panic().path(), entries);
+            let child = child.or_panic().path();
+            if !is_notes(&child) {
+                visit(root, &child, entries);
+            }
         }
     }
+}
+
+/// Returns `true` for the directories in which the shim keeps what it knows of a workspace, of a shared packages
+/// directory and of a store's lock.
+pub fn is_notes(path: &Path) -> bool {
+    [".lake/lake-shim", ".lake-shim", "lake-shim/lock"].iter().any(|notes| path.ends_with(notes))
 }

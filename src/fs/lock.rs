@@ -3,16 +3,16 @@
 //! Whatever is published under it would be right without it: on some file systems a lock excludes only
 //! the processes of one host, or none. So waiting is bounded, and where there can be no lock the work goes
 //! on without. Everybody who may read a file may lock it, so the lock is on an empty directory of our own
-//! that only this user can open. Taking it writes nothing.
+//! that only those can open who may write beside it. Taking it writes nothing.
 
 use anyhow::Result;
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
-use std::fs::{DirBuilder, File};
+use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -69,10 +69,17 @@ fn open(dir: &Path) -> io::Result<File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_DIRECTORY;
     let open = || fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(dir);
     let opened = open().or_else(|_| {
-        DirBuilder::new().mode(0o700).create(dir)?;
+        let parent = fs::metadata(dir.parent().unwrap_or(Path::new(".")))?.mode();
+        fs::create_dir(dir)?;
+        fs::set_permissions(dir, Permissions::from_mode(mode_of_writers(parent)))?;
         open()
     });
     Ok(opened?.into_file())
+}
+
+/// The mode with which exactly those can open a directory who may write to one of mode `parent`.
+fn mode_of_writers(parent: u32) -> u32 {
+    [0o070, 0o007].into_iter().filter(|class| parent & class & 0o222 != 0).fold(0o700, |a, b| a | b)
 }
 
 /// The process that holds a lock on `file`, from `/proc/locks`: `<n>: FLOCK ADVISORY WRITE <pid>

@@ -41,12 +41,17 @@ impl Version {
 /// The version of `lake`, for a command that runs in `cwd` with `+toolchain` or without. `None` if it
 /// cannot be told without downloading a toolchain.
 pub fn version(lake: &RealLake, toolchain: Option<&str>, cwd: &Path, env: &Environment) -> Option<Version> {
+    let written = written(lake, toolchain, cwd, env);
+    if written.is_some() || is_elan(&lake.path) { written } else { asked(lake, env) }
+}
+
+/// As [`version`], from files alone.
+pub fn written(lake: &RealLake, toolchain: Option<&str>, cwd: &Path, env: &Environment) -> Option<Version> {
     if is_elan(&lake.path) {
         let name = toolchain.map(str::to_owned).or_else(|| elan_choice(cwd, env))?;
         return of_toolchain(&name, env);
     }
-    let bin = fs::canonicalize(&lake.path).ok()?;
-    of_header(bin.parent()?.parent()?).or_else(|| asked(lake, env))
+    of_header(fs::canonicalize(&lake.path).ok()?.parent()?.parent()?)
 }
 
 /// The toolchain that elan takes: `ELAN_TOOLCHAIN`, then of `cwd` and the directories above it an override

@@ -193,7 +193,14 @@ impl At<'_> {
 
     /// Restores what is baked for this lock, once. Whatever goes wrong is a warning.
     fn before_build(&self, settings: &Settings) -> Result<Answer> {
-        if settings.restore != Restore::Never {
+        let place = self.workspace.check_packages_dir(settings.pkg_dir.as_deref());
+        if settings.restore != Restore::Never
+            && let Err(reason) = &place
+            && self.workspace.is_news("restore", &reason.to_string())
+        {
+            self.proxy.report.warn(reason);
+        }
+        if settings.restore != Restore::Never && place.is_ok() {
             match self.restore_before_build(settings) {
                 Err(error) if !error.is::<Failure>() => self.proxy.report.warn(&error),
                 restored => restored?,

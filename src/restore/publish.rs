@@ -8,13 +8,13 @@ use super::plan::Step;
 use crate::fs::{
     Renamed, WorkDir, copy_tree, ensure_dir, is_dir, links, remove_if_there, rename_to_new,
 };
-use anyhow::{Context, Result};
+use anyhow::{Error, Result};
 use fs_err as fs;
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Where the traces are. It is moved last, for they speak of files elsewhere too.
@@ -29,7 +29,7 @@ pub fn publish(staged: &Path, build: &Path, steps: &[&Step], mode: u32) -> Resul
     for part in ["ir", LIB] {
         let from = staged.join(part);
         if is_dir(&from)? {
-            merge(&from, &build.join(part))?;
+            merge(&from, &build.join(part), None)?;
         }
     }
     Ok(())
@@ -42,9 +42,9 @@ pub(super) fn merge_build(staged: &Path, build: &Path) -> Result<()> {
     entries.iter().try_for_each(|entry| {
         let to = build.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            merge(&entry.path(), &to)
+            merge(&entry.path(), &to, None)
         } else {
-            replace(&entry.path(), &to)
+            replace(&entry.path(), &to, None)
         }
     })
 }
@@ -111,20 +111,27 @@ fn is_trace(name: &OsStr) -> bool {
     Path::new(name).extension() == Some(OsStr::new("trace"))
 }
 
-/// Moves everything in `from` into `to`, replacing files; the traces of a directory last.
-fn merge(from: &Path, to: &Path) -> Result<()> {
+/// Moves everything in `from` into `to`, replacing files; the traces of a directory last. `copies` is where
+/// files are copied to first if `to` is on another file system.
+fn merge(from: &Path, to: &Path, copies: Option<&WorkDir>) -> Result<()> {
     // What `to` is in is not made: should the package be gone, so be it.
     match rename_to_new(from, to)? {
         Renamed::Done => return Ok(()),
         Renamed::Taken => links::check(to)?,
         Renamed::Elsewhere => ensure_dir(to)?,
     }
+    let is_elsewhere = || Ok::<_, Error>(fs::metadata(from)?.dev() != fs::metadata(to)?.dev());
+    let own = match copies {
+        None if is_elsewhere()? => Some(WorkDir::new_in(to)?),
+        _ => None,
+    };
+    let copies = own.as_ref().or(copies);
     let entries: Vec<_> = fs::read_dir(from)?.collect::<Result<_, _>>()?;
     let (mut traces, mut files) = (Vec::new(), Vec::new());
     for entry in entries {
         let destination = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            merge(&entry.path(), &destination)?;
+            merge(&entry.path(), &destination, copies)?;
         } else if is_trace(&entry.file_name()) {
             traces.push((entry.path(), destination));
         } else {
@@ -132,20 +139,19 @@ fn merge(from: &Path, to: &Path) -> Result<()> {
         }
     }
     for moves in [files, traces] {
-        moves.par_iter().try_for_each(|(from, to)| replace(from, to))?;
+        moves.par_iter().try_for_each(|(from, to)| replace(from, to, copies))?;
     }
     Ok(())
 }
 
-/// Moves a file, replacing what is there; over a copy when `to` is on another file system.
-fn replace(from: &Path, to: &Path) -> Result<()> {
-    match fs::rename(from, to) {
-        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {}
-        renamed => return Ok(renamed?),
+/// Moves a file, replacing what is there; over a copy in `copies` if `to` is on another file system.
+fn replace(from: &Path, to: &Path, copies: Option<&WorkDir>) -> Result<()> {
+    match (fs::rename(from, to), copies) {
+        (Err(e), Some(copies)) if e.kind() == io::ErrorKind::CrossesDevices => {
+            let copy = copies.path().join(rayon::current_thread_index().unwrap_or(0).to_string());
+            copy_tree(from, &copy)?;
+            Ok(fs::rename(copy, to)?)
+        }
+        (renamed, _) => Ok(renamed?),
     }
-    let parent = to.parent().context("a file has a parent")?;
-    let work = WorkDir::new_in(parent)?;
-    let copy = work.path().join("file");
-    copy_tree(from, &copy)?;
-    Ok(fs::rename(copy, to)?)
 }

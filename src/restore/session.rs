@@ -282,7 +282,10 @@ impl Session<'_> {
     /// Where we, and whoever writes manifests, have directories of our own for a while.
     fn work_places(&self) -> Vec<PathBuf> {
         let Workspace { root, packages_dir, .. } = self.workspace;
+        // Parts of a build may be links to another file system, where files are copied to.
+        let parts = ["", "lib", "lib/lean", "ir"];
         let builds = self.workspace.source_path().into_iter().map(|dir| dir.join(".lake/build"));
+        let builds = builds.flat_map(|build| parts.map(|part| build.join(part)));
         let own = [root.clone(), root.join(".lake"), self.workspace.state_dir(), packages_dir.clone()];
         own.into_iter().chain(builds).collect()
     }

@@ -80,8 +80,8 @@ pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
     };
     ensure_dirs(shared)?;
     if is_same_file(packages_dir, shared) {
-        if meta.is_symlink() {
-            links::check(packages_dir)?;
+        if meta.is_symlink() && !links::counts(packages_dir)? {
+            replace_symlink(shared, packages_dir)?; // another user's, and now this user wants it too
         }
         return done(Linked::Already); // by another spelling, or mounted there
     }

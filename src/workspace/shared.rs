@@ -9,7 +9,6 @@ use crate::fs::{ensure_dir, is_same_file, replace_name};
 use crate::read;
 use anyhow::Result;
 use fs_err as fs;
-use nix::unistd::geteuid;
 use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
 use std::fs::Permissions;
@@ -42,10 +41,10 @@ impl Shared {
         self.records().join(hex)
     }
 
-    /// What processes of this user lock that restore into it.
+    /// What processes lock that restore into it.
     pub fn lock_dir(&self) -> PathBuf {
         let _ = self.make_state_dir(); // without it there is no lock
-        self.state_dir().join(format!("lock-{}", geteuid()))
+        self.state_dir().join("lock")
     }
 
     /// Our directory has the mode of the one that it is in: whoever may add packages may add records.

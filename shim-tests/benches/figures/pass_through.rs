@@ -51,7 +51,7 @@ pub fn measure(lab: &Lab) -> Result<Figure> {
     // find its stamp.
     for (contender, app) in [(&contenders[3], &app), (&contenders[4], &other_app)] {
         lab.run(&dir, "sh", &["-c", &contender.command])?;
-        ensure!(app.join(".lake/lake-shim-stamp").is_file(), "the workspace is not stamped");
+        ensure!(app.join(".lake/lake-shim/stamp").is_file(), "the workspace is not stamped");
     }
     let (runs, others) = compete(lab, &contenders, lab.scale.short)?;
     let bar = |what: &str, shim: &Runs| {

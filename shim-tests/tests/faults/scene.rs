@@ -14,7 +14,7 @@ use crate::verdict::{Found, Kind};
 
 /// What differs from run to run: a stamp has inodes in it, and git writes its index anew when it looks at a clone (and
 /// leaves its lock there when it is killed).
-const VOLATILE: [&str; 3] = [".lake/lake-shim-stamp", ".git/index", ".git/index.lock"];
+const VOLATILE: [&str; 3] = [".lake/lake-shim/stamp", ".git/index", ".git/index.lock"];
 
 /// What is said where the operation goes wrong by itself.
 pub const NOT_WHOLE: &str = "what nothing has struck is not whole";

@@ -101,7 +101,7 @@ fn a_link_to_the_shared_directory_becomes_ones_own() {
 #[cfg_attr(not(has = "root"), ignore = "needs root")]
 fn nothing_is_linked_or_stamped_behind_a_users_link() {
     let sandbox = baked_and_fresh();
-    let stamp = "app/.lake/lake-shim-stamp";
+    let stamp = "app/.lake/lake-shim/stamp";
     sandbox.lake("build").run().expect_code(0);
     sandbox.remove(stamp).rename("app/.lake", "victim").mkdir("shared");
     plant(&sandbox, sandbox.path("victim"), "app/.lake");
@@ -148,7 +148,7 @@ fn no_manifest_is_written_through_a_users_link() {
 fn a_stamp_replaces_a_link_and_does_not_follow_it() {
     let sandbox = baked_and_fresh();
     sandbox.lake("build").run().expect_code(0);
-    let stamp = "app/.lake/lake-shim-stamp";
+    let stamp = "app/.lake/lake-shim/stamp";
     assert!(sandbox.path(stamp).is_file(), "a build stamps the workspace");
     sandbox.remove(stamp).write("victim", "of root\n").symlink(sandbox.path("victim"), stamp);
     sandbox.lake("build").run().expect_code(0);

@@ -9,7 +9,7 @@ use crate::{
     bake, baked_and_fresh, baked_and_fresh_from, built, clear, expect_clones, lake, move_batteries,
 };
 
-const STAMP: &str = "app/.lake/lake-shim-stamp";
+const STAMP: &str = "app/.lake/lake-shim/stamp";
 
 fn leantar_runs(sandbox: &Sandbox) -> usize {
     match tools::real_leantar() {
@@ -49,7 +49,7 @@ fn a_stamped_workspace_opens_neither_index_nor_modules() {
     let sandbox = baked_and_fresh();
     lake(&sandbox, "env true").run().expect_code(0);
     let log = opened(&sandbox);
-    assert!(log.contains("lake-shim-stamp"), "{log}");
+    assert!(log.contains("lake-shim/stamp"), "{log}");
     for costly in ["index.json", ".ltar", "Init.lean", "Init.trace"] {
         assert!(!log.contains(costly), "{costly} in {log}");
     }
@@ -156,7 +156,7 @@ fn that_a_lock_is_not_baked_is_found_out_once() {
     let (sandbox, _) = baked_for_another_lock();
     assert!(opened(&sandbox).contains("index.json"));
     let log = opened(&sandbox);
-    assert!(log.contains("lake-shim-stamp") && !log.contains("index.json"), "{log}");
+    assert!(log.contains("lake-shim/stamp") && !log.contains("index.json"), "{log}");
     // An index with the same name, size and time of modification.
     sandbox.copy("baked/lake-shim/index.json", "index.json");
     let status = std::process::Command::new("touch")

@@ -14,7 +14,7 @@ use crate::programs;
 use crate::child::Variables;
 use crate::proxy::guard::Guard;
 use crate::lake::RealLake;
-use crate::lake::version::version;
+use crate::lake::version::written;
 use crate::settings::{Environment, Network, var};
 use crate::workspace::git;
 use crate::workspace::url::same_repository;
@@ -23,7 +23,7 @@ use fs_err as fs;
 use judge::judge;
 use nix::unistd::{Uid, geteuid};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -113,7 +113,7 @@ pub fn look(env: &Environment, located: &Located, git_runs: bool, link: Option<L
 /// Lake as it is here: the guard of the oldest one that is worth protecting against.
 fn guard<'a>(workspace: &'a Workspace, env: &'a Environment) -> Guard<'a> {
     let lake = RealLake::find(env).ok();
-    let version = lake.and_then(|lake| version(&lake, None, &workspace.root, env));
+    let version = lake.and_then(|lake| written(&lake, None, &workspace.root, env));
     Guard { workspace, env, version, network: Network::Auto, takes_overrides: false }
 }
 
@@ -257,7 +257,8 @@ fn changes(clone: &git::Checkout, dir: &Path, env: &GitEnv) -> Result<Vec<String
     if !clone.is_owned_by(geteuid().as_raw()) {
         return Ok(Vec::new());
     }
-    let Some(no_filters) = filters_off(dir, env)? else { return Ok(Vec::new()) };
+    let no_filters = clone.filters_off(&env.plain).map_err(|e| format!("{e:#}"))?;
+    let Some(no_filters) = no_filters else { return Ok(Vec::new()) };
     // Without the first option git would write what it learned into the index. Submodules are
     // repositories with configurations of their own.
     let args = ["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"];
@@ -265,24 +266,6 @@ fn changes(clone: &git::Checkout, dir: &Path, env: &GitEnv) -> Result<Vec<String
     status.arg("--ignore-submodules=all").envs(env.with(&no_filters));
     let status = ask_for(&mut status, STATUS_PATIENCE)?.unwrap_or_default();
     Ok(status.lines().map(|line| line.trim().to_owned()).collect())
-}
-
-/// Settings without which git would run what the configuration has for a filter; a file that only
-/// a filter makes equal then counts as changed. Nothing when a filter's name cannot be said.
-fn filters_off(dir: &Path, env: &GitEnv) -> Result<Option<Vec<(String, &'static str)>>, String> {
-    const OFF: [(&str, &str); 3] = [("clean", ""), ("process", ""), ("required", "false")];
-    let mut list = git(dir, &["config", "--null", "--name-only", "--list"])?;
-    let names = ask(list.envs(&env.plain))?;
-    let filters: BTreeSet<_> = names
-        .split('\0')
-        .filter_map(|name| Some(name.strip_prefix("filter.")?.rsplit_once('.')?.0))
-        .collect();
-    if filters.iter().any(|filter| filter.contains('\u{fffd}')) {
-        return Ok(None);
-    }
-    let off =
-        |filter: &str| OFF.map(|(option, value)| (format!("filter.{filter}.{option}"), value));
-    Ok(Some(filters.into_iter().flat_map(off).collect()))
 }
 
 impl Seen {

@@ -5,6 +5,7 @@ use crate::child::Variables;
 use crate::read;
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Shown of each kind.
@@ -32,8 +33,14 @@ impl Work {
     /// # Errors
     /// Fails if git does.
     pub fn of(checkout: &Checkout, env: &Variables) -> Result<Self> {
+        let filters = checkout.filters_off(env)?.context("a filter's name is not UTF-8")?;
+        let filters: Vec<_> = filters
+            .iter()
+            .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")])
+            .collect();
         let git = |args: &[&str]| -> Result<String> {
-            let mut git = checkout.git(args).context("cannot run `git`")?;
+            let filters: Vec<_> = filters.iter().map(String::as_str).collect();
+            let mut git = checkout.git(&[&filters, args].concat()).context("cannot run `git`")?;
             let output = git.envs(env).output().context("cannot run `git`")?;
             let said = String::from_utf8_lossy(&output.stderr);
             let dir = checkout.work_tree.display();
@@ -121,6 +128,24 @@ impl fmt::Display for Work {
 }
 
 impl Checkout {
+    /// Settings without which git would run what the checkout's configuration has for a filter; a file that
+    /// only a filter makes equal then counts as changed. `None` if a filter has a name that cannot be given.
+    pub fn filters_off(&self, env: &Variables) -> Result<Option<Vec<(String, &'static str)>>> {
+        const OFF: [(&str, &str); 3] = [("clean", ""), ("process", ""), ("required", "false")];
+        let mut list = self.git(&["config", "--null", "--name-only", "--list"])?;
+        let names = list.envs(env).output().context("cannot run `git`")?;
+        let names = String::from_utf8_lossy(&names.stdout).into_owned();
+        let filters: BTreeSet<_> = names
+            .split('\0')
+            .filter_map(|name| Some(name.strip_prefix("filter.")?.rsplit_once('.')?.0))
+            .collect();
+        if filters.iter().any(|filter| filter.contains(['\u{fffd}', '='])) {
+            return Ok(None);
+        }
+        let off = |filter: &str| OFF.map(|(option, value)| (format!("filter.{filter}.{option}"), value));
+        Ok(Some(filters.into_iter().flat_map(off).collect()))
+    }
+
     fn has_stash(&self) -> bool {
         let common = self.common_dir();
         common.join("refs/stash").exists()
