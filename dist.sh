@@ -75,7 +75,7 @@ choose_epoch() {
 build() { # $binary
   # Only what is set here, so that nobody's own flags get into a release.
   unset CARGO_ENCODED_RUSTFLAGS
-  RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$here=/lake-shim --remap-path-prefix=$cargo_home=/cargo"
+  RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static --remap-path-prefix=$here=/lake-shim --remap-path-prefix=$cargo_home=/cargo"
   CFLAGS="-ffile-prefix-map=$here=/lake-shim -ffile-prefix-map=$cargo_home=/cargo"
   export RUSTFLAGS CFLAGS
   cargo build --release --locked --bin lake-shim --target "$target" || fail '`cargo build` failed' \

@@ -152,8 +152,14 @@ build() {
   command -v cargo >/dev/null || fail '`cargo` is not on PATH' 'install Rust from https://rustup.rs, or use `--from`'
   target=${CARGO_TARGET_DIR:-target} # set for cargo too: a `target-dir` in its configuration would hide the result
   case $target in /*) ;; *) target=$here/$target ;; esac
-  (cd -- "$here" && CARGO_TARGET_DIR=$target cargo build --release --locked --bin lake-shim) >&2 || fail '`cargo build` failed'
-  from=$target${CARGO_BUILD_TARGET:+/$CARGO_BUILD_TARGET}/release
+  triple=${CARGO_BUILD_TARGET:-$(rustc -vV | sed -n 's/^host: //p')}
+  flags=${RUSTFLAGS:-}
+  # Static and not position-independent: a loader would take longer than all that the shim does on the way to lake.
+  case $triple in *-linux-*) flags="$flags -C target-feature=+crt-static -C relocation-model=static" ;; esac
+  # A named target keeps the flags away from build scripts and macros, which cannot be static.
+  (cd -- "$here" && CARGO_TARGET_DIR=$target RUSTFLAGS=$flags \
+    cargo build --release --locked --bin lake-shim --target "$triple") >&2 || fail '`cargo build` failed'
+  from=$target/$triple/release
 }
 
 place() {

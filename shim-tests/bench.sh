@@ -6,6 +6,8 @@
 #   --quick          a smaller tree, fewer runs, and growth to a quarter; ten minutes
 #   --smoke          only to see that it works; seconds, with a stand-in for leantar
 #   --check          only compare the README's figures with those of BENCHMARKS.md
+#   --lake FILE      a real lake with its lean beside it; else $SHIM_TEST_REAL_LAKE, else a stand-in that starts
+#                    git as Lake does
 #   --leantar FILE   leantar; else $SHIM_TEST_REAL_LEANTAR, else the one on PATH
 #   --mathlib DIR    a real Mathlib with its dependencies, to name the modules of
 #   --seeds DIR      real build files to make the tree of; else those of `lake-shim demo`
@@ -16,6 +18,7 @@
 set -euo pipefail
 
 leantar=${SHIM_TEST_REAL_LEANTAR:-$(command -v leantar || true)}
+lake=${SHIM_TEST_REAL_LAKE:-}
 smoke=false
 work=${TMPDIR:-/tmp}
 options=()
@@ -26,6 +29,7 @@ while [ $# -gt 0 ]; do
     exit
     ;;
   --leantar) leantar=${2:?} && shift ;;
+  --lake) lake=${2:?} && shift ;;
   --work) work=$(realpath "${2:?}") && shift ;;
   --mathlib | --seeds | --output) options+=("$1" "$(realpath "${2:?}")") && shift ;;
   --smoke) smoke=true && options+=("$1") ;;
@@ -34,6 +38,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 leantar=${leantar:+$(realpath "$leantar")}
+if [ -n "$lake" ]; then options+=(--lake "$(realpath "$lake")"); fi
 cd "$(dirname "$0")/.."
 bench=(cargo bench --quiet --locked -p shim-tests --bench bench --)
 case " ${options[*]} " in *" --check "*) exec "${bench[@]}" --check ;; esac
@@ -45,11 +50,16 @@ for tool in git tar zstd hyperfine elan; do
   }
 done
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-cargo build --quiet --release --locked --bin lake-shim
+# As install.sh builds it.
+triple=$(rustc -vV | sed -n 's/^host: //p')
+RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
+  cargo build --quiet --release --locked --bin lake-shim --target "$triple"
+cargo build --quiet --release --locked -p shim-tests --bin fake-lake
 if $smoke; then
   cargo build --quiet --locked -p shim-tests --bin fake-leantar
   leantar=$target/debug/fake-leantar
 fi
 work=$(mktemp -d "$work/lake-shim-bench-XXXXXX")
 trap 'rm -rf "$work" "/dev/shm/${work##*/}"*' EXIT
-"${bench[@]}" --work "$work" --shim "$target/release/lake-shim" --leantar "$leantar" "${options[@]}"
+"${bench[@]}" --work "$work" --shim "$target/$triple/release/lake-shim" --fake-lake "$target/release/fake-lake" \
+  --leantar "$leantar" "${options[@]}"

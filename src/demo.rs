@@ -4,12 +4,12 @@
 //! builds as packs, so that nothing but this binary is needed to restore it.
 //! `shim-tests/make-demo.sh` makes it.
 
-use crate::mathlib::request::Request;
 use crate::lake::RealLake;
+use crate::lake::toolchain;
+use crate::mathlib::request::Request;
 use crate::report::{Report, data};
 use crate::restore::session::{Mode, Session};
 use crate::settings::{Environment, Settings, var};
-use crate::lake::toolchain;
 use crate::workspace::{Location, Workspace};
 use anyhow::{Context, Result};
 use std::path::Path;

@@ -22,9 +22,16 @@ pub struct Lab {
     pub work: PathBuf,
     /// A directory with the shim under the name `lake`.
     pub shim: PathBuf,
+    pub lake: Lake,
     pub leantar: Leantar,
     pub scale: Scale,
     path: OsString,
+}
+
+/// A lake that loads a workspace: a real one, or the tests' stand-in, which starts git as Lake does.
+pub struct Lake {
+    pub path: PathBuf,
+    pub is_fake: bool,
 }
 
 pub struct Leantar(pub PathBuf);
@@ -37,7 +44,13 @@ impl Leantar {
 }
 
 impl Lab {
-    pub fn new(work: &Path, shim: &Path, leantar: Leantar, scale: Scale) -> Result<Self> {
+    pub fn new(
+        work: &Path,
+        shim: &Path,
+        lake: Lake,
+        leantar: Leantar,
+        scale: Scale,
+    ) -> Result<Self> {
         let dir = work.join("shim");
         for dir in [&dir, &work.join("home"), &work.join("toolchain/bin")] {
             fs::create_dir_all(dir)?;
@@ -48,10 +61,14 @@ impl Lab {
         for name in ["lake", "lean"] {
             fs::copy("/bin/true", work.join("toolchain/bin").join(name))?;
         }
+        // As in every toolchain.
+        let header = work.join("toolchain/include/lean/version.h");
+        fs::create_dir_all(work.join("toolchain/include/lean"))?;
+        fs::write(header, "#define LEAN_VERSION_MAJOR 4\n#define LEAN_VERSION_MINOR 27\n")?;
         let system = std::env::var_os("PATH").unwrap_or_default();
         let mut path = OsString::from(format!("{0}/shim:{0}/toolchain/bin:", work.display()));
         path.push(system);
-        Ok(Self { work: work.to_owned(), shim: dir, leantar, scale, path })
+        Ok(Self { work: work.to_owned(), shim: dir, lake, leantar, scale, path })
     }
 
     /// A command that finds nothing of the user's.

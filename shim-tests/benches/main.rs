@@ -14,7 +14,7 @@ mod timing;
 mod workload;
 
 use anyhow::{Context, Result, bail};
-use lab::{Lab, Leantar};
+use lab::{Lab, Lake, Leantar};
 use report::Measured;
 use scale::{Scale, Size};
 use std::ffi::OsString;
@@ -33,7 +33,12 @@ fn main() -> Result<()> {
     let shim = options.shim.context("`--shim` names the shim to measure")?;
     let leantar = options.leantar.filter(|path| path.is_file());
     let leantar = Leantar(leantar.context("there is no leantar: `--leantar` names it")?);
-    let lab = Lab::new(&work, &shim, leantar, Scale::new(options.size))?;
+    let lake = match (options.lake, options.fake_lake) {
+        (Some(path), _) => Lake { path, is_fake: false },
+        (None, Some(path)) => Lake { path, is_fake: true },
+        (None, None) => bail!("`--lake` or `--fake-lake` names a lake that loads a workspace"),
+    };
+    let lab = Lab::new(&work, &shim, lake, leantar, Scale::new(options.size))?;
     let measured = measure(&lab, repository, options.seeds.as_deref(), options.mathlib.as_deref())?;
     report::write(options.output.as_deref().unwrap_or(repository), &measured, &lab.scale)
 }
@@ -54,6 +59,8 @@ fn measure(
     };
     tell("pass-through");
     let mut figures = vec![figures::pass_through::measure(lab)?];
+    tell("settled packages");
+    figures.push(figures::settled::measure(lab)?);
 
     tell("a Mathlib to name");
     let dir = lab.work.join("named");
@@ -88,6 +95,8 @@ struct Options {
     check: bool,
     shim: Option<PathBuf>,
     leantar: Option<PathBuf>,
+    lake: Option<PathBuf>,
+    fake_lake: Option<PathBuf>,
     seeds: Option<PathBuf>,
     mathlib: Option<PathBuf>,
     work: Option<PathBuf>,
@@ -101,6 +110,8 @@ impl Options {
             check: false,
             shim: None,
             leantar: None,
+            lake: None,
+            fake_lake: None,
             seeds: None,
             mathlib: None,
             work: None,
@@ -119,6 +130,8 @@ impl Options {
                 Some("--check") => options.check = true,
                 Some("--shim") => options.shim = Some(path()?),
                 Some("--leantar") => options.leantar = Some(path()?),
+                Some("--lake") => options.lake = Some(path()?),
+                Some("--fake-lake") => options.fake_lake = Some(path()?),
                 Some("--seeds") => options.seeds = Some(path()?),
                 Some("--mathlib") => options.mathlib = Some(path()?),
                 Some("--work") => options.work = Some(path()?),

@@ -14,16 +14,16 @@ mod store;
 
 use crate::demo;
 use crate::error::{Failure, hint};
-use crate::mathlib::request::Request;
 use crate::lake::RealLake;
 use crate::lake::version::version;
+use crate::mathlib::request::Request;
 use crate::proxy::guard::Guard;
-use crate::workspace::link::{self, Linked};
 use crate::report::Report;
 use crate::restore::Event;
 use crate::restore::session::Session;
 use crate::settings::{Environment, Settings, current_dir, var};
 use crate::threads;
+use crate::workspace::link::{self, Linked};
 use crate::workspace::{Location, Workspace};
 use anyhow::{Context, Result, bail};
 use clap::{FromArgMatches, Parser, Subcommand};

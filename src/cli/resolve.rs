@@ -3,12 +3,12 @@
 use super::Place;
 use crate::error::{Failure, hint};
 use crate::fs::{replace_file, sweep_beside};
-use crate::workspace::link::{self, Unlinked};
 use crate::read;
 use crate::report::data;
 use crate::settings::var;
 use crate::store::Stores;
 use crate::store::resolve::{Choice, Resolved, Rewrite, resolve, spellings};
+use crate::workspace::link::{self, Unlinked};
 use crate::workspace::respell::Respelled;
 use crate::workspace::{Config, Workspace};
 use anyhow::{Context, Result, bail};

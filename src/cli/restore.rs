@@ -1,10 +1,10 @@
 //! The commands that unpack build files and name them.
 
 use super::Place;
-use crate::child::die_with_us;
-use crate::mathlib::names::NamedModule;
 use crate::child::Variables;
+use crate::child::die_with_us;
 use crate::lake::RealLake;
+use crate::mathlib::names::NamedModule;
 use crate::proxy::{place_packages, resolve_deps};
 use crate::report::{data, outcome_json};
 use crate::restore::session::Mode;

@@ -1,11 +1,11 @@
 //! The commands that manage a store.
 
 use super::Place;
+use crate::child::Variables;
 use crate::child::die_with_us;
 use crate::error::{Failure, hint};
-use crate::mathlib::request::Request;
-use crate::child::Variables;
 use crate::lake::RealLake;
+use crate::mathlib::request::Request;
 use crate::proxy::guard::Guard;
 use crate::report::{count, data};
 use crate::settings::{IMAGE_STORE, var};

@@ -6,11 +6,11 @@
 use super::path::is_shim;
 use super::probe::{ask, version};
 use super::{Area, Finding, quoted, shown};
-use crate::programs::on_path;
 use crate::child::Variables;
 use crate::lake::RealLake;
-use crate::settings::{Environment, var};
 use crate::lake::toolchain::{self, is_elan};
+use crate::programs::on_path;
+use crate::settings::{Environment, var};
 use anyhow::Error;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

@@ -39,6 +39,7 @@ fn judge(found: &[PathBuf]) -> Vec<Finding> {
     let message = "a process that was killed has left something behind";
     let words: Vec<_> = found.iter().map(|path| word(path)).collect();
     let hint = format!("`rm -r {}`; the next restore or bake does it too", words.join(" "));
-    let seen = found.iter().map(|path| format!("the process that worked in {} is dead", quoted(path)));
+    let seen =
+        found.iter().map(|path| format!("the process that worked in {} is dead", quoted(path)));
     vec![Finding::warning("leftovers", message, hint).all_seen(seen)]
 }

@@ -2,8 +2,8 @@
 
 use super::workspace::Located;
 use super::{Finding, quoted, word};
-use crate::workspace::link::PRIVATE_MARK;
 use crate::settings::var;
+use crate::workspace::link::PRIVATE_MARK;
 use fs_err as fs;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

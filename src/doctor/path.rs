@@ -5,10 +5,10 @@
 //! puts its toolchain first for whatever it runs.
 
 use super::{Area, Finding, Severity, quoted, shown, word};
+use crate::lake::toolchain::is_elan;
 use crate::lake::{Identity, own_path};
 use crate::read;
 use crate::settings::{Environment, var};
-use crate::lake::toolchain::is_elan;
 use fs_err as fs;
 use memchr::memmem;
 use serde_json::{Value, json};

@@ -2,6 +2,7 @@
 //! broken one is named whatever the others say.
 
 use super::{Area, Finding, Severity, quoted, shown};
+use crate::lake::toolchain;
 use crate::mathlib::request::check_toolchain;
 use crate::read;
 use crate::store::Stores;
@@ -9,7 +10,6 @@ use crate::store::resolve::{Choice, Resolved, resolve};
 use crate::workspace::lakefile::{Lakefile, Wanted};
 use crate::workspace::manifest::{MANIFEST_FILE, Manifest, Source};
 use crate::workspace::url::same_repository;
-use crate::lake::toolchain;
 use crate::workspace::{Location, PACKAGES_DIR, Workspace};
 use anyhow::{Error, Result};
 use fs_err as fs;

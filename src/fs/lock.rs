@@ -90,7 +90,8 @@ fn holder(file: &File) -> String {
         let locks = fs::read_to_string("/proc/locks").ok()?;
         let pid = locks.lines().find_map(|line| {
             let fields: Vec<_> = line.split_whitespace().collect();
-            let is_it = fields.get(1) == Some(&"FLOCK") && fields.get(5)?.rsplit(':').next()? == inode;
+            let is_it =
+                fields.get(1) == Some(&"FLOCK") && fields.get(5)?.rsplit(':').next()? == inode;
             is_it.then(|| fields[4].to_owned())
         })?;
         let command = fs::read(PathBuf::from("/proc").join(&pid).join("cmdline")).ok()?;

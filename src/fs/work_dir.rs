@@ -47,7 +47,8 @@ impl WorkDir {
         let mut builder = tempfile::Builder::new();
         builder.prefix(PREFIX).rand_bytes(RANDOM).permissions(Permissions::from_mode(0o700));
         let dir = builder.tempdir_in(parent)?;
-        fs::File::create_new(owner_file(dir.path()))?.write_all(Owner::this().print().as_bytes())?;
+        fs::File::create_new(owner_file(dir.path()))?
+            .write_all(Owner::this().print().as_bytes())?;
         let work = dir.path().join("work");
         fs::create_dir(&work)?;
         Ok(Self { _dir: dir, work })
@@ -102,7 +103,9 @@ fn owner_file(dir: &Path) -> PathBuf {
 fn is_abandoned(dir: &Path) -> bool {
     let is_old = || {
         let made = fs::symlink_metadata(dir).and_then(|meta| meta.modified());
-        made.is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age > FOREIGN_AGE))
+        made.is_ok_and(|made| {
+            SystemTime::now().duration_since(made).is_ok_and(|age| age > FOREIGN_AGE)
+        })
     };
     match crate::read::text(&owner_file(dir), OWNER_LIMIT) {
         Ok(text) => Owner::parse(&text).is_some_and(|owner| owner.is_dead().unwrap_or_else(is_old)),

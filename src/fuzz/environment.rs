@@ -43,7 +43,10 @@ pub fn argv(data: &[u8]) {
         let behind = with(&["build", unknown]).command;
         assert!(matches!(behind, Command::Guarded | Command::Other), "build {unknown}: {behind:?}");
         let is_update = with(&[unknown, "update"]).location.updates;
-        assert!(is_update || with(&[unknown, "update"]).command == Command::Other, "{unknown} update");
+        assert!(
+            is_update || with(&[unknown, "update"]).command == Command::Other,
+            "{unknown} update"
+        );
     }
     assert_eq!(with(&["-q", "", "--json"]), Invocation { toolchain: None, ..invocation.clone() });
     if !rest.first().is_some_and(|first| first.as_bytes().starts_with(b"+")) {

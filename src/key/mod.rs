@@ -16,9 +16,9 @@ mod tag;
 pub use docker::Build;
 
 use crate::error::hint;
+use crate::lake::toolchain;
 use crate::store::platform;
 use crate::workspace::git::Checkout;
-use crate::lake::toolchain;
 use crate::workspace::{Package, Workspace};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;

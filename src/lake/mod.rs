@@ -10,9 +10,9 @@ use crate::programs::on_path;
 use crate::read;
 use crate::settings::{Environment, var};
 use crate::workspace::git::ELSEWHERE;
-pub use handover::work_signals;
 use anyhow::{Result, bail};
 use fs_err as fs;
+pub use handover::work_signals;
 use handover::{become_program, with_signals_put_back};
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
@@ -68,7 +68,8 @@ impl RealLake {
                 let (path, identity) = named_lake(Path::new(named), myself)?;
                 // A script that calls `lake` means the next one, unless a real lake has run since.
                 let is_called_by_it = env.inside_lake.is_none() && seen.contains(&identity);
-                let next = is_called_by_it.then(|| first_on_path(env, &seen, myself).ok()).flatten();
+                let next =
+                    is_called_by_it.then(|| first_on_path(env, &seen, myself).ok()).flatten();
                 next.unwrap_or(path)
             }
             None => first_on_path(env, &seen, myself)?,

@@ -40,13 +40,23 @@ impl Version {
 
 /// The version of `lake`, for a command that runs in `cwd` with `+toolchain` or without. `None` if it
 /// cannot be told without downloading a toolchain.
-pub fn version(lake: &RealLake, toolchain: Option<&str>, cwd: &Path, env: &Environment) -> Option<Version> {
+pub fn version(
+    lake: &RealLake,
+    toolchain: Option<&str>,
+    cwd: &Path,
+    env: &Environment,
+) -> Option<Version> {
     let written = written(lake, toolchain, cwd, env);
     if written.is_some() || is_elan(&lake.path) { written } else { asked(lake, env) }
 }
 
 /// As [`version`], from files alone.
-pub fn written(lake: &RealLake, toolchain: Option<&str>, cwd: &Path, env: &Environment) -> Option<Version> {
+pub fn written(
+    lake: &RealLake,
+    toolchain: Option<&str>,
+    cwd: &Path,
+    env: &Environment,
+) -> Option<Version> {
     if is_elan(&lake.path) {
         let name = toolchain.map(str::to_owned).or_else(|| elan_choice(cwd, env))?;
         return of_toolchain(&name, env);
@@ -87,7 +97,8 @@ fn of_toolchain(name: &str, env: &Environment) -> Option<Version> {
 fn of_header(toolchain: &Path) -> Option<Version> {
     let header = read::text(&toolchain.join("include/lean/version.h"), read::TEXT).ok()?;
     let number = |name: &str| -> Option<u32> {
-        let line = header.lines().find_map(|line| line.strip_prefix("#define ")?.strip_prefix(name))?;
+        let line =
+            header.lines().find_map(|line| line.strip_prefix("#define ")?.strip_prefix(name))?;
         line.trim().parse().ok()
     };
     Some(Version(number("LEAN_VERSION_MAJOR ")?, number("LEAN_VERSION_MINOR ")?))
@@ -104,7 +115,8 @@ fn asked(lake: &RealLake, env: &Environment) -> Option<Version> {
     let said = ask(lake)?;
     let version = said.rsplit_once("(Lean version ").and_then(|(_, text)| Version::parse(text));
     if let Some(file) = remembered {
-        let text = version.map_or("unknown".to_owned(), |Version(major, minor)| format!("{major}.{minor}"));
+        let text = version
+            .map_or("unknown".to_owned(), |Version(major, minor)| format!("{major}.{minor}"));
         let dir = file.parent().map(fs::create_dir_all);
         // Not remembered: the next command asks again.
         let _ = dir.map(|made| made.and_then(|()| fs::write(&file, text)));
@@ -114,7 +126,11 @@ fn asked(lake: &RealLake, env: &Environment) -> Option<Version> {
 
 fn ask(lake: &RealLake) -> Option<String> {
     let mut command = lake.command(&["--version".into()], &Variables::new());
-    command.env(var::DISABLE, "1").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .env(var::DISABLE, "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut child = command.spawn().ok()?;
     let start = Instant::now();
     let status = loop {

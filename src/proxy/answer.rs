@@ -82,8 +82,8 @@ impl At<'_> {
         let guard = self.guard();
         let mut answers = GitAnswers::new(&guard)?;
         // Mathlib's hook would build and run a cache tool of its own.
-        let answers_hook = self.proxy.invocation.command == Command::Update
-            && !is_set(var::NO_CACHE_ON_UPDATE);
+        let answers_hook =
+            self.proxy.invocation.command == Command::Update && !is_set(var::NO_CACHE_ON_UPDATE);
         if answers_hook {
             answers.variables.insert(var::NO_CACHE_ON_UPDATE.into(), "1".into());
         }
@@ -103,12 +103,14 @@ impl At<'_> {
             return Ok(done);
         };
         let Some(mathlib) = now.package("mathlib") else { return Ok(done) };
-        let lakefile = read::text(&mathlib.dir.join("lakefile.lean"), read::TEXT).unwrap_or_default();
+        let lakefile =
+            read::text(&mathlib.dir.join("lakefile.lean"), read::TEXT).unwrap_or_default();
         if !lakefile.contains(var::NO_CACHE_ON_UPDATE) {
             return Ok(done);
         }
         let get = ["exe", "cache", "get"].map(OsString::from);
-        let request = CacheRequest { verb: CacheVerb::Get, modules: Vec::new(), skip_proofwidgets: false };
+        let request =
+            CacheRequest { verb: CacheVerb::Get, modules: Vec::new(), skip_proofwidgets: false };
         let at = At { workspace: &now, ..*self };
         match at.restore(&request, &get, settings)? {
             Ended::NotOurs(reason) => Err(reason.context("mathlib: failed to fetch the cache")),
@@ -240,7 +242,8 @@ impl At<'_> {
     /// `true` if a restore before a build has something to look for. That it has not is stamped too.
     fn wants_restore(&self, stamp: Option<&Stamp>, settings: &Settings) -> Result<bool> {
         let stamped = stamp.and_then(|stamp| stamp.read(self.workspace));
-        if stamped == Some(Stamped::Restored) && self.workspace.outdated_packages().next().is_none() {
+        if stamped == Some(Stamped::Restored) && self.workspace.outdated_packages().next().is_none()
+        {
             return Ok(false);
         }
         if settings.restore == Restore::Always {

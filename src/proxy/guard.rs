@@ -88,7 +88,9 @@ impl Guard<'_> {
         let mut left = Vec::new();
         let knows_overrides = self.version.is_some_and(|version| version >= Version::OVERRIDES);
         for package in &self.workspace.packages {
-            let Some(lock) = package.lock.as_ref().filter(|lock| lock.clone.is_dir()) else { continue };
+            let Some(lock) = package.lock.as_ref().filter(|lock| lock.clone.is_dir()) else {
+                continue;
+            };
             let head = Checkout::open(&lock.clone).and_then(|checkout| checkout.head_or_asked());
             if head.as_ref() != Some(&lock.rev) {
                 left.push((package, lock, Reason::Move));
@@ -112,7 +114,8 @@ impl Guard<'_> {
                 })),
             }
         }
-        let mut variables = self.safe_directories(left.iter().map(|(_, lock, _)| lock.clone.as_path()));
+        let mut variables =
+            self.safe_directories(left.iter().map(|(_, lock, _)| lock.clone.as_path()));
         let mut map = UrlMap::parse(self.env.url_map.as_deref());
         for (package, lock, reason) in left {
             let mut place = self.place(package, lock, &map);
@@ -131,9 +134,11 @@ impl Guard<'_> {
         let mut map = UrlMap::parse(self.env.url_map.as_deref());
         for (package, lock) in locks() {
             let place = self.place(package, lock, &map);
-            let origin = place.checkout.as_ref().and_then(|checkout| checkout.prove(&variables).ok()?);
+            let origin =
+                place.checkout.as_ref().and_then(|checkout| checkout.prove(&variables).ok()?);
             let origin = origin.filter(|origin| *origin != place.wanted);
-            if let Some(origin) = origin.filter(|origin| self.is_wanted(&place, origin, &variables)) {
+            if let Some(origin) = origin.filter(|origin| self.is_wanted(&place, origin, &variables))
+            {
                 map.add_to(&mut variables, &package.name, origin);
             }
         }
@@ -162,15 +167,24 @@ impl Guard<'_> {
     ///
     /// # Errors
     /// [`Failure::Refused`].
-    pub(super) fn check(&self, place: &mut Place, reason: Reason, variables: &Variables) -> Result<()> {
+    pub(super) fn check(
+        &self,
+        place: &mut Place,
+        reason: Reason,
+        variables: &Variables,
+    ) -> Result<()> {
         let Some(checkout) = &place.checkout else {
-            let is_empty = fs::read_dir(&place.dir).is_ok_and(|mut entries| entries.next().is_none());
+            let is_empty =
+                fs::read_dir(&place.dir).is_ok_and(|mut entries| entries.next().is_none());
             if is_empty || self.never_deletes() {
                 return Ok(());
             }
             bail!(place.refusal(
                 "has no `.git` of its own: Lake would delete it",
-                &format!("`mv {0} {0}.old` keeps it, and Lake clones the package", place.dir.display()),
+                &format!(
+                    "`mv {0} {0}.old` keeps it, and Lake clones the package",
+                    place.dir.display()
+                ),
             ));
         };
         let origin = match checkout.prove(variables) {
@@ -187,9 +201,11 @@ impl Guard<'_> {
         }
         let work = |lost: &dyn Fn(Work) -> Work| Work::of(checkout, variables).map(lost);
         if !is_wanted {
-            let is = origin.map_or("has no `origin`".to_owned(), |url| format!("is a checkout of `{url}`"));
+            let is = origin
+                .map_or("has no `origin`".to_owned(), |url| format!("is a checkout of `{url}`"));
             let what = if self.never_deletes() { "repoint" } else { "delete" };
-            let wants = format!("{is}, and this workspace wants `{}`: Lake would {what} it", place.wanted);
+            let wants =
+                format!("{is}, and this workspace wants `{}`: Lake would {what} it", place.wanted);
             if place.is_shared {
                 bail!(place.refusal(&wants, &self.way_out(place)));
             }
@@ -214,7 +230,8 @@ impl Guard<'_> {
         if lost.is_none() {
             return Ok(());
         }
-        let keep = format!("commit it to a branch and push, or `mv {0} {0}.old`", place.dir.display());
+        let keep =
+            format!("commit it to a branch and push, or `mv {0} {0}.old`", place.dir.display());
         bail!(place.refusal(&format!("{what}. Lost would be: {lost}"), &keep));
     }
 
@@ -222,7 +239,8 @@ impl Guard<'_> {
     fn check_other_workspaces(&self, place: &Place, checkout: &Checkout) -> Result<()> {
         let root = &self.workspace.root;
         let shared = Shared::of(&fs::canonicalize(self.workspace.packages_now())?);
-        let other = checkout.head_or_asked().and_then(|head| shared.needs(root, &place.name, &head));
+        let other =
+            checkout.head_or_asked().and_then(|head| shared.needs(root, &place.name, &head));
         if let Some(other) = other {
             let needs = format!(
                 "is at the revision that `{}` needs, and Lake would check out another one",
@@ -249,7 +267,8 @@ impl Guard<'_> {
     /// `true` if `origin` is what Lake wants: the same repository, directly or by the user's `insteadOf`.
     pub(super) fn is_wanted(&self, place: &Place, origin: &str, variables: &Variables) -> bool {
         let Some(checkout) = &place.checkout else { return false };
-        let is_same = |url: Option<String>| url.is_some_and(|url| same_repository(&url, &place.wanted));
+        let is_same =
+            |url: Option<String>| url.is_some_and(|url| same_repository(&url, &place.wanted));
         same_repository(origin, &place.wanted)
             || is_same(checkout.configured_origin())
             || checkout
@@ -298,7 +317,8 @@ impl Guard<'_> {
 fn way_to_git() -> String {
     let set: Vec<_> = ELSEWHERE.into_iter().filter(|name| is_set(name)).collect();
     if set.is_empty() {
-        return "nothing was changed; see what `git -C <dir> status` says, and run it again".to_owned();
+        return "nothing was changed; see what `git -C <dir> status` says, and run it again"
+            .to_owned();
     }
     format!("begin the command with `env -u {}`", set.join(" -u "))
 }
@@ -307,6 +327,9 @@ impl Place {
     fn refusal(&self, what: &str, way: &str) -> Failure {
         let dir = fs::canonicalize(&self.dir).unwrap_or_else(|_| self.dir.clone());
         let shared = if self.is_shared { ", which other workspaces may use," } else { "" };
-        Failure::Refused(hint(format!("`{}` in `{}`{shared} {what}", self.name, dir.display()), way))
+        Failure::Refused(hint(
+            format!("`{}` in `{}`{shared} {what}", self.name, dir.display()),
+            way,
+        ))
     }
 }

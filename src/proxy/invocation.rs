@@ -92,7 +92,8 @@ impl Invocation {
             Command::MathlibCache(_) => location.search_above = true,
             _ => {}
         }
-        const WITHOUT_OVERRIDES: [&str; 5] = ["update", "upgrade", "resolve-deps", "upload", "cache"];
+        const WITHOUT_OVERRIDES: [&str; 5] =
+            ["update", "upgrade", "resolve-deps", "upload", "cache"];
         let takes_overrides = command != Command::Other
             && !location.updates
             && !WITHOUT_OVERRIDES.iter().any(|without| verb == *without);

@@ -112,7 +112,10 @@ impl Proxy<'_> {
     fn may_resolve(&self) -> bool {
         matches!(
             self.invocation.command,
-            Command::Load { .. } | Command::CleanAll | Command::MathlibCache(_) | Command::LakeCacheGet
+            Command::Load { .. }
+                | Command::CleanAll
+                | Command::MathlibCache(_)
+                | Command::LakeCacheGet
         )
     }
 
@@ -123,7 +126,8 @@ impl Proxy<'_> {
         }
         let dir = workspace.packages_now();
         let is_shared = dir.is_dir() && workspace.shares_packages();
-        let linked = workspace.packages.iter().map(|package| &package.dir).find(|dir| dir.is_symlink());
+        let linked =
+            workspace.packages.iter().map(|package| &package.dir).find(|dir| dir.is_symlink());
         if let Some(dir) = is_shared.then_some(&dir).or(linked) {
             let dir = fs::canonicalize(dir)?;
             let root = workspace.name().unwrap_or_else(|| "<this package>".to_owned());
@@ -234,7 +238,8 @@ pub fn place_packages(workspace: &Workspace, settings: &Settings, report: &Repor
         if !place(&old)? {
             return Ok(());
         }
-        if packages_dir.is_dir() && !packages_dir.is_symlink() && is_same_file(packages_dir, shared) {
+        if packages_dir.is_dir() && !packages_dir.is_symlink() && is_same_file(packages_dir, shared)
+        {
             fs::remove_file(&old)?;
         }
     }

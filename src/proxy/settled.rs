@@ -46,7 +46,8 @@ pub fn option(workspace: &Workspace, packages: &[&Package], env: &Environment) -
     let digest = Sha256::digest(&text);
     let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let name = format!("settled-{hex}.json");
-    let file = workspace.write_state(&name, text.as_bytes()).or_else(|_| in_cache(&name, &text, env))?;
+    let file =
+        workspace.write_state(&name, text.as_bytes()).or_else(|_| in_cache(&name, &text, env))?;
     let mut option = OsString::from("--packages=");
     option.push(file);
     Ok(option)

@@ -7,11 +7,11 @@
 use super::publish::{forget, merge_build};
 use super::staging::stage;
 use crate::fs::{Renamed, if_there, is_dir, remove_if_there, rename_to_new, replace_name};
+use crate::lake::toolchain;
 use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, Pack};
 use crate::store::pack::{Progress, Shard, unpack};
-use crate::lake::toolchain;
 use crate::workspace::{Package, Workspace};
 use anyhow::{Context, Result, anyhow, ensure};
 use fs_err as fs;
@@ -187,7 +187,8 @@ impl PackStep {
         let mark = unpacked.with_context(what)?;
         if self.is_source {
             // Another process may have been faster, and its sources are as good.
-            let is_there = rename_to_new(&tree, &self.into)? == Renamed::Done || is_dir(&self.into)?;
+            let is_there =
+                rename_to_new(&tree, &self.into)? == Renamed::Done || is_dir(&self.into)?;
             ensure!(is_there, "`{}` is a symlink that leads nowhere", self.into.display());
             return Ok(());
         }

@@ -11,11 +11,11 @@ use super::{Event, Observer, Outcome};
 use crate::error::{Failure, hint};
 use crate::fs::WorkDir;
 use crate::interrupt::Interrupts;
+use crate::lake::toolchain;
 use crate::mathlib::leantar::{self, Leantar};
 use crate::mathlib::request::{Request, Wanted, check_toolchain, names};
 use crate::settings::{Environment, Network, Settings, var};
 use crate::store::Stores;
-use crate::lake::toolchain;
 use crate::workspace::git::Checkout;
 use crate::workspace::{Package, Workspace};
 use anyhow::{Context, Result, bail};
@@ -132,16 +132,20 @@ impl Session<'_> {
 
     /// Refuses to restore where the files would not stay, or where they do not belong.
     fn check_places(&self) -> Result<()> {
-        let mut packages = self.workspace.packages.iter().filter_map(|p| Some((p, p.lock.as_ref()?)));
+        let mut packages =
+            self.workspace.packages.iter().filter_map(|p| Some((p, p.lock.as_ref()?)));
         if packages.clone().next().is_some() {
             self.workspace.check_packages_dir(self.settings.pkg_dir.as_deref())?;
         }
-        let bare = packages
-            .find(|(_, lock)| lock.clone.is_dir() && Checkout::open(&lock.clone).is_none());
+        let bare =
+            packages.find(|(_, lock)| lock.clone.is_dir() && Checkout::open(&lock.clone).is_none());
         if let Some((package, lock)) = bare {
             let dir = lock.clone.display();
             bail!(hint(
-                format!("`{}` in `{dir}` has no `.git` of its own: Lake will delete it", package.name),
+                format!(
+                    "`{}` in `{dir}` has no `.git` of its own: Lake will delete it",
+                    package.name
+                ),
                 format!("`mv {dir} {dir}.old && lake resolve-deps` clones the package"),
             ));
         }
@@ -286,7 +290,8 @@ impl Session<'_> {
         let parts = ["", "lib", "lib/lean", "ir"];
         let builds = self.workspace.source_path().into_iter().map(|dir| dir.join(".lake/build"));
         let builds = builds.flat_map(|build| parts.map(|part| build.join(part)));
-        let own = [root.clone(), root.join(".lake"), self.workspace.state_dir(), packages_dir.clone()];
+        let own =
+            [root.clone(), root.join(".lake"), self.workspace.state_dir(), packages_dir.clone()];
         own.into_iter().chain(builds).collect()
     }
 }

@@ -5,10 +5,10 @@
 //! and their build directories as they were. Anything else than that (another lock, a store baked anew,
 //! `lake clean`) makes it void; it can only ever save work.
 
+use crate::lake::toolchain;
 use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, lock_id};
-use crate::lake::toolchain;
 use crate::workspace::Workspace;
 use anyhow::Result;
 use fs_err as fs;

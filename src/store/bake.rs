@@ -10,12 +10,12 @@ use super::verify::{self, Found};
 use crate::confine::State;
 use crate::error::hint;
 use crate::fs::{Lock as FileLock, WorkDir, ensure_dirs, is_dir};
+use crate::lake::toolchain;
 use crate::mathlib::leantar::Leantar;
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::request::Wanted;
 use crate::workspace::git::Checkout;
 use crate::workspace::manifest::{Manifest, Source};
-use crate::lake::toolchain;
 use crate::workspace::{GitLock, Package, Workspace};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
@@ -139,7 +139,8 @@ impl Bake<'_> {
         }
         let is_there = |package: &Package| match &package.lock {
             Some(lock) => {
-                Checkout::open(&lock.clone).and_then(|c| c.head_or_asked()).as_ref() == Some(&lock.rev)
+                Checkout::open(&lock.clone).and_then(|c| c.head_or_asked()).as_ref()
+                    == Some(&lock.rev)
             }
             None => package.dir.is_dir(),
         };

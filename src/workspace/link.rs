@@ -12,8 +12,8 @@ use super::{GitLock, Package, Workspace, without_dots};
 use crate::child::Variables;
 use crate::error::hint;
 use crate::fs::{
-    Renamed, WorkDir, copy_tree, create_symlink, ensure_dirs, exists, if_there, is_dir, is_same_file,
-    is_symlink, links, rename_to_new, replace_by_dir, replace_symlink,
+    Renamed, WorkDir, copy_tree, create_symlink, ensure_dirs, exists, if_there, is_dir,
+    is_same_file, is_symlink, links, rename_to_new, replace_by_dir, replace_symlink,
 };
 use crate::settings::{home_dir, var};
 use anyhow::{Context, Result, bail, ensure};
@@ -106,8 +106,8 @@ pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
         return left("it belongs to another user");
     }
     let adoption = Adoption { packages_dir, shared };
-    let adopted = entries(workspace, packages_dir)
-        .and_then(|entries| adoption.run(parent, &entries));
+    let adopted =
+        entries(workspace, packages_dir).and_then(|entries| adoption.run(parent, &entries));
     match adopted {
         Ok(moved) => done(Linked::Now { moved }),
         // Another process has linked it meanwhile.
@@ -120,21 +120,23 @@ pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
 fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<()> {
     let is = format!("`{}` is `{}`", var::PKG_DIR, shared.display());
     let real = real_path(shared).with_context(|| is.clone())?;
-    let is_around = root.starts_with(&real) || packages_dir.starts_with(&real) && real != packages_dir;
-    let fault = if real.starts_with(root) || packages_dir != shared && shared.starts_with(packages_dir) {
-        format!("inside the workspace `{}`", root.display())
-    } else if is_around {
-        format!("around the workspace `{}`", root.display())
-    } else if home_dir().is_some_and(|home| real_path(&home).is_ok_and(|home| home == real)) {
-        "your home directory".to_owned()
-    } else if real.parent().is_none() {
-        "the root of the file system".to_owned()
-    } else {
-        match if_there(fs::metadata(shared)).with_context(|| is.clone())? {
-            Some(meta) if !meta.is_dir() => "not a directory".to_owned(),
-            _ => return Ok(()),
-        }
-    };
+    let is_around =
+        root.starts_with(&real) || packages_dir.starts_with(&real) && real != packages_dir;
+    let fault =
+        if real.starts_with(root) || packages_dir != shared && shared.starts_with(packages_dir) {
+            format!("inside the workspace `{}`", root.display())
+        } else if is_around {
+            format!("around the workspace `{}`", root.display())
+        } else if home_dir().is_some_and(|home| real_path(&home).is_ok_and(|home| home == real)) {
+            "your home directory".to_owned()
+        } else if real.parent().is_none() {
+            "the root of the file system".to_owned()
+        } else {
+            match if_there(fs::metadata(shared)).with_context(|| is.clone())? {
+                Some(meta) if !meta.is_dir() => "not a directory".to_owned(),
+                _ => return Ok(()),
+            }
+        };
     bail!(hint(
         format!("{is}, {fault}"),
         format!("set `{}` to a directory for packages alone, or unset it", var::PKG_DIR),
@@ -170,7 +172,8 @@ fn entries<'a>(workspace: &'a Workspace, dir: &Path) -> Result<Vec<&'a Package>>
         let package = workspace.packages.iter().find(|package| {
             package.name == name && package.lock.is_some() && !package.is_overridden
         });
-        let package = package.with_context(|| format!("it has `{name}`, which is not a package of the manifest"))?;
+        let package = package
+            .with_context(|| format!("it has `{name}`, which is not a package of the manifest"))?;
         packages.push(package);
     }
     if packages.is_empty() {
@@ -180,7 +183,8 @@ fn entries<'a>(workspace: &'a Workspace, dir: &Path) -> Result<Vec<&'a Package>>
         bail!("it is tracked by this project's git repository");
     }
     for package in &packages {
-        let lock = package.lock.as_ref().context("a package of the packages directory has a lock")?;
+        let lock =
+            package.lock.as_ref().context("a package of the packages directory has a lock")?;
         if let Err(reason) = check_reproducible(lock, &dir.join(&package.name)) {
             bail!("`{}` {reason:#}", package.name);
         }
@@ -275,7 +279,12 @@ impl Adoption<'_> {
         Ok(())
     }
 
-    fn move_all(&self, packages: &[&Package], there: &WorkDir, moved: &mut Vec<String>) -> Result<()> {
+    fn move_all(
+        &self,
+        packages: &[&Package],
+        there: &WorkDir,
+        moved: &mut Vec<String>,
+    ) -> Result<()> {
         for package in packages {
             let from = self.packages_dir.join(&package.name);
             let to = self.shared.join(&package.name);
@@ -353,7 +362,10 @@ pub fn unlink(workspace: &Workspace, packages: &[&str]) -> Result<Unlinked> {
     if !is_symlink(packages_dir)? {
         if !real_path(packages_dir)?.starts_with(root) {
             bail!(hint(
-                format!("`{}` is outside of the workspace, and is not a link", packages_dir.display()),
+                format!(
+                    "`{}` is outside of the workspace, and is not a link",
+                    packages_dir.display()
+                ),
                 "give `packagesDir` a directory in the workspace, such as `.lake/packages`",
             ));
         }
@@ -389,7 +401,8 @@ pub fn keep_private(workspace: &Workspace, shared: Option<&Path>) -> Result<Unli
     let parent = packages_dir.parent().context("a packages directory has a parent")?;
     if let Ok(target) = fs::read_link(packages_dir) {
         let target = parent.join(target);
-        let is_ours = shared.is_some_and(|shared| target == shared || is_same_file(&target, shared))
+        let is_ours = shared
+            .is_some_and(|shared| target == shared || is_same_file(&target, shared))
             || Shared::of(&target).has(root);
         return if is_ours { unlink(workspace, &[]) } else { Ok(Unlinked::default()) };
     }

@@ -127,7 +127,9 @@ impl Workspace {
             let own = root.join(OVERRIDES);
             let named = location.overrides.iter().map(|file| cwd.join(file));
             for file in std::iter::once(own).chain(named) {
-                for entry in Manifest::read(&file).context("package overrides")?.unwrap_or_default().packages {
+                for entry in
+                    Manifest::read(&file).context("package overrides")?.unwrap_or_default().packages
+                {
                     let new = Package::new(entry, &root, &packages_dir, true);
                     match packages.iter_mut().find(|old| old.entry.name == new.entry.name) {
                         Some(old) => *old = new,
@@ -181,7 +183,8 @@ impl Workspace {
     /// said once.
     pub fn is_news(&self, topic: &str, text: &str) -> bool {
         let name = format!("said-about-{topic}");
-        let is_old = read::text(&self.state_dir().join(&name), read::TEXT).is_ok_and(|old| old == text);
+        let is_old =
+            read::text(&self.state_dir().join(&name), read::TEXT).is_ok_and(|old| old == text);
         if !is_old {
             let _ = self.write_state(&name, text.as_bytes()); // else it is said again
         }

@@ -84,9 +84,9 @@ impl Shared {
             .filter(|other| other != root)
             .collect();
         roots.sort();
-        let found = roots.iter().filter_map(|other| {
-            Workspace::discover(other, &Location::default()).ok().flatten()
-        });
+        let found = roots
+            .iter()
+            .filter_map(|other| Workspace::discover(other, &Location::default()).ok().flatten());
         found.filter(|other| is_same_file(&other.packages_dir, &self.dir)).collect()
     }
 

@@ -5,6 +5,7 @@ pub mod ltars;
 pub mod names;
 pub mod packs;
 pub mod pass_through;
+pub mod settled;
 
 use crate::lab::Lab;
 use crate::machine::Busy;

@@ -1,11 +1,11 @@
 //! How URLs are to be spelled: as the locks in the stores have them.
 
 use super::{Choice, index_of, manifest_at};
+use crate::lake::toolchain;
 use crate::store::Stores;
 use crate::store::index::lock_id;
-use crate::workspace::respell::Spellings;
-use crate::lake::toolchain;
 use crate::workspace::Workspace;
+use crate::workspace::respell::Spellings;
 use anyhow::{Result, bail};
 
 /// How the locks of `stores` spell URLs; then, for what they do not have, the workspace's manifest.

@@ -39,7 +39,8 @@ impl Checkout {
         let path = env.get(OsStr::new("PATH")).map(|path| path.as_os_str());
         let mut git = lakes_git(path).ok_or("there is no `git` on PATH")?;
         git.args(args).current_dir(&self.work_tree).envs(env);
-        let output = git.stdin(Stdio::null()).output().map_err(|e| format!("`git` cannot be run: {e}"))?;
+        let output =
+            git.stdin(Stdio::null()).output().map_err(|e| format!("`git` cannot be run: {e}"))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         match output.status.success() {
             true => Ok(text(&output.stdout)),

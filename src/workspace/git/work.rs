@@ -44,7 +44,12 @@ impl Work {
             let output = git.envs(env).output().context("cannot run `git`")?;
             let said = String::from_utf8_lossy(&output.stderr);
             let dir = checkout.work_tree.display();
-            ensure!(output.status.success(), "`git {}` in `{dir}`: {}", args.join(" "), said.trim());
+            ensure!(
+                output.status.success(),
+                "`git {}` in `{dir}`: {}",
+                args.join(" "),
+                said.trim()
+            );
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
         };
         let mut work = Self { has_stash: checkout.has_stash(), ..Self::default() };
@@ -115,7 +120,8 @@ impl fmt::Display for Work {
             ("only here:", &commits),
         ] {
             if !list.is_empty() {
-                let shown: Vec<_> = list.iter().take(SHOWN).map(|item| format!("`{item}`")).collect();
+                let shown: Vec<_> =
+                    list.iter().take(SHOWN).map(|item| format!("`{item}`")).collect();
                 let more = if list.len() > SHOWN { " and more" } else { "" };
                 parts.push(format!("{what} {}{more}", shown.join(", ")));
             }
@@ -142,7 +148,8 @@ impl Checkout {
         if filters.iter().any(|filter| filter.contains(['\u{fffd}', '='])) {
             return Ok(None);
         }
-        let off = |filter: &str| OFF.map(|(option, value)| (format!("filter.{filter}.{option}"), value));
+        let off =
+            |filter: &str| OFF.map(|(option, value)| (format!("filter.{filter}.{option}"), value));
         Ok(Some(filters.into_iter().flat_map(off).collect()))
     }
 
