@@ -14,7 +14,7 @@ use crate::lake::version::Version;
 use crate::settings::{Environment, Network, is_set, var};
 use crate::workspace::git::{Checkout, ELSEWHERE, Work};
 use crate::workspace::shared::Shared;
-use crate::workspace::url::same_repository;
+use crate::workspace::url::{has_secret, same_repository};
 use crate::workspace::{GitLock, Package, Workspace};
 use anyhow::{Result, bail};
 use fs_err as fs;
@@ -134,11 +134,10 @@ impl Guard<'_> {
         let mut map = UrlMap::parse(self.env.url_map.as_deref());
         for (package, lock) in locks() {
             let place = self.place(package, lock, &map);
-            let origin =
-                place.checkout.as_ref().and_then(|checkout| checkout.prove(&variables).ok()?);
-            let origin = origin.filter(|origin| *origin != place.wanted);
-            if let Some(origin) = origin.filter(|origin| self.is_wanted(&place, origin, &variables))
-            {
+            let origin = place.checkout.as_ref().and_then(|c| c.printed_origin(&variables));
+            // What is printed goes to files, where no token belongs.
+            let origin = origin.filter(|url| *url != place.wanted && !has_secret(url));
+            if let Some(origin) = origin.filter(|url| self.is_wanted(&place, url, &variables)) {
                 map.add_to(&mut variables, &package.name, origin);
             }
         }
@@ -187,42 +186,41 @@ impl Guard<'_> {
                 ),
             ));
         };
-        let origin = match checkout.prove(variables) {
-            Ok(origin) => origin,
-            Err(why) => bail!(place.refusal(
+        if let Err(why) = checkout.prove(variables) {
+            bail!(place.refusal(
                 &format!("cannot be read by git, and Lake may delete what git cannot read: {why}"),
                 &way_to_git(),
-            )),
-        };
-        let is_wanted =
-            origin.as_ref().is_some_and(|origin| self.is_wanted(place, origin, variables));
+            ));
+        }
         if reason == Reason::Confirm && !self.compares_always() {
             return Ok(()); // HEAD is right, and this Lake compares nothing else
         }
-        let work = |lost: &dyn Fn(Work) -> Work| Work::of(checkout, variables).map(lost);
-        if !is_wanted {
-            let is = origin
-                .map_or("has no `origin`".to_owned(), |url| format!("is a checkout of `{url}`"));
-            let what = if self.never_deletes() { "repoint" } else { "delete" };
+        let origin = checkout.printed_origin(variables);
+        if origin.as_ref().is_some_and(|origin| self.is_wanted(place, origin, variables)) {
+            place.origin = origin;
+        } else {
+            let is =
+                origin.map_or("has no `origin`".into(), |url| format!("is a checkout of `{url}`"));
+            let (what, deletes) = match self.never_deletes() {
+                true => ("repoint", false),
+                false => ("delete", true),
+            };
             let wants =
                 format!("{is}, and this workspace wants `{}`: Lake would {what} it", place.wanted);
             if place.is_shared {
                 bail!(place.refusal(&wants, &self.way_out(place)));
             }
-            let lost = match self.never_deletes() {
-                true => work(&|work| work.lost_by_checkout(true))?,
-                false => work(&Work::lost_by_deletion)?,
-            };
+            let work = Work::of(checkout, variables)?;
+            let lost = if deletes { work.lost_by_deletion() } else { work.lost_by_checkout(true) };
             return self.refuse_loss(place, &wants, &lost);
         }
-        place.origin = origin;
         if reason == Reason::Confirm {
             return Ok(());
         }
         if place.is_shared && !place.dir.is_symlink() {
             self.check_other_workspaces(place, checkout)?;
         }
-        let lost = work(&|work| work.lost_by_checkout(self.cleans()))?;
+        let lost = Work::of(checkout, variables)?.lost_by_checkout(self.cleans());
         self.refuse_loss(place, "has local work, and Lake would check out another revision", &lost)
     }
 

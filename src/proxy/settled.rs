@@ -48,9 +48,8 @@ pub fn option(workspace: &Workspace, packages: &[&Package], env: &Environment) -
     let name = format!("settled-{hex}.json");
     let file =
         workspace.write_state(&name, text.as_bytes()).or_else(|_| in_cache(&name, &text, env))?;
-    let mut option = OsString::from("--packages=");
-    option.push(file);
-    Ok(option)
+    let file = file.to_str().context("Lake takes no path that is not UTF-8")?;
+    Ok(format!("--packages={file}").into())
 }
 
 /// For a workspace that is read-only.

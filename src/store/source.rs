@@ -8,6 +8,7 @@
 use crate::error::{advice, hint};
 use crate::fs::{is_dir, is_full, remove_if_there, set_modified};
 use crate::workspace::git;
+use crate::workspace::url::has_secret;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use fs_err as fs;
 use sha1::{Digest as _, Sha1};
@@ -51,14 +52,6 @@ pub fn shallow_clone(package: &Path, rev: &str, url: &str, into: &Path) -> Resul
     forget_machine(&mut bytes).with_context(|| format!("the index of `{}`", package.display()))?;
     fs::write(&index, bytes)?;
     set_time(&index, INDEX_TIME)
-}
-
-/// `https://user:password@host/…`, and `https://token@host/…`. A user of ssh is no secret (`git@`).
-fn has_secret(url: &str) -> bool {
-    let Some((scheme, rest)) = url.split_once("://") else { return false };
-    let authority = rest.split('/').next().unwrap_or(rest);
-    let user_info = authority.rsplit_once('@').map(|(user_info, _)| user_info);
-    user_info.is_some_and(|user| user.contains(':') || scheme.starts_with("http"))
 }
 
 /// The stat cache has to survive being unpacked elsewhere: only sizes and whole-second times are

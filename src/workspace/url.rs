@@ -45,18 +45,35 @@ impl Repository {
         }
     }
 
-    /// `git@host:/org/x` and `git@host:org/x` are one on every forge.
+    /// `git@host:/org/x` and `git@host:org/x` are one on every forge. GitHub answers under three names, one of
+    /// them for ssh through firewalls (port 443), and does not look at the case of owner and repository.
     fn remote(host: &str, port: Option<&str>, path: &str) -> Self {
-        Self::Remote {
-            host: host.to_ascii_lowercase(),
-            port: port.map(str::to_owned),
-            path: plain(path).trim_start_matches('/').to_owned(),
+        let host = host.to_ascii_lowercase();
+        let path = plain(path).trim_start_matches('/').to_owned();
+        match (host.as_str(), port) {
+            ("github.com" | "www.github.com", None) | ("ssh.github.com", None | Some("443")) => {
+                Self::Remote {
+                    host: "github.com".to_owned(),
+                    port: None,
+                    path: path.to_ascii_lowercase(),
+                }
+            }
+            _ => Self::Remote { host, port: port.map(str::to_owned), path },
         }
     }
 
     fn local(path: &str) -> Self {
         Self::Local { path: plain(path).to_owned() }
     }
+}
+
+/// `true` for `https://user:password@host/…` and `https://token@host/…`. A user of ssh is not a secret
+/// (`git@`).
+pub fn has_secret(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let user_info = authority.rsplit_once('@').map(|(user_info, _)| user_info);
+    user_info.is_some_and(|user| user.contains(':') || scheme.starts_with("http"))
 }
 
 fn without_user(authority: &str) -> &str {
@@ -101,6 +118,10 @@ mod tests {
             "git@github.com:org/depa.git",
             "git@github.com:/org/depa",
             "github.com:org/depa",
+            "https://www.github.com/org/depa",
+            "https://github.com/Org/DepA.git",
+            "git@GitHub.com:ORG/depa",
+            "ssh://git@ssh.github.com:443/org/depa.git",
         ];
         for a in spellings {
             for b in spellings {
@@ -114,8 +135,9 @@ mod tests {
         let url = "https://github.com/org/depa";
         for other in [
             "https://github.com/fork/depa",
-            "https://github.com/org/Depa",
             "https://github.com/org/depa2",
+            "https://gist.github.com/org/depa",
+            "ssh://git@github.com:443/org/depa",
             "https://github.com/org/depa/sub",
             "https://gitlab.com/org/depa",
             "https://github.com:8443/org/depa",
@@ -124,6 +146,22 @@ mod tests {
             "",
         ] {
             assert!(!same_repository(url, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn case_counts_elsewhere() {
+        assert!(same_repository("https://GitLab.com/org/depa", "https://gitlab.com/org/depa"));
+        assert!(!same_repository("https://gitlab.com/Org/depa", "https://gitlab.com/org/depa"));
+    }
+
+    #[test]
+    fn secrets() {
+        for url in ["https://user:password@e.org/a", "https://token@e.org/a", "ssh://a:b@e.org/a"] {
+            assert!(has_secret(url), "{url}");
+        }
+        for url in ["https://e.org/a@b", "ssh://git@e.org/a", "git@e.org:a", "/srv/a"] {
+            assert!(!has_secret(url), "{url}");
         }
     }
 

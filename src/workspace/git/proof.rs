@@ -12,27 +12,32 @@ use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
 impl Checkout {
-    /// Runs git as Lake is about to, with the process's own environment and `env` besides. Returns the output
-    /// of `git remote get-url origin`, `None` if there is no `origin`.
+    /// Runs git as Lake is about to, with the process's own environment and `env` besides.
     ///
     /// # Errors
     /// Says why git does not work here, or that it works on something else.
-    pub fn prove(&self, env: &Variables) -> Result<Option<String>, String> {
-        let git_dir = self.ask(&["rev-parse", "--absolute-git-dir"], env)?;
-        let is_own = match (fs::canonicalize(&git_dir), fs::canonicalize(&self.git_dir)) {
+    pub fn prove(&self, env: &Variables) -> Result<(), String> {
+        let head = self.head();
+        // Where HEAD is not born yet, asking for it would fail.
+        let which = if head.is_some() { &["HEAD"][..] } else { &[] };
+        let said = self.ask(&[&["rev-parse", "--absolute-git-dir"], which].concat(), env)?;
+        let (git_dir, found) = said.split_once('\n').unwrap_or((&said, ""));
+        let is_own = match (fs::canonicalize(git_dir), fs::canonicalize(&self.git_dir)) {
             (Ok(found), Ok(own)) => found == own,
             _ => false,
         };
         if !is_own {
             return Err(format!("git works on `{git_dir}` there{}", variables()));
         }
-        if let Some(head) = self.head() {
-            let found = self.ask(&["rev-parse", "--verify", "--end-of-options", "HEAD"], env)?;
-            if found != head {
-                return Err(format!("git takes HEAD for {found}, and it is {head}{}", variables()));
-            }
+        if head.is_some_and(|head| head != found) {
+            return Err(format!("git takes HEAD for `{found}`{}", variables()));
         }
-        Ok(self.ask(&["remote", "get-url", "origin"], env).ok())
+        Ok(())
+    }
+
+    /// The output of `git remote get-url origin`, asked as Lake asks. `None` if there is no `origin`.
+    pub fn printed_origin(&self, env: &Variables) -> Option<String> {
+        self.ask(&["remote", "get-url", "origin"], env).ok()
     }
 
     fn ask(&self, args: &[&str], env: &Variables) -> Result<String, String> {
@@ -42,14 +47,12 @@ impl Checkout {
         let output =
             git.stdin(Stdio::null()).output().map_err(|e| format!("`git` cannot be run: {e}"))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        match output.status.success() {
-            true => Ok(text(&output.stdout)),
-            false => {
-                let said = text(&output.stderr);
-                let why = said.lines().next().map_or(output.status.to_string(), str::to_owned);
-                Err(format!("`git {}` fails: {why}", args.join(" ")))
-            }
+        if output.status.success() {
+            return Ok(text(&output.stdout));
         }
+        let said = text(&output.stderr);
+        let why = said.lines().next().map_or(output.status.to_string(), str::to_owned);
+        Err(format!("`git {}` fails: {why}", args.join(" ")))
     }
 }
 
