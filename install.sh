@@ -28,7 +28,7 @@ newline='
 main() {
   read_arguments "$@"
   work=$(mktemp -d)
-  stage=$bin/.lake-shim.$$
+  stage=$bin/.lake-shim.$$ record=$bin/.lake-shim.placed
   trap 'rm -rf "$work" "$stage"' EXIT
   stop_on_signals
   if [ "$task" = uninstall ]; then
@@ -107,13 +107,13 @@ physical() { # the path without symlinks of a directory that need not exist yet
 }
 
 exists() { [ -e "$1" ] || [ -L "$1" ]; }
-shim_is_ours() { [ -f "$bin/lake-shim" ] && [ ! -L "$bin/lake-shim" ]; }
-lake_is_ours() { # a symlink to the lake-shim beside it, or the same file
-  if [ -L "$bin/lake" ]; then
-    case $(readlink "$bin/lake") in lake-shim | "$bin/lake-shim") ;; *) return 1 ;; esac
-  else
-    [ -f "$bin/lake" ] && cmp -s "$bin/lake" "$bin/lake-shim"
-  fi
+# $record has the checksum of every file that this script has put at $bin/lake-shim since it began to be there.
+shim_is_ours() {
+  [ -f "$bin/lake-shim" ] && [ ! -L "$bin/lake-shim" ] && grep -qsxF "$(cksum <"$bin/lake-shim")" "$record"
+}
+lake_is_ours() { # a symlink to our lake-shim beside it
+  shim_is_ours && [ -L "$bin/lake" ] || return 1
+  case $(readlink "$bin/lake") in lake-shim | "$bin/lake-shim") ;; *) return 1 ;; esac
 }
 refuse_foreign() {
   hint='remove it, or choose another `--prefix`'
@@ -164,7 +164,9 @@ build() {
 
 place() {
   mkdir -p "$bin" || fail "cannot create \`$bin\`" 'choose another `--prefix`'
+  cksum <"$work/lake-shim" >>"$record" || fail "cannot write \`$record\`"
   { cp -p "$work/lake-shim" "$stage" && mv -f "$stage" "$bin/lake-shim"; } || fail "cannot write \`$bin/lake-shim\`"
+  cksum <"$work/lake-shim" >"$record"
   if [ ! -L "$bin/lake" ] || [ "$(readlink "$bin/lake")" != lake-shim ]; then
     { ln -s lake-shim "$stage" && mv -f "$stage" "$bin/lake"; } || fail "cannot write \`$bin/lake\`"
   fi
@@ -274,7 +276,7 @@ report_path() {
 uninstall() {
   nothing=yes
   if lake_is_ours; then remove "$bin/lake"; else leave "$bin/lake"; fi
-  if shim_is_ours; then remove "$bin/lake-shim"; else leave "$bin/lake-shim"; fi
+  if shim_is_ours; then remove "$bin/lake-shim" && rm -f "$record"; else leave "$bin/lake-shim"; fi
   for dir in "$bin" "$prefix"; do
     if [ ! -d "$dir" ] || [ -L "$dir" ]; then continue; fi
     if [ -n "$(ls -A "$dir")" ]; then

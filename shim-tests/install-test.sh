@@ -50,7 +50,7 @@ finish() {
 
 prepare_tools() {
   mkdir "$tmp/tools" "$tmp/built"
-  for tool in awk cat chmod cmp cp dirname grep gzip ln ls mkdir mktemp mv printf readlink rm rmdir sed sh tail tar; do
+  for tool in awk cat chmod cksum cmp cp dirname grep gzip ln ls mkdir mktemp mv printf readlink rm rmdir sed sh tail tar; do
     ln -s "$(tool_path "$tool")" "$tmp/tools/$tool"
   done
   if [ -n "${SHIM_TEST_BIN:-}" ]; then

@@ -46,7 +46,8 @@ pub fn run(env: &Environment, report: &Report) -> Result<()> {
         observer: &observer,
         bytes: &bytes,
     };
-    let mode = Mode { force: false, only_fetch: false, run_lake: None, resolve: None };
+    let mode =
+        Mode { force: false, only_fetch: false, run_lake: None, resolve: None, is_built: None };
     let outcome = session.restore(&Request::default(), mode)?.outcome()?;
     report.outcome(&outcome);
     if let Some(failure) = outcome.failure() {

@@ -8,21 +8,25 @@
 //! Signals that this process was started to ignore (`nohup`) stay ignored, by Lake as well.
 
 use crate::error::Failure;
+use crate::lake::is_ignored;
 use anyhow::{Context, Result, bail};
-use fs_err as fs;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::{Pid, getpgid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
+use std::io;
 use std::process::Child;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a child may take to end when it was told to. leantar needs no time at all; who sent the
 /// signal may not wait much longer.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How often to look whether a signal came.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Catches signals until it is dropped. There is one at a time.
 #[derive(Debug)]
@@ -45,13 +49,27 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    received: Option<i32>,
     child: Option<Pid>,
+}
+
+/// The signal that was caught since the last [`Interrupts::catch`]; 0 if none was.
+static RECEIVED: AtomicI32 = AtomicI32::new(0);
+
+/// Ends what takes long. Everything that opens a file or reads one in pieces comes by here.
+///
+/// # Errors
+/// Fails if a signal was caught. What fails for it is not reported: [`Interrupts::check`] is called behind it.
+pub fn stop_if_told() -> io::Result<()> {
+    match RECEIVED.load(Ordering::SeqCst) {
+        0 => Ok(()),
+        _ => Err(io::Error::other("a signal came")),
+    }
 }
 
 impl Interrupts {
     pub fn catch() -> Result<Self> {
         let ours = not_ignored(&[SIGINT, SIGTERM, SIGHUP]);
+        RECEIVED.store(0, Ordering::SeqCst);
         uncaught(&ours)?.store(false, Ordering::SeqCst);
         let mut signals = Signals::new(ours).context("cannot catch signals")?;
         let handle = signals.handle();
@@ -84,10 +102,23 @@ impl Interrupts {
     /// # Errors
     /// [`Failure::Interrupted`] when there was one.
     pub fn check(&self) -> Result<()> {
-        match self.with_state(|state| state.received) {
-            Some(signal) => bail!(Failure::Interrupted(signal)),
-            None => Ok(()),
+        match RECEIVED.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            signal => bail!(Failure::Interrupted(signal)),
         }
+    }
+
+    /// Waits for `pause`, or until a signal comes.
+    ///
+    /// # Errors
+    /// Those of [`Interrupts::check`].
+    pub fn sleep(&self, pause: Duration) -> Result<()> {
+        let start = Instant::now();
+        while start.elapsed() < pause {
+            self.check()?;
+            std::thread::sleep(LOOK_AGAIN.min(pause));
+        }
+        self.check()
     }
 
     fn with_state<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
@@ -100,17 +131,17 @@ impl Interrupts {
 impl Shared {
     /// Passes `signal` on to the child, if there is one, and sees to it that it ends.
     fn receive(&self, signal: i32) {
-        let mut state = self.lock();
-        state.received = Some(signal);
+        RECEIVED.store(signal, Ordering::SeqCst);
+        let state = self.lock();
         let (Some(child), Ok(signal)) = (state.child, Signal::try_from(signal)) else {
             return;
         };
-        let _ = kill(child, signal); // it may have ended just now
+        send(child, signal);
         let is_there = |state: &mut State| state.child == Some(child);
         let waited = self.changed.wait_timeout_while(state, GRACE, is_there);
         let (_state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
-            let _ = kill(child, Signal::SIGKILL);
+            send(child, Signal::SIGKILL);
         }
     }
 
@@ -119,12 +150,15 @@ impl Shared {
     }
 }
 
+/// Sends `signal` to `child`, which may have ended just now, and to its group if it leads one.
+fn send(child: Pid, signal: Signal) {
+    let leads = getpgid(Some(child)).is_ok_and(|group| group == child);
+    let _ = if leads { killpg(child, signal) } else { kill(child, signal) };
+}
+
 /// Those of `signals` that this process was not started to ignore.
 pub fn not_ignored(signals: &[i32]) -> Vec<i32> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0);
-    signals.iter().copied().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect()
+    signals.iter().copied().filter(|signal| !is_ignored(*signal)).collect()
 }
 
 /// [`UNCAUGHT`], which `signals` go by from now on.
@@ -142,6 +176,7 @@ fn uncaught(signals: &[i32]) -> Result<&'static Arc<AtomicBool>> {
 
 impl Drop for Interrupts {
     fn drop(&mut self) {
+        RECEIVED.store(0, Ordering::SeqCst);
         if let Some(flag) = UNCAUGHT.get() {
             flag.store(true, Ordering::SeqCst);
         }

@@ -4,6 +4,7 @@
 //! library so that fuzz targets can call what the binary is made of. The modules are private all the
 //! same, so that the compiler goes on finding code that nobody calls; what `main` needs is below.
 
+mod ask;
 mod child;
 mod cli;
 mod confine;

@@ -3,6 +3,7 @@
 //! A manifest of gigabytes, or one that is a pipe or leads to `/dev/zero`, is a mistake or an attack.
 //! Read to its end the one would take all memory, and the others have none.
 
+use crate::interrupt::stop_if_told;
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
 use nix::libc;
@@ -35,6 +36,7 @@ pub fn open(path: &Path) -> io::Result<fs::File> {
 
 /// As [`open`], with the bytes that the file has by its own account.
 fn sized(path: &Path) -> io::Result<(fs::File, u64)> {
+    stop_if_told()?;
     let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let meta = file.metadata()?;
     if meta.is_file() {

@@ -171,9 +171,10 @@ pub struct Settings {
 }
 
 /// Whether what the store lacks may be downloaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Default, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
     /// By the real lake.
+    #[default]
     Auto,
     /// Fail, and list what is missing.
     Never,

@@ -3,15 +3,15 @@
 use rayon::{ThreadBuilder, ThreadPoolBuilder};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Builder, available_parallelism};
+use std::thread::Builder;
 
-/// Starts them, as many as there are cores or as the system lets us. Left to itself rayon ends the
-/// process when there is one too few; this thread is one of them, so that there are enough even if
-/// there is no other. The first call counts.
-pub fn prepare() {
+/// Starts `jobs` of them, or as many as the system lets us. Left to itself rayon ends the process when there is
+/// one too few; this thread is one of them, so that there are enough even if there is no other. The first call
+/// counts.
+pub fn prepare(jobs: usize) {
     let (sender, receiver) = channel::<ThreadBuilder>();
     let receiver = Arc::new(Mutex::new(receiver));
-    let others = available_parallelism().map_or(1, usize::from) - 1;
+    let others = jobs.saturating_sub(1);
     let start = || {
         let receiver = Arc::clone(&receiver);
         Builder::new().spawn(move || {

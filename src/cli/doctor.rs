@@ -3,7 +3,8 @@
 use super::flags::Flags;
 use crate::doctor::{AREAS, examine};
 use crate::report::{data, page};
-use crate::settings::Environment;
+use crate::settings::{Environment, Settings};
+use crate::threads;
 use anyhow::Result;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -23,6 +24,7 @@ pub struct DoctorArgs {
 impl DoctorArgs {
     pub(super) fn run(&self, flags: &Flags) -> Result<ExitCode> {
         let env = flags.over(Environment::capture());
+        threads::prepare(Settings::new(&env).map_or(1, |settings| settings.jobs()));
         let diagnosis = examine(&env, &flags.location()).only(&self.areas);
         let text = match self.json {
             true => format!("{:#}\n", diagnosis.json()),

@@ -16,7 +16,7 @@ use crate::demo;
 use crate::error::{Failure, hint};
 use crate::lake::RealLake;
 use crate::lake::version::version;
-use crate::mathlib::request::Request;
+use crate::mathlib::request::{Request, Targets};
 use crate::proxy::guard::Guard;
 use crate::report::Report;
 use crate::restore::Event;
@@ -124,7 +124,6 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
         Ok(cli) => cli,
         Err(error) => return misuse::answer(&error, args),
     };
-    threads::prepare();
     // Completions must not fail over a bad setting.
     let place = || Place::new(&cli.flags);
     match &cli.command {
@@ -164,12 +163,14 @@ impl Place {
     fn new(flags: &Flags) -> Result<Self> {
         let env = flags.over(Environment::capture());
         let settings = Settings::new(&env)?;
+        threads::prepare(settings.jobs());
         let report = Report::at(settings.log);
         Ok(Self { env, settings, cwd: current_dir()?, location: flags.location(), report })
     }
 
     fn request(&self, modules: &[String], skip_proofwidgets: bool) -> Request {
-        Request { modules: modules.to_vec(), cwd: self.cwd.clone(), skip_proofwidgets }
+        let targets = if skip_proofwidgets { Targets::AllButProofWidgets } else { Targets::All };
+        Request { modules: modules.to_vec(), cwd: self.cwd.clone(), targets }
     }
 
     fn link(&self) -> Result<ExitCode> {

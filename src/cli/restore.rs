@@ -1,17 +1,18 @@
 //! The commands that unpack build files and name them.
 
 use super::Place;
-use crate::child::Variables;
-use crate::child::die_with_us;
+use crate::child::{Variables, die_with_us};
+use crate::error::Failure;
 use crate::lake::RealLake;
 use crate::mathlib::names::NamedModule;
-use crate::proxy::{place_packages, resolve_deps};
-use crate::report::{data, outcome_json};
+use crate::proxy::{no_build, place_packages, resolve_deps};
+use crate::report::{data, outcome_json, plan_json};
+use crate::restore::fallback::Task;
 use crate::restore::session::Mode;
 use crate::store::Stores;
 use anyhow::{Context, Result};
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io;
@@ -22,11 +23,11 @@ pub struct RestoreArgs {
     /// Modules (`Mathlib.Init`) or files (`Mathlib/Init.lean`) to restore, with all they import
     #[arg(value_name = "MODULE")]
     modules: Vec<String>,
-    /// Print what would be done, and do nothing
+    /// Print what would be done, and do nothing; exit with 1 if something would be missing
     #[arg(long)]
     dry_run: bool,
     /// Print the result as one JSON object
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long)]
     json: bool,
     /// Unpack even what is up to date
     #[arg(long)]
@@ -44,8 +45,8 @@ pub struct NamesArgs {
     /// Print where each file lies, or `-`
     #[arg(long = "where")]
     lies: bool,
-    /// Print one JSON object, module name to file name
-    #[arg(long, conflicts_with = "lies")]
+    /// Print one JSON object: module name to file name; with `--where` to `{"file", "where"}`
+    #[arg(long)]
     json: bool,
 }
 
@@ -58,16 +59,26 @@ impl Place {
         let bytes = self.report.count_bytes();
         let session = self.session(&workspace, lake.as_ref().ok(), &observer, &bytes);
         if args.dry_run {
-            data(&format!("{}\n", session.plan(&request, args.force)?))?;
-            return Ok(ExitCode::SUCCESS);
+            let plan = session.plan(&request, args.force)?;
+            match args.json {
+                true => data(&format!("{}\n", plan_json(&plan)))?,
+                false => self.report.plan(&plan)?,
+            }
+            return match plan.is_whole() {
+                true => Ok(ExitCode::SUCCESS),
+                false => Err(Failure::Reported(1).into()),
+            };
         }
         place_packages(&workspace, &self.settings, &self.report)?;
         // The real lake runs where the workspace is, for its cache tool goes by that.
-        let cache_get = ["exe", "cache", "get"].iter().copied().map(OsString::from);
-        let cache_get: Vec<_> = cache_get.chain(args.modules.iter().map(OsString::from)).collect();
-        let run_lake = |env: &Variables| {
+        let run_lake = |task, env: &Variables| {
             let lake = RealLake::find(&self.env)?;
             let protection = self.guard(&workspace).locked()?;
+            let verb = if task == Task::Download { "get-" } else { "get" };
+            let skip = args.skip_proofwidgets.then_some("--skip-proofwidgets");
+            let words = ["exe", "cache"].into_iter().chain(skip).chain([verb]);
+            let words = words.chain(args.modules.iter().map(String::as_str));
+            let cache_get: Vec<_> = words.map(OsString::from).collect();
             let mut command = lake.command(&protection.arguments(&cache_get), env);
             // stdout is for our own data.
             command.envs(&protection.variables).current_dir(&workspace.root).stdout(io::stderr());
@@ -79,6 +90,9 @@ impl Place {
             only_fetch: false,
             run_lake: Some(&run_lake),
             resolve: Some(&|| resolve_deps(&RealLake::find(&self.env)?, &self.guard(&workspace))),
+            is_built: Some(&|modules| {
+                no_build(&RealLake::find(&self.env)?, &self.guard(&workspace), modules)
+            }),
         };
         let outcome = session.restore(&request, mode)?.outcome()?;
         self.report.outcome(&outcome);
@@ -95,21 +109,29 @@ impl Place {
         let bytes = self.report.count_bytes();
         let session = self.session(&workspace, lake.as_ref().ok(), &observer, &bytes);
         let wanted = session.wanted(&self.request(&args.modules, true))?;
+        let stores = Stores::open(&self.settings)?;
+        let place = |named: &NamedModule| {
+            let file = stores.candidates(named.file).find(|file| file.is_file());
+            file.map(|file| file.display().to_string())
+        };
         if args.json {
             let entry = |named: &NamedModule| {
-                (named.module.to_string(), Value::String(named.file.to_string()))
+                let file = named.file.to_string();
+                let value = match args.lies {
+                    true => json!({ "file": file, "where": place(named) }),
+                    false => Value::String(file),
+                };
+                (named.module.to_string(), value)
             };
             let names: Map<_, _> = wanted.modules.iter().map(entry).collect();
             data(&format!("{:#}\n", Value::Object(names)))?;
             return Ok(ExitCode::SUCCESS);
         }
-        let stores = Stores::open(&self.settings)?;
         let mut text = String::new();
         for named in &wanted.modules {
             write!(text, "{} {}", named.module, named.file)?;
             if args.lies {
-                let place = stores.candidates(named.file).find(|file| file.is_file());
-                write!(text, " {}", place.map_or("-".into(), |place| place.display().to_string()))?;
+                write!(text, " {}", place(named).unwrap_or("-".into()))?;
             }
             text.push('\n');
         }

@@ -1,18 +1,21 @@
 //! The commands that manage a store.
 
 use super::Place;
-use crate::child::Variables;
-use crate::child::die_with_us;
+use crate::child::{Variables, die_with_us};
 use crate::error::{Failure, hint};
 use crate::lake::RealLake;
+use crate::lake::toolchain;
+use crate::mathlib::Module;
+use crate::mathlib::leantar::{self, Version};
+use crate::mathlib::names::LtarName;
 use crate::mathlib::request::Request;
 use crate::proxy::guard::Guard;
 use crate::report::{count, data};
-use crate::settings::{IMAGE_STORE, var};
+use crate::settings::{IMAGE_STORE, temp_dir, var};
 use crate::store::Stores;
 use crate::store::bake::{Bake, Event, Format};
 use crate::store::gc;
-use crate::store::index::Index;
+use crate::store::index::{Index, Lock};
 use crate::store::verify::{self, Depth, Found};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
@@ -63,9 +66,23 @@ impl Place {
             .map_or_else(|| IMAGE_STORE.into(), |store| self.cwd.join(store))
     }
 
+    /// The store to write to. One that was named has to be one.
+    fn one_store(&self) -> Result<PathBuf> {
+        let stores = self.settings.stores.len();
+        if self.settings.stores_are_named && stores != 1 {
+            let what = match stores {
+                0 => "the store to fill has an empty name".to_owned(),
+                _ => format!("{stores} stores are named, and one can be filled"),
+            };
+            let way = format!("name a directory by `--store` or `{}`", var::STORE);
+            bail!(Failure::Misused(hint(what, way)));
+        }
+        Ok(self.store())
+    }
+
     pub(super) fn bake(&self, args: &BakeArgs) -> Result<ExitCode> {
         let workspace = self.workspace()?;
-        let store = self.store();
+        let store = self.one_store()?;
         let lake = RealLake::find(&self.env);
         let nothing = |_| {};
         let session = self.session(&workspace, lake.as_ref().ok(), &nothing, &|_| {});
@@ -91,7 +108,7 @@ impl Place {
             level: args.level,
             jobs: self.settings.jobs(),
             others: &others,
-            leantar: &|| session.leantar(&Stores::default()),
+            leantar: &|at_least| session.leantar(&Stores::default(), at_least),
             names: &|_| session.wanted(&Request::default()),
             run_lake: &run_lake,
             observer: &|event| match &event {
@@ -124,8 +141,16 @@ impl Place {
         let found = match Index::read(&store)? {
             Some(index) => {
                 self.report.start_bytes(&format!("reading `{}`", store.display()), None);
-                let look = |id: &String| verify::lock(&store, &index, id, depth, &bytes);
-                index.locks.keys().map(look).collect()
+                let look = |(id, lock): (&String, &Lock)| {
+                    let mut found = verify::lock(&store, &index, id, depth, &bytes);
+                    let at_least = lock.leantar.as_deref().and_then(Version::parse);
+                    let modules = lock.modules.iter();
+                    let modules =
+                        modules.filter_map(|(name, file)| Some((Module::parse(name)?, file)));
+                    found.no_leantar = self.no_leantar(&store, &lock.toolchain, at_least, modules);
+                    found
+                };
+                index.locks.iter().map(look).collect()
             }
             None => vec![self.verify_plain(&store)?],
         };
@@ -157,7 +182,31 @@ impl Place {
         let lake = RealLake::find(&self.env);
         let nothing = |_| {};
         let session = self.session(&workspace, lake.as_ref().ok(), &nothing, &|_| {});
-        Ok(verify::modules(store, &session.wanted(&Request::default())?.modules))
+        let wanted = session.wanted(&Request::default())?;
+        let mut found = verify::modules(store, &wanted.modules);
+        let toolchain = toolchain::read(&workspace.root)?.unwrap_or_default();
+        let modules = wanted.modules.iter().map(|named| (named.module.clone(), &named.file));
+        found.no_leantar = self.no_leantar(store, &toolchain, wanted.leantar, modules);
+        Ok(found)
+    }
+
+    /// Why neither a leantar of the store nor the toolchain's own unpacks its archives.
+    fn no_leantar<'a>(
+        &self,
+        store: &Path,
+        toolchain: &str,
+        at_least: Option<Version>,
+        modules: impl Iterator<Item = (Module, &'a LtarName)>,
+    ) -> Option<String> {
+        let mut modules = modules.peekable();
+        modules.peek()?;
+        let lake = RealLake::find(&self.env).ok();
+        let lake = lake.as_ref().map(|lake| lake.path.as_path());
+        let own = toolchain::bin(lake, Some(toolchain), &self.env).map(|bin| bin.join("leantar"));
+        let own = own.filter(|leantar| leantar.exists());
+        let candidates: Vec<_> = own.into_iter().chain(leantar::of_store(store)).collect();
+        let (at_least, room) = (at_least.as_ref(), temp_dir());
+        verify::try_leantar(store, &candidates, at_least, modules, &self.settings, &room).err()
     }
 
     pub(super) fn gc(&self, args: &GcArgs) -> Result<ExitCode> {
@@ -202,6 +251,10 @@ fn baking(event: &Event) -> String {
         Event::Packing(modules) => {
             format!("making the cache files of {}", count(*modules, "module"))
         }
+        Event::NoLeantar(path) => format!(
+            "`{}` is a script, so that the store gets no leantar: machines need one of their own",
+            path.display()
+        ),
         Event::Package { name, what } => format!("packing the {what} of `{name}`"),
         Event::Verifying => "verifying".to_owned(),
     }
@@ -217,6 +270,7 @@ fn found_json(found: &Found) -> Value {
         "corrupt": found.corrupt.keys().collect::<Vec<_>>(),
         "packs": found.packs,
         "bad_packs": found.bad_packs.keys().collect::<Vec<_>>(),
+        "no_leantar": found.no_leantar,
         "reasons": found.corrupt.iter().chain(&found.bad_packs).collect::<std::collections::BTreeMap<_, _>>(),
     })
 }

@@ -12,6 +12,7 @@
 mod program;
 
 use crate::child;
+use crate::read;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, Ruleset, RulesetAttr,
     RulesetCreated, RulesetCreatedAttr, RulesetError, Scope, make_bitflags, path_beneath_rules,
@@ -250,7 +251,7 @@ fn refused<'a>(needs: &Needs<'a>) -> Vec<Refused<'a>> {
 }
 
 fn cannot_read(path: &Path) -> bool {
-    is_refusal(File::open(path))
+    is_refusal(read::open(path))
 }
 
 fn cannot_write(dir: &Path) -> bool {

@@ -1,5 +1,6 @@
 //! What a program needs in order to start.
 
+use crate::read;
 use fs_err as fs;
 use std::ffi::OsString;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -32,7 +33,7 @@ const PT_INTERP: u32 = 3;
 impl Program {
     /// What cannot be read is unknown; the kernel may run it all the same.
     pub fn of(path: &Path) -> Self {
-        fs::File::open(path).and_then(|mut file| elf(&mut file)).unwrap_or(Self::Unknown)
+        read::open(path).and_then(|mut file| elf(&mut file)).unwrap_or(Self::Unknown)
     }
 }
 

@@ -1,7 +1,7 @@
 //! git, without which Lake takes packages for broken.
 
-use super::probe::{ask, version};
 use super::{Area, Finding};
+use crate::ask::{ask, version};
 use crate::programs;
 use serde_json::json;
 

@@ -4,8 +4,8 @@
 //! looked up instead.
 
 use super::path::is_shim;
-use super::probe::{ask, version};
 use super::{Area, Finding, quoted, shown};
+use crate::ask::{ask, version};
 use crate::child::Variables;
 use crate::lake::RealLake;
 use crate::lake::toolchain::{self, is_elan};

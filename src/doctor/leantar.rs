@@ -1,7 +1,7 @@
 //! leantar: found, runnable, and held to its files as far as the kernel can.
 
-use super::probe::{ask, version};
 use super::{Area, Finding, Severity, nearest, quoted, shown};
+use crate::ask::{ask, version};
 use crate::confine::State;
 use crate::mathlib::leantar::{self, Leantar};
 use crate::settings::{Confine, Environment, Network, Settings, var};
@@ -31,7 +31,10 @@ pub fn look(
     unpacks: bool,
 ) -> Area {
     let named = settings.leantar.as_deref();
-    let path = leantar::find(named, bin, &settings.stores, env);
+    let candidates = leantar::candidates(bin, &settings.stores, env);
+    let chosen = leantar::choose(&candidates, None, settings).ok();
+    let path = named.map(Path::to_owned).or_else(|| Some(chosen?.path().to_owned()));
+    let path = path.or_else(|| candidates.first().cloned());
     let found = path.as_deref().map(|path| Found::ask(path, settings, workspace));
     let (summary, finding) = match &found {
         Some(found) => {
@@ -55,7 +58,7 @@ pub fn look(
 fn places(settings: &Settings, workspace: Option<&Workspace>) -> BTreeSet<PathBuf> {
     let files = settings.stores.iter().filter_map(|store| {
         let mut paths = fs::read_dir(store).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-        paths.find(|path| path.extension().is_some_and(|end| end == "ltar"))
+        paths.find(|path| path.extension().is_some_and(|end| end == "ltar") && path.is_file())
     });
     let packages = workspace.map(Workspace::source_path).unwrap_or_default();
     let builds = packages.iter().filter_map(|package| nearest(&package.join(".lake/build")));

@@ -14,7 +14,6 @@ mod leantar;
 mod leftovers;
 mod link;
 mod path;
-mod probe;
 pub mod render;
 mod restore;
 mod room;

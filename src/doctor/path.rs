@@ -121,8 +121,8 @@ fn kind(lake: &Path, own: &Path) -> Kind {
 pub fn is_shim(program: &Path) -> bool {
     const MAX_BYTES: u64 = 256 << 20;
     let mut bytes = Vec::new();
-    let mut read = || fs::File::open(program)?.take(MAX_BYTES).read_to_end(&mut bytes);
-    let is_read = program.is_file() && read().is_ok();
+    let mut read_it = || read::open(program)?.take(MAX_BYTES).read_to_end(&mut bytes);
+    let is_read = program.is_file() && read_it().is_ok();
     is_read && !bytes.starts_with(b"#!") && memmem::find(&bytes, var::SEEN.as_bytes()).is_some()
 }
 

@@ -48,7 +48,10 @@ struct Known {
     missing: Vec<String>,
     /// Modules whose cache file is not what its name says, with the reason.
     unfit: BTreeMap<String, String>,
-    lacks_proofwidgets: bool,
+    /// Modules that are built and that no store has.
+    built: usize,
+    /// Native targets that are not there.
+    lacking: Vec<String>,
 }
 
 /// Says too whether cache files would be unpacked, or may have to be.
@@ -152,6 +155,7 @@ fn area(outlook: &Outlook, rooms: &[Room], stores: &Stores) -> Area {
         Outlook::Known(known) => json!({
             "up_to_date": known.up_to_date,
             "to_unpack": known.to_unpack,
+            "built": known.built,
             "missing": known.missing,
             "unfit": known.unfit.keys().collect::<Vec<_>>(),
         }),
@@ -227,18 +231,22 @@ impl Known {
     fn of(plan: &Plan, packs: &PackPlan) -> Self {
         let names = plan.missing.iter().map(|named| named.module.to_string());
         let unfit = plan.failed.iter().map(|(module, why)| (module.to_string(), why.clone()));
-        let is_packed = packs.steps.iter().any(|step| step.package == "proofwidgets");
+        let is_packed = |target: &&String| {
+            let package = target.split_once(':').map_or("", |(package, _)| package);
+            packs.steps.iter().any(|step| step.package == package)
+        };
         Self {
             up_to_date: plan.skipped.len(),
             to_unpack: plan.steps.len(),
             missing: names.collect(),
             unfit: unfit.collect(),
-            lacks_proofwidgets: plan.lacks_proofwidgets && !is_packed,
+            built: plan.built.len(),
+            lacking: plan.lacking.iter().filter(|target| !is_packed(target)).cloned().collect(),
         }
     }
 
     fn covered(&self) -> usize {
-        self.up_to_date + self.to_unpack + self.missing.len() + self.unfit.len()
+        self.up_to_date + self.to_unpack + self.built + self.missing.len() + self.unfit.len()
     }
 
     fn summary(&self) -> String {
@@ -246,6 +254,7 @@ impl Known {
             format!("{} of {} up to date", self.up_to_date, count(self.covered(), "module"));
         for (n, what) in [
             (self.to_unpack, "to unpack"),
+            (self.built, "built (no store to compare with)"),
             (self.missing.len(), "in no store"),
             (self.unfit.len(), "damaged"),
         ] {
@@ -268,10 +277,10 @@ impl Known {
             let finding = needs_network(network, "modules-missing", message, hint);
             findings.push(finding.seen(some(&self.missing)));
         }
-        if self.lacks_proofwidgets {
-            let message = "the release files of ProofWidgets are missing".to_owned();
-            let hint = "`lake exe cache get`, with network, fetches them";
-            findings.push(needs_network(network, "proofwidgets", message, hint));
+        if !self.lacking.is_empty() {
+            let message = format!("no archive has {}, and it is not there", some(&self.lacking));
+            let hint = "`lake exe cache get`, with network, fetches or builds it";
+            findings.push(needs_network(network, "native-targets", message, hint));
         }
         findings
     }
@@ -305,7 +314,7 @@ mod tests {
         let missing = || vec!["A".to_owned()];
         for (outlook, expected) in [
             (known(|known| known.missing = missing()), "modules-missing"),
-            (known(|known| known.lacks_proofwidgets = true), "proofwidgets"),
+            (known(|known| known.lacking = missing()), "native-targets"),
             (Outlook::SourcesFirst { missing: missing() }, "sources-missing"),
         ] {
             assert_eq!(check(&outlook, Network::Auto), [(Severity::Note, expected)]);

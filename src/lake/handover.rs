@@ -19,6 +19,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -42,15 +43,35 @@ extern "C" fn note() {
         }
     }
     for (bit, signal) in SIGNALS.into_iter().enumerate() {
-        // SAFETY: an all-zero `sigaction` is a valid place to write one to, and nothing is set.
-        let is_ignored = unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            let read = libc::sigaction(signal as i32, std::ptr::null(), &raw mut action);
-            read == 0 && action.sa_sigaction == libc::SIG_IGN
-        };
-        found |= u8::from(is_ignored) << (3 + bit);
+        found |= u8::from(is_ignored(signal as i32)) << (3 + bit);
     }
     FOUND.store(found, Ordering::Relaxed);
+}
+
+/// `true` if this process ignores `signal`.
+pub fn is_ignored(signal: i32) -> bool {
+    // SAFETY: an all-zero `sigaction` is a valid place to write one to, and nothing is set.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let read = libc::sigaction(signal, std::ptr::null(), &raw mut action);
+        read == 0 && action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// The path that the kernel was given to execute, which may be relative to where this process was started.
+/// `None` where the system does not tell.
+pub fn executed_path() -> Option<PathBuf> {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: the address is of a string that lives as long as the process, or 0.
+        let path = unsafe {
+            let address = libc::getauxval(libc::AT_EXECFN) as *const libc::c_char;
+            (!address.is_null()).then(|| std::ffi::CStr::from_ptr(address))
+        };
+        path.map(|path| OsString::from_vec(path.to_bytes().to_vec()).into())
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 /// Sets the signals as our own work needs them.

@@ -10,10 +10,10 @@ use crate::programs::on_path;
 use crate::read;
 use crate::settings::{Environment, var};
 use crate::workspace::git::ELSEWHERE;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use fs_err as fs;
-pub use handover::work_signals;
-use handover::{become_program, with_signals_put_back};
+use handover::{become_program, executed_path, with_signals_put_back};
+pub use handover::{is_ignored, work_signals};
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
@@ -108,11 +108,15 @@ impl RealLake {
     }
 }
 
-/// This binary, symlinks resolved.
+/// This binary.
 #[expect(clippy::disallowed_methods, reason = "the path of this binary is no setting")]
 pub fn own_path() -> Result<PathBuf> {
-    let unknown = || hint("this program cannot find itself by `/proc/self/exe`", "mount `/proc`");
-    Ok(std::env::current_exe().map_err(|_| Failure::CannotExec(unknown()))?)
+    let executed = || absolute(executed_path()?).ok().filter(|path| path.is_file());
+    let own = std::env::current_exe().ok().or_else(executed);
+    own.with_context(|| {
+        let message = "this program cannot find itself by `/proc/self/exe`";
+        Failure::CannotExec(hint(message, "mount `/proc`, or call it by its whole path"))
+    })
 }
 
 impl Identity {

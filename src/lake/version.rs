@@ -5,18 +5,13 @@
 
 use super::RealLake;
 use super::toolchain::{elan_dirs, is_elan};
+use crate::ask::ask;
 use crate::child::Variables;
 use crate::read;
 use crate::settings::{Environment, var};
 use fs_err as fs;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
-
-/// How long `lake --version` may take. The real one takes 0.2 s.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Major and minor version of Lean, which Lake shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,7 +107,9 @@ fn asked(lake: &RealLake, env: &Environment) -> Option<Version> {
     if let Some(text) = remembered.as_deref().and_then(|file| read::text(file, read::TEXT).ok()) {
         return Version::parse(&text);
     }
-    let said = ask(lake)?;
+    let mut command = lake.command(&["--version".into()], &Variables::new());
+    // What fails has no version, and will not have one later.
+    let said = ask(command.env(var::DISABLE, "1")).unwrap_or_default();
     let version = said.rsplit_once("(Lean version ").and_then(|(_, text)| Version::parse(text));
     if let Some(file) = remembered {
         let text = version
@@ -122,30 +119,6 @@ fn asked(lake: &RealLake, env: &Environment) -> Option<Version> {
         let _ = dir.map(|made| made.and_then(|()| fs::write(&file, text)));
     }
     version
-}
-
-fn ask(lake: &RealLake) -> Option<String> {
-    let mut command = lake.command(&["--version".into()], &Variables::new());
-    command
-        .env(var::DISABLE, "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    let mut child = command.spawn().ok()?;
-    let start = Instant::now();
-    let status = loop {
-        match child.try_wait().ok()? {
-            Some(status) => break status,
-            None if start.elapsed() > PATIENCE => {
-                let _ = child.kill().and_then(|()| child.wait());
-                return None;
-            }
-            None => std::thread::sleep(Duration::from_millis(2)),
-        }
-    };
-    let mut said = String::new();
-    child.stdout.take()?.take(read::TEXT).read_to_string(&mut said).ok()?;
-    status.code().map(|_| said) // what it says without success is not a version, and no more later
 }
 
 #[cfg(test)]

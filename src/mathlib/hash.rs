@@ -5,6 +5,7 @@
 //! (`Init/Data/Hashable.lean`). Mathlib's cache names its files with these, and Lake's traces
 //! record its outputs with them, so a wrong bit here is a miss, never a wrong file.
 
+use crate::interrupt::stop_if_told;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::{self, Read};
@@ -38,6 +39,7 @@ pub fn file(file: &mut impl Read, len: u64) -> io::Result<u64> {
         let mut h = start(len);
         let mut left = len;
         while left >= CHUNK as u64 {
+            stop_if_told()?;
             file.read_exact(buffer)?;
             h = words(h, buffer);
             left -= CHUNK as u64;

@@ -5,6 +5,7 @@
 //! links instead of the store's files and an empty directory to write to, it runs confined, and what
 //! it says about success is not asked.
 
+use crate::ask::ask;
 use crate::child::die_with_us;
 use crate::confine::{Confinement, Needs, State};
 use crate::error::hint;
@@ -14,7 +15,10 @@ use crate::settings::{Confine, Environment, Settings, var};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde_json::{Value, json};
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf, absolute};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, Builder};
@@ -27,6 +31,7 @@ pub struct Leantar {
     confine: Confine,
     /// What the environment has it load.
     libraries: Vec<PathBuf>,
+    version: Version,
 }
 
 /// One file to unpack.
@@ -90,38 +95,114 @@ pub fn short(line: &str) -> String {
     line.trim().chars().take(SHORT).collect()
 }
 
-/// Finds leantar: `named`, then beside the toolchain's lean, in the stores, on PATH, and where the
-/// stock tool keeps its own.
-pub fn find(
-    named: Option<&Path>,
+/// A version such as `0.1.19`, compared number by number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(Vec<u32>);
+
+impl Version {
+    /// `None` if `text` is anything else than numbers between dots.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.split('.').map(|part| part.parse().ok()).collect::<Option<_>>().map(Self)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<_> = self.0.iter().map(u32::to_string).collect();
+        f.write_str(&parts.join("."))
+    }
+}
+
+/// Where leantar may be, best first: beside the toolchain's lean, in the stores, on PATH, and where the stock
+/// tool keeps its own.
+pub fn candidates(
     toolchain_bin: Option<&Path>,
     stores: &[PathBuf],
     env: &Environment,
-) -> Option<PathBuf> {
-    let in_toolchain = toolchain_bin.map(|bin| bin.join("leantar")).filter(|path| path.is_file());
-    let found = named.map(Path::to_owned).or(in_toolchain);
-    let found = found
-        .or_else(|| stores.iter().find_map(|store| newest_in(store)))
-        .or_else(|| on_path("leantar").next())
-        .or_else(|| newest_in(&env.user_cache()?));
-    // A bare name would be looked for on PATH.
-    absolute(found?).ok()
+) -> Vec<PathBuf> {
+    let in_toolchain = toolchain_bin.map(|bin| bin.join("leantar")).filter(|path| path.exists());
+    let cache = env.user_cache();
+    let in_stores = stores.iter().chain(&cache).flat_map(|dir| of_store(dir));
+    let found = in_toolchain.into_iter().chain(in_stores).chain(on_path("leantar"));
+    let mut unique = Vec::new();
+    for path in found.filter_map(|path| absolute(path).ok()) {
+        if !unique.contains(&path) {
+            unique.push(path);
+        }
+    }
+    unique
 }
 
-/// The `leantar-<version>` with the highest version in a cache directory.
-fn newest_in(dir: &Path) -> Option<PathBuf> {
-    let version = |name: &str| -> Option<Vec<u32>> {
-        let version = name.strip_prefix("leantar-")?;
-        version.split('.').map(|part| part.parse().ok()).collect()
-    };
-    let entries = fs::read_dir(dir).ok()?.filter_map(Result::ok);
-    let versions = entries.filter_map(|e| Some((version(e.file_name().to_str()?)?, e.path())));
-    versions.max().map(|(_, path)| path)
+/// What is called `leantar-<version>` in a cache directory, the highest version first.
+pub fn of_store(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    let mut versions: Vec<_> = entries
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let version = name.to_str()?.strip_prefix("leantar-")?;
+            Some((Version::parse(version)?, entry.path()))
+        })
+        .collect();
+    versions.sort();
+    versions.into_iter().rev().map(|(_, path)| path).collect()
+}
+
+/// The first of `candidates` that can unpack what needs `at_least` that version.
+///
+/// # Errors
+/// Says of every candidate why it is not fit.
+pub fn choose(
+    candidates: &[PathBuf],
+    at_least: Option<&Version>,
+    settings: &Settings,
+) -> Result<Leantar, Vec<String>> {
+    let mut unfit = Vec::new();
+    for path in candidates {
+        match Leantar::fit(path, at_least, settings) {
+            Ok(leantar) => return Ok(leantar),
+            Err(reason) => unfit.push(format!("`{}` {reason}", path.display())),
+        }
+    }
+    Err(unfit)
 }
 
 impl Leantar {
     pub fn new(path: PathBuf, settings: &Settings) -> Self {
-        Self { path, confine: settings.confine, libraries: settings.libraries.clone() }
+        let (confine, libraries) = (settings.confine, settings.libraries.clone());
+        Self { path, confine, libraries, version: Version::default() }
+    }
+
+    /// The leantar at `path`, asked for its version as it will be run.
+    ///
+    /// # Errors
+    /// Says why it cannot be used, in words that follow its path.
+    pub fn fit(
+        path: &Path,
+        at_least: Option<&Version>,
+        settings: &Settings,
+    ) -> Result<Self, String> {
+        let meta = fs::metadata(path).map_err(|e| format!("cannot be looked at: {}", e.kind()))?;
+        if !meta.is_file() {
+            return Err("is not a file".to_owned());
+        }
+        if meta.permissions().mode() & 0o111 == 0 {
+            return Err("is not executable".to_owned());
+        }
+        let mut leantar = Self::new(path.to_owned(), settings);
+        let (mut command, _) = leantar.command(vec![], &[]).map_err(|e| e.to_string())?;
+        let answer = ask(command.arg("--version"))?;
+        let version =
+            answer.strip_prefix("leantar ").and_then(|rest| rest.split_whitespace().next());
+        let version = version.and_then(Version::parse).ok_or("is not a leantar")?;
+        if let Some(at_least) = at_least.filter(|at_least| version < **at_least) {
+            return Err(format!("is {version}, and this mathlib needs {at_least}"));
+        }
+        leantar.version = version;
+        Ok(leantar)
+    }
+
+    pub fn version(&self) -> &Version {
+        &self.version
     }
 
     pub fn path(&self) -> &Path {
@@ -150,7 +231,9 @@ impl Leantar {
             .args(["--jobs", &jobs.to_string(), "-v", "-x", "-j", "-"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(Stdio::piped())
+            // With what it starts, for it may be a script, and what that starts would hold the pipes.
+            .process_group(0);
         die_with_us(&mut command);
         let mut child = command.spawn().with_context(|| match room.is_dir() {
             true => self.cannot_run(),

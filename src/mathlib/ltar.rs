@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 const MAGIC: [&[u8; 4]; 3] = [b"LTAR", b"LTR2", b"LTR3"];
+/// Where Lean's files are below `.lake/build`; before 2025-03 the second.
+pub const LIBS: [&str; 2] = ["lib/lean", "lib"];
 /// Where the path begins.
 const PATH_AT: usize = 12;
 /// No path in a cache comes near this; what does is no `.ltar`.
@@ -90,7 +92,7 @@ impl Place {
         };
         let file = Path::new(rest.strip_suffix(".trace")?);
         let is_in = |lib: &str| file == Path::new(".lake/build").join(lib).join(module.path());
-        let lib = ["lib/lean", "lib"].into_iter().find(|lib| is_in(lib))?;
+        let lib = LIBS.into_iter().find(|lib| is_in(lib))?;
         Some(Self { package, lib })
     }
 

@@ -5,7 +5,7 @@
 //! unpacked is compared with the hashes that Lake recorded in the trace when it built them, before
 //! Lake gets to see it.
 
-use super::ltar::Place;
+use super::ltar::{LIBS, Place};
 use super::{Module, hash};
 use crate::fs::if_there;
 use crate::read;
@@ -17,6 +17,9 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+
+/// Marks outputs in the directory of that name.
+const IR: &str = "ir/";
 
 /// `Lake.Hash.nil`; the hash of a text starts from it.
 const NIL: u64 = 1723;
@@ -74,10 +77,53 @@ impl Files {
         }
     }
 
+    /// The files of `module` below `build`, wherever its trace is. `None` if it has none.
+    pub fn find(build: &Path, module: &Module) -> Option<Self> {
+        LIBS.into_iter().find_map(|lib| {
+            let files = Self::new(build, &Place { package: None, lib }, module);
+            fs::symlink_metadata(files.trace()).is_ok().then_some(files)
+        })
+    }
+
+    /// The `depHash` of the trace.
+    pub fn dep_hash(&self) -> Result<u64, Fault> {
+        Ok(self.read_trace()?.dep_hash)
+    }
+
+    /// Removes the module's files, the trace first.
+    pub fn remove(&self) -> std::io::Result<()> {
+        self.forget()?;
+        for stem in [&self.lib, &self.ir] {
+            let (Some(dir), Some(name)) = (stem.parent(), stem.file_name()) else { continue };
+            let mut start = name.to_owned();
+            start.push(".");
+            for entry in if_there(fs::read_dir(dir))?.into_iter().flatten() {
+                let entry = entry?;
+                let is_its =
+                    entry.file_name().as_encoded_bytes().starts_with(start.as_encoded_bytes());
+                if is_its && entry.file_type()?.is_file() {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Checks the files against their own trace, whatever its `depHash` is.
     pub fn check_own(&self, look: Look) -> Result<(), Fault> {
         let trace = self.read_trace()?;
         trace.outputs.iter().try_for_each(|output| self.check_output(output, look))
+    }
+
+    /// `true` if these outputs, as [`Files::check`] returns them, are there.
+    pub fn has(&self, outputs: &str) -> bool {
+        outputs.split_whitespace().all(|output| {
+            let path = match output.strip_prefix(IR) {
+                Some(suffix) => with_suffix(&self.ir, suffix),
+                None => with_suffix(&self.lib, output),
+            };
+            fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
+        })
     }
 
     /// The files with these suffixes that are there: Lean's, then those below `ir`.
@@ -102,13 +148,19 @@ impl Files {
         Trace::parse(&text).ok_or(Fault::NoTrace)
     }
 
-    /// Checks the files against `dep_hash`.
-    pub fn check(&self, dep_hash: u64, look: Look) -> Result<(), Fault> {
+    /// Checks the files against `dep_hash`. Returns the outputs that the trace names: suffixes with spaces
+    /// between them, with `ir/` before those that are not beside the trace.
+    pub fn check(&self, dep_hash: u64, look: Look) -> Result<String, Fault> {
         let trace = self.read_trace()?;
         if trace.dep_hash != dep_hash {
             return Err(Fault::OtherTrace { found: trace.dep_hash, expected: dep_hash });
         }
-        trace.outputs.iter().try_for_each(|output| self.check_output(output, look))
+        trace.outputs.iter().try_for_each(|output| self.check_output(output, look))?;
+        let name = |output: &Output| match output.is_ir {
+            true => format!("{IR}{}", output.suffix),
+            false => output.suffix.clone(),
+        };
+        Ok(trace.outputs.iter().map(name).collect::<Vec<_>>().join(" "))
     }
 
     fn check_output(&self, output: &Output, look: Look) -> Result<(), Fault> {
@@ -224,7 +276,8 @@ impl Trace {
         };
         let outputs = outputs.and_then(|json| self::outputs(json.get())).unwrap_or_else(required);
         // Suffixes, and no ways to somewhere else.
-        let are_beside = outputs.iter().all(|output| !output.suffix.contains('/'));
+        let is_odd = |c: char| c == '/' || c.is_whitespace();
+        let are_beside = outputs.iter().all(|output| !output.suffix.contains(is_odd));
         are_beside.then_some(Self { dep_hash, outputs })
     }
 }

@@ -1,7 +1,6 @@
 //! Making cache files from build files, as `lake exe cache pack` does.
 
 use super::leantar::{Leantar, told};
-use super::ltar::Place;
 use super::names::NamedModule;
 use super::outputs::{Fault, Files, Look};
 use crate::child::die_with_us;
@@ -84,14 +83,8 @@ impl Packer {
     /// The build files of `named`, when all are there and what their trace says.
     pub fn built(&self, named: &NamedModule) -> Result<Files, Fault> {
         let build = self.packages[named.package].join(".lake/build");
-        for lib in ["lib/lean", "lib"] {
-            let files = Files::new(&build, &Place { package: None, lib }, &named.module);
-            match files.check_own(Look::Contents) {
-                Err(Fault::NoTrace) => {}
-                checked => return checked.map(|()| files),
-            }
-        }
-        Err(Fault::NoTrace)
+        let files = Files::find(&build, &named.module).ok_or(Fault::NoTrace)?;
+        files.check_own(Look::Contents).map(|()| files)
     }
 
     /// Makes the cache file of `named` in `store` from its build files.

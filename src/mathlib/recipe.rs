@@ -6,9 +6,11 @@
 //! would name 8,000 files that exist nowhere, and the real tool knows better.
 
 use super::Module;
+use super::leantar::Version;
 use crate::read;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The files whose contents enter the root hash, relative to mathlib's directory, in order.
@@ -20,8 +22,12 @@ pub struct Recipe {
     pub scheme: Scheme,
     /// Root names of the modules that the cache covers, such as `Mathlib` and `Batteries`.
     pub covered: Vec<String>,
-    /// Whether `cache get` also fetches ProofWidgets' release files.
+    /// `true` if `cache get` also fetches ProofWidgets' release files.
     pub fetches_proofwidgets: bool,
+    /// The leantar that the tool asks for at least. `None` if it takes the toolchain's own.
+    pub leantar: Option<Version>,
+    /// Native targets that `cache get` also builds, as Lake names them: `CSDP:shared`.
+    pub native_targets: Vec<String>,
 }
 
 /// What the root hash starts with; see `getRootHash` in `Cache/Hashing.lean`.
@@ -43,7 +49,8 @@ impl Recipe {
     pub fn read(mathlib: &Path) -> Result<Self> {
         let mut text = String::new();
         for file in lean_files(&mathlib.join("Cache"))? {
-            text.push_str(&read::text(&file, read::TEXT)?);
+            // A checkout may have CRLF line ends (`core.autocrlf`), and means the same.
+            text.push_str(&read::text(&file, read::TEXT)?.replace("\r\n", "\n"));
             text.push('\n');
         }
         ensure!(!text.is_empty(), "`{}` has no cache tool", mathlib.display());
@@ -60,12 +67,33 @@ impl Recipe {
             scheme: scheme(&text)?,
             covered: covered(&text)?,
             fetches_proofwidgets: text.contains("def getProofWidgets"),
+            leantar: leantar_version(&text),
+            native_targets: native_targets(&text),
         })
     }
 
     pub fn covers(&self, module: &Module) -> bool {
         self.covered.iter().any(|root| root == module.root())
     }
+}
+
+/// `def LEANTARVERSION := "0.1.16"`, on one line or two.
+fn leantar_version(text: &str) -> Option<Version> {
+    Version::parse(string_literals(definition(text, "LEANTARVERSION")?).first()?)
+}
+
+/// Literals such as `"CSDP:release"` and `"CSDP:shared"` (mathlib4#42336).
+fn native_targets(text: &str) -> Vec<String> {
+    let is_target = |literal: &&str| {
+        literal.split_once(':').is_some_and(|(package, facet)| {
+            let is_name = !package.is_empty() && package.chars().all(|c| c.is_ascii_alphanumeric());
+            is_name && ["release", "shared", "static"].contains(&facet)
+        })
+    };
+    let targets = text.lines().flat_map(string_literals).filter(is_target).map(str::to_owned);
+    // ProofWidgets' own is fetched by `getProofWidgets`.
+    let targets: BTreeSet<_> = targets.filter(|target| target != "proofwidgets:release").collect();
+    targets.into_iter().collect()
 }
 
 /// All `.lean` files below `dir`, sorted.
@@ -248,6 +276,17 @@ def isPartOfMathlibCache (mod : Name) : Bool := #[
             assert_eq!(recipe.scheme, scheme, "{result}");
             assert_eq!(recipe.covered, ["Mathlib", "Reap"]);
         }
+    }
+
+    #[test]
+    fn what_else_the_tool_says() {
+        let more = "\ndef LEANTARVERSION :=\n  \"0.1.16\"\n\ndef native := #[\"CSDP:release\", \"CSDP:shared\", \"a:b\"]\n";
+        let recipe = Recipe::parse(&(tool("(rootHashGeneration :: hashes)") + LIST + more));
+        let recipe = recipe.expect("known");
+        assert_eq!(recipe.leantar, Version::parse("0.1.16"));
+        assert_eq!(recipe.native_targets, ["CSDP:release", "CSDP:shared"]);
+        let plain = Recipe::parse(&(tool("(rootHashGeneration :: hashes)") + LIST)).expect("known");
+        assert_eq!((plain.leantar, plain.native_targets), (None, vec![]));
     }
 
     #[test]

@@ -1,30 +1,47 @@
 //! Which of mathlib's modules are asked for, in a given workspace.
 
 use super::Module;
+use super::leantar::Version;
 use super::names::{Inputs, NamedModule, Names};
 use super::recipe::Recipe;
 use crate::error::hint;
 use crate::lake::toolchain;
 use crate::workspace::Workspace;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use fs_err as fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Module names or `.lean` paths relative to `cwd`; none means all of mathlib.
+    /// As the cache tool takes them: `Mathlib.Init`, `Mathlib.Data.*` (with what is below it), `Mathlib.Data.+`
+    /// (only what is below it), `Mathlib/Init.lean` and `Mathlib/Data/` relative to `cwd`; none means all of
+    /// mathlib.
     pub modules: Vec<String>,
     pub cwd: PathBuf,
-    pub skip_proofwidgets: bool,
+    pub targets: Targets,
+}
+
+/// Which native targets are asked for, of those that the stock tool sees to besides modules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Targets {
+    #[default]
+    All,
+    AllButProofWidgets,
+    /// Lake is about to build what it needs of them.
+    None,
 }
 
 /// What [`names`] found.
 #[derive(Debug, Default)]
 pub struct Wanted {
     pub modules: Vec<NamedModule>,
-    /// Whether the stock tool would fetch ProofWidgets' release, whose JavaScript Lake wants and
-    /// no `.ltar` holds.
-    pub proofwidgets: bool,
+    /// Native targets that the stock tool would have Lake build, and that no archive holds: those that the
+    /// recipe names, and `proofwidgets:release` for its JavaScript.
+    pub targets: Vec<String>,
+    /// The leantar that this mathlib's own tool asks for at least.
+    pub leantar: Option<Version>,
 }
 
 /// The names of the modules that `request` asks for.
@@ -37,9 +54,7 @@ pub fn names(
     request: &Request,
     githash: &dyn Fn() -> Result<String>,
 ) -> Result<Wanted> {
-    let mathlib = workspace.mathlib().with_context(|| {
-        hint("this workspace does not use mathlib", "there is nothing to restore")
-    })?;
+    let mathlib = workspace.mathlib().with_context(|| no_mathlib(workspace))?;
     if let Some(first) = workspace.missing_packages().next() {
         let dir = first.dir.display();
         let missing = workspace.missing_packages().map(|package| format!("`{}`", package.name));
@@ -52,32 +67,122 @@ pub fn names(
     let recipe = Recipe::read(mathlib)?;
     let search_path = workspace.source_path();
     let inputs = Inputs { mathlib, recipe: &recipe, search_path: &search_path, githash };
-    let roots = request.modules.iter().map(|spec| module(spec, &request.cwd));
-    let roots: Vec<Module> = roots.collect::<Result<_>>()?;
+    let mut roots = Vec::new();
+    for spec in &request.modules {
+        roots.extend(modules(spec, &request.cwd, &search_path)?);
+    }
     let names = Names::compute(&inputs, &roots)?;
     if let Some(root) = roots.iter().find(|root| !names.has_source(root)) {
         bail!("there is no module `{root}`");
     }
-    let modules = if roots.is_empty() { names.all() } else { names.closure(&roots) };
-    let proofwidgets = recipe.fetches_proofwidgets && !request.skip_proofwidgets;
-    Ok(Wanted { modules, proofwidgets })
+    let modules = if request.modules.is_empty() { names.all() } else { names.closure(&roots) };
+    let Recipe { leantar, native_targets, fetches_proofwidgets, .. } = recipe;
+    let proofwidgets =
+        (fetches_proofwidgets && request.targets == Targets::All).then(|| PROOFWIDGETS.to_owned());
+    let native = if request.targets == Targets::None { Vec::new() } else { native_targets };
+    Ok(Wanted { modules, targets: native.into_iter().chain(proofwidgets).collect(), leantar })
 }
 
-/// A module name, or the path of a `.lean` file below `cwd`, as the cache tool takes them.
-fn module(spec: &str, cwd: &Path) -> Result<Module> {
-    let path = Path::new(spec.strip_prefix("./").unwrap_or(spec));
-    let is_path = spec.contains('/') || path.extension().is_some_and(|ext| ext == "lean");
-    if !is_path {
-        return Module::parse(spec).with_context(|| format!("`{spec}` is no module name"));
+/// Why a workspace has no mathlib.
+pub fn no_mathlib(workspace: &Workspace) -> String {
+    match workspace.lacks_manifest_for_mathlib() {
+        true => hint(
+            format!("this project requires mathlib, and has no `{}`", workspace.manifest_path.display()),
+            "`lake-shim resolve` writes it if a store has the lock, `lake update` does with network",
+        ),
+        false => hint("this workspace does not use mathlib", "there is nothing to restore"),
     }
-    let is_file = path.is_relative() && cwd.join(path).is_file();
-    let stem = path.to_str().and_then(|path| path.strip_suffix(".lean")).filter(|_| is_file);
-    let stem = stem.with_context(|| format!("`{spec}` is no `.lean` file here"))?;
-    let components: Vec<_> = stem.split('/').filter(|part| !part.is_empty()).collect();
-    if components.contains(&"..") || components.contains(&".") {
-        bail!("`{spec}` does not lie below this directory");
+}
+
+const PROOFWIDGETS: &str = "proofwidgets:release";
+
+/// Those of the `wanted` targets whose files are not there. A package that the workspace does not have lacks
+/// none.
+pub fn lacking_targets(workspace: &Workspace, wanted: &Wanted) -> Vec<String> {
+    let is_there = |target: &&String| -> bool {
+        let Some((name, facet)) = target.split_once(':') else { return true };
+        let Some(package) = workspace.package(name) else { return true };
+        let build = package.dir.join(".lake/build");
+        match facet {
+            // All its modules may be built, and its JavaScript not.
+            _ if *target == PROOFWIDGETS => build.join("js").exists(),
+            "shared" => has_file(&build.join("lib"), &["so", "dylib"]),
+            "static" => has_file(&build.join("lib"), &["a"]),
+            _ => fs::read_dir(&build).is_ok_and(|mut entries| entries.next().is_some()),
+        }
+    };
+    wanted.targets.iter().filter(|target| !is_there(target)).cloned().collect()
+}
+
+/// `true` if a file below `dir` has one of these extensions.
+fn has_file(dir: &Path, extensions: &[&str]) -> bool {
+    files_below(dir).unwrap_or_default().iter().any(|file| {
+        let extension = file.extension().and_then(|extension| extension.to_str());
+        extension.is_some_and(|extension| extensions.contains(&extension))
+    })
+}
+
+/// The files below `dir`, sorted. Links are not followed.
+pub fn files_below(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let (mut files, mut todo) = (Vec::new(), vec![dir.to_owned()]);
+    while let Some(dir) = todo.pop() {
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let found = if entry.file_type()?.is_dir() { &mut todo } else { &mut files };
+            found.push(entry.path());
+        }
     }
-    Ok(Module::new(components.into_iter().map(str::to_owned).collect()))
+    files.sort();
+    Ok(files)
+}
+
+/// The modules that `spec` stands for, one or all below a directory.
+fn modules(spec: &str, cwd: &Path, search_path: &[PathBuf]) -> Result<Vec<Module>> {
+    let none = || format!("`{spec}` has no `.lean` files");
+    let (name, with_itself) = match (spec.strip_suffix(".*"), spec.strip_suffix(".+")) {
+        (Some(name), _) => (name, true),
+        (_, Some(name)) => (name, false),
+        _ if spec.contains('/') || spec.ends_with(".lean") => return files(spec, cwd),
+        _ => return Ok(vec![parse(spec)?]),
+    };
+    let module = parse(name)?;
+    ensure!(module.is_path(), "`{spec}` is no module name");
+    let below = |package: &&PathBuf| package.join(module.path()).is_dir();
+    let package = search_path.iter().find(below).with_context(none)?;
+    let mut modules = in_directory(package, &module.path())?;
+    modules.extend(with_itself.then_some(module));
+    ensure!(!modules.is_empty(), none());
+    Ok(modules)
+}
+
+fn parse(spec: &str) -> Result<Module> {
+    Module::parse(spec).with_context(|| format!("`{spec}` is no module name"))
+}
+
+/// The modules of a `.lean` file or a directory, as the cache tool takes them: relative to `cwd`.
+fn files(spec: &str, cwd: &Path) -> Result<Vec<Module>> {
+    let components = spec.split('/').filter(|part| !matches!(*part, "" | "."));
+    let path: PathBuf = components.clone().collect();
+    let is_inside = !spec.starts_with('/') && !components.clone().any(|part| part == "..");
+    ensure!(is_inside, "`{spec}` does not lie below this directory");
+    if cwd.join(&path).is_dir() {
+        let modules = in_directory(cwd, &path)?;
+        ensure!(!modules.is_empty(), "`{spec}` has no `.lean` files");
+        return Ok(modules);
+    }
+    let module = module_of(&path).filter(|_| cwd.join(&path).is_file());
+    Ok(vec![module.with_context(|| format!("`{spec}` is no `.lean` file or directory here"))?])
+}
+
+/// The modules of the `.lean` files in `base/dir`.
+fn in_directory(base: &Path, dir: &Path) -> Result<Vec<Module>> {
+    let files = files_below(&base.join(dir))?;
+    Ok(files.iter().filter_map(|file| module_of(file.strip_prefix(base).ok()?)).collect())
+}
+
+fn module_of(path: &Path) -> Option<Module> {
+    let stem = path.to_str()?.strip_suffix(".lean")?;
+    Some(Module::new(stem.split('/').map(str::to_owned).collect()))
 }
 
 /// Refuses a workspace whose toolchain is not mathlib's: Lake would rebuild everything, as the

@@ -3,15 +3,17 @@
 use super::guard::Protection;
 use super::invocation::{CacheRequest, CacheVerb, Command};
 use super::update::{self, GitAnswers};
-use super::{Proxy, resolve_deps};
+use super::{Proxy, no_build, resolve_deps};
 use crate::child::{Variables, die_with_us};
-use crate::error::Failure;
+use crate::error::{Failure, hint};
 use crate::fs::Lock;
 use crate::interrupt::Interrupts;
-use crate::mathlib::request::Request;
+use crate::mathlib::Module;
+use crate::mathlib::request::{Request, Targets};
 use crate::read;
 use crate::restore::Event;
-use crate::restore::session::{Ended, Mode, Session};
+use crate::restore::fallback::Task;
+use crate::restore::session::{Ended, IsBuilt, Mode, Session};
 use crate::restore::stamp::{Stamp, Stamped};
 use crate::settings::{Network, Restore, Settings, is_set, var};
 use crate::store::Stores;
@@ -36,6 +38,16 @@ pub struct At<'a> {
     pub workspace: &'a Workspace,
     pub cwd: &'a Path,
     pub network: Network,
+}
+
+/// The arguments of a `cache get` with the verb for `task`.
+fn for_task(args: &[OsString], task: Task) -> Vec<OsString> {
+    let mut args = args.to_vec();
+    if let Some(verb) = args.iter_mut().find(|arg| *arg == "get").filter(|_| task == Task::Download)
+    {
+        *verb = "get-".into();
+    }
+    args
 }
 
 impl At<'_> {
@@ -109,8 +121,12 @@ impl At<'_> {
             return Ok(done);
         }
         let get = ["exe", "cache", "get"].map(OsString::from);
-        let request =
-            CacheRequest { verb: CacheVerb::Get, modules: Vec::new(), skip_proofwidgets: false };
+        let request = CacheRequest {
+            verb: CacheVerb::Get,
+            modules: Vec::new(),
+            skip_proofwidgets: false,
+            unknown_option: None,
+        };
         let at = At { workspace: &now, ..*self };
         match at.restore(&request, &get, settings)? {
             Ended::NotOurs(reason) => Err(reason.context("mathlib: failed to fetch the cache")),
@@ -120,6 +136,17 @@ impl At<'_> {
 
     fn mathlib_cache(&self, request: &CacheRequest, settings: &Settings) -> Result<Answer> {
         let may_ask_lake = settings.network == Network::Auto;
+        if let Some(option) = &request.unknown_option {
+            if may_ask_lake {
+                return self.to_lake();
+            }
+            bail!(hint(
+                format!(
+                    "what `{option}` means to the cache tool is not known, and the network is off"
+                ),
+                format!("leave it out, or allow the network (`{}=auto`)", var::NETWORK),
+            ));
+        }
         if request.verb == CacheVerb::GetForce && may_ask_lake {
             return self.to_lake(); // a fresh download is what was asked for
         }
@@ -140,8 +167,9 @@ impl At<'_> {
         args: &[OsString],
         settings: &Settings,
     ) -> Result<Ended> {
-        let run_lake = |env: &Variables| {
+        let run_lake = |task, env: &Variables| {
             let lake = self.proxy.lake()?;
+            let args = &for_task(args, task);
             let mut protection = self.guard().locked()?;
             protection.variables.extend(env.clone());
             let mut command = lake.command(&protection.arguments(args), &protection.variables);
@@ -154,13 +182,17 @@ impl At<'_> {
         let request = Request {
             modules: asked.modules.clone(),
             cwd: self.cwd.to_owned(),
-            skip_proofwidgets: asked.skip_proofwidgets,
+            targets: match asked.skip_proofwidgets {
+                true => Targets::AllButProofWidgets,
+                false => Targets::All,
+            },
         };
         let mode = Mode {
             force: matches!(asked.verb, CacheVerb::GetForce | CacheVerb::UnpackForce),
             only_fetch: asked.verb == CacheVerb::GetOnly,
             run_lake: Some(&run_lake),
             resolve: Some(&|| resolve_deps(&self.proxy.lake()?, &self.guard())),
+            is_built: Some(&|modules| no_build(&self.proxy.lake()?, &self.guard(), modules)),
         };
         self.with_session(settings, |session| session.restore(&request, mode))
     }
@@ -216,12 +248,14 @@ impl At<'_> {
         if !self.wants_restore(stamp.as_ref(), settings)? {
             return Ok(());
         }
-        let request = Request { skip_proofwidgets: true, ..Request::default() };
+        let request = Request { targets: Targets::None, ..Request::default() };
         // What Lake is about to do anyway, so that it then finds the builds of these sources.
         let resolve = || resolve_deps(&self.proxy.lake()?, &self.guard());
         let resolve: Option<&dyn Fn() -> Result<Child>> =
             self.proxy.invocation.location.is_plain().then_some(&resolve);
-        let mode = Mode { force: false, only_fetch: false, run_lake: None, resolve };
+        let is_built = |modules: &[&Module]| no_build(&self.proxy.lake()?, &self.guard(), modules);
+        let is_built: Option<IsBuilt> = Some(&is_built);
+        let mode = Mode { force: false, only_fetch: false, run_lake: None, resolve, is_built };
         let (ended, is_clean) = self.with_session(settings, |session| {
             let ended = session.restore(&request, mode);
             (ended, !session.has_leftovers())
@@ -231,7 +265,9 @@ impl At<'_> {
             Ended::Done(outcome) => {
                 self.proxy.report.outcome_before_build(&outcome);
                 // Behind a stamp no command looks for leftovers.
-                if let Some(stamp) = stamp.filter(|_| outcome.is_whole() && is_clean) {
+                if let Some(stamp) =
+                    stamp.filter(|_| outcome.is_whole() && outcome.kept.is_empty() && is_clean)
+                {
                     stamp.write(Stamped::Restored, self.workspace);
                 }
             }
@@ -264,7 +300,7 @@ impl At<'_> {
     }
 
     fn with_session<T>(&self, settings: &Settings, work: impl FnOnce(&Session) -> T) -> T {
-        threads::prepare();
+        threads::prepare(settings.jobs());
         let observer = |event| self.proxy.report.event(event);
         work(&Session {
             workspace: self.workspace,

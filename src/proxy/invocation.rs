@@ -53,6 +53,8 @@ pub struct CacheRequest {
     /// Module names or `.lean` paths; none means all of mathlib.
     pub modules: Vec<String>,
     pub skip_proofwidgets: bool,
+    /// An option of which is not known whether it changes what is wanted.
+    pub unknown_option: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,18 +293,33 @@ fn is_option(arg: &OsStr) -> bool {
     arg.len() > 1 && arg.as_bytes().starts_with(b"-")
 }
 
+/// Options with a value that say where the cache tool downloads from or uploads to, and nothing of which modules.
+const DOWNLOAD_OPTIONS: [&str; 6] =
+    ["repo", "staging-dir", "cache-from", "container", "scope", "unsafe-window"];
+
 impl CacheRequest {
     /// Reads what follows `cache`: options, which the tool takes anywhere, a verb, its arguments.
     /// Nothing when the store has no answer to it, or when the tool would refuse it.
     fn parse(args: &VecDeque<OsString>) -> Option<Self> {
-        let mut skip_proofwidgets = false;
+        let (mut skip_proofwidgets, mut unknown_option) = (false, None);
         let mut words = Vec::new();
-        for arg in args {
-            match arg.to_str()? {
-                "--skip-proofwidgets" => skip_proofwidgets = true,
-                option if option.starts_with("--repo=") => {}
-                option if option.starts_with('-') => return None,
-                word => words.push(word.to_owned()),
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            let arg = arg.to_str()?;
+            let Some(option) = arg.strip_prefix("--") else {
+                match arg.starts_with('-') {
+                    true => unknown_option = Some(arg.to_owned()),
+                    false => words.push(arg.to_owned()),
+                }
+                continue;
+            };
+            match option.split_once('=') {
+                Some((name, _)) if DOWNLOAD_OPTIONS.contains(&name) => {}
+                None if DOWNLOAD_OPTIONS.contains(&option) => drop(args.next()),
+                None if option == "unsafe" => {}
+                None if option == "skip-proofwidgets" => skip_proofwidgets = true,
+                None if option == "help" => return None,
+                _ => unknown_option = Some(arg.to_owned()),
             }
         }
         let (verb, modules) = words.split_first()?;
@@ -314,7 +331,7 @@ impl CacheRequest {
             "unpack!" if modules.is_empty() => CacheVerb::UnpackForce,
             _ => return None,
         };
-        Some(Self { verb, modules: modules.to_vec(), skip_proofwidgets })
+        Some(Self { verb, modules: modules.to_vec(), skip_proofwidgets, unknown_option })
     }
 }
 

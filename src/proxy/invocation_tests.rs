@@ -15,7 +15,12 @@ fn load(restore: bool) -> Command {
 
 fn cache(verb: CacheVerb, modules: &[&str]) -> Command {
     let modules = modules.iter().map(|&module| module.to_owned()).collect();
-    Command::MathlibCache(CacheRequest { verb, modules, skip_proofwidgets: false })
+    Command::MathlibCache(CacheRequest {
+        verb,
+        modules,
+        skip_proofwidgets: false,
+        unknown_option: None,
+    })
 }
 
 #[test]

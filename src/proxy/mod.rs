@@ -16,6 +16,8 @@ use crate::error::{Failure, hint};
 use crate::fs::{is_same_file, replace_file};
 use crate::lake::version::{Version, version};
 use crate::lake::{RealLake, work_signals};
+use crate::mathlib::Module;
+use crate::mathlib::request::no_mathlib;
 use crate::report::Report;
 use crate::settings::{Environment, Network, Settings, current_dir, var};
 use crate::store::Stores;
@@ -31,7 +33,7 @@ use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
-use std::process::{Child, ExitCode};
+use std::process::{Child, ExitCode, Stdio};
 
 /// Does what `lake args…` asks for, and becomes the real lake unless that is done.
 pub fn run(args: &[OsString]) -> Result<ExitCode> {
@@ -97,6 +99,10 @@ impl Proxy<'_> {
         match placed {
             Err(error) if !self.must_succeed(&error) => self.report.warn(&error),
             placed => placed?,
+        }
+        let asks_network = matches!(self.invocation.command, Command::MathlibCache(_));
+        if asks_network && network == Network::Never && workspace.lacks_manifest_for_mathlib() {
+            bail!(no_mathlib(&workspace));
         }
         if self.invocation.location.updates || workspace.manifest.is_none() {
             return at.resolve(&settings);
@@ -210,6 +216,19 @@ pub fn resolve_deps(lake: &RealLake, guard: &Guard) -> Result<Child> {
     let protection = Guard { takes_overrides: false, ..*guard }.locked()?;
     let mut command = lake.command(&["resolve-deps".into()], &protection.variables);
     command.current_dir(&guard.workspace.root).env(var::DISABLE, "1").stdout(io::stderr());
+    die_with_us(&mut command);
+    command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))
+}
+
+/// Starts `lake build --no-build`, which succeeds if `modules` are up to date. It prints nothing.
+pub fn no_build(lake: &RealLake, guard: &Guard, modules: &[&Module]) -> Result<Child> {
+    let protection = Guard { takes_overrides: true, ..*guard }.locked()?;
+    let targets = modules.iter().map(|module| format!("+{module}").into());
+    let args: Vec<_> =
+        ["build", "--no-build"].map(OsString::from).into_iter().chain(targets).collect();
+    let mut command = lake.command(&protection.arguments(&args), &protection.variables);
+    command.current_dir(&guard.workspace.root).env(var::DISABLE, "1");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     die_with_us(&mut command);
     command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))
 }

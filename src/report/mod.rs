@@ -6,7 +6,7 @@
 mod outcome;
 mod pulse;
 
-pub use outcome::outcome_json;
+pub use outcome::{outcome_json, plan_json};
 
 use crate::doctor::render::Page;
 use crate::error::{advice, clean};
@@ -119,6 +119,9 @@ impl Report {
             print("not what it should be:");
             print_some(faults.iter().cloned(), faults.len());
         }
+        if let Some(why) = &found.no_leantar {
+            print(&format!("no leantar unpacks it: {why}"));
+        }
         if !found.is_whole() {
             print(&format!("hint: {hint}"));
         }
@@ -210,6 +213,10 @@ impl Report {
             Event::Cloning => self
                 .say("asking the real lake to clone and check out the packages as they are locked"),
             Event::Naming => self.debug("reading mathlib's imports"),
+            Event::AskingWhetherBuilt { modules } => self.say(format_args!(
+                "asking the real lake whether builds of its own are up to date: {}",
+                count(modules, "module")
+            )),
             Event::Unpacking { total } => self.start_bar("unpacking", total),
             Event::Held(state) => self.debug(format_args!("leantar runs {state}")),
             Event::Begun { done } => self.advance(done),

@@ -1,9 +1,16 @@
 //! What came of a restore, for people and for programs.
 
-use super::{Report, count, print, print_some};
+use super::{Report, SHOWN, count, data, print, print_some};
 use crate::mathlib::Module;
+use crate::mathlib::names::NamedModule;
 use crate::restore::Outcome;
+use crate::restore::plan::Plan;
+use crate::settings::{Log, Network};
+use anyhow::Result;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::PathBuf;
 
 impl Report {
     /// The end of a restore that nobody asked for: that there was nothing to do is no news.
@@ -22,12 +29,19 @@ impl Report {
             print(&format!("could not restore {}", count(outcome.failed.len(), "module")));
             print_some(lines, outcome.failed.len());
         }
+        if let Some((modules, why)) = &outcome.not_unpacked {
+            let count = count(*modules, "module");
+            print(&format!("{count} in a store, and not unpacked: {why}"));
+        }
         if !outcome.missing.is_empty() {
             print(&format!("{} in no store", count(outcome.missing.len(), "module")));
             print_some(outcome.missing.iter().map(Module::to_string), outcome.missing.len());
         }
-        if outcome.lacks_proofwidgets {
-            print("the release files of ProofWidgets (`.lake/build/js`) are missing");
+        if outcome.built > 0 {
+            print(&format!("{} built; no store to compare with", count(outcome.built, "module")));
+        }
+        if !outcome.lacking.is_empty() {
+            print(&format!("missing, and in no `.ltar`: {}", outcome.lacking.join(", ")));
         }
         if !outcome.in_no_cache.is_empty() {
             let count = count(outcome.in_no_cache.len(), "module");
@@ -44,11 +58,10 @@ impl Report {
     }
 
     fn summary(&self, outcome: &Outcome) {
-        let Outcome { restored, skipped, packages, store, took, offline, downloaded, .. } = outcome;
+        let Outcome { restored, skipped, packages, stores, took, offline, downloaded, .. } =
+            outcome;
         let seconds = took.as_secs_f64();
         let how = if *offline { "offline" } else { "with the real lake" };
-        let from = store.as_ref().map(|store| format!(" from {}", store.display()));
-        let from = from.unwrap_or_default();
         let is_complete = outcome.is_whole() && outcome.in_no_cache.is_empty();
         if outcome.only_fetch && is_complete && *downloaded == 0 {
             self.say(format_args!(
@@ -71,10 +84,70 @@ impl Report {
             self.say(format_args!("the real lake fetched {}", count(*downloaded, "module")));
         }
         self.say(format_args!(
-            "restored {}, {}{from} in {seconds:.1} s ({how})",
+            "restored {}, {}{} in {seconds:.1} s ({how})",
             count(restored.len(), "module"),
             count(packages.len(), "package"),
+            from(stores),
         ));
+    }
+
+    /// What a restore would do: the figures, and at level `debug` every module.
+    ///
+    /// # Errors
+    /// Those of [`data`].
+    pub fn plan(&self, plan: &Plan) -> Result<()> {
+        let Plan { packs, steps, skipped, built, failed, missing, lacking, later } = plan;
+        let mut text = String::new();
+        for step in packs {
+            let (what, store) = (step.what(), step.store.display());
+            writeln!(text, "unpack the {what} of {} from {store}", step.package)?;
+        }
+        if self.log >= Log::Debug {
+            for step in steps {
+                let (module, from) = (&step.named.module, step.source.display());
+                writeln!(text, "unpack {module} from {from} into {}", step.package.display())?;
+            }
+            for named in missing {
+                writeln!(text, "miss {} ({})", named.module, named.file)?;
+            }
+            for named in built {
+                writeln!(text, "keep {} ({}), built here", named.module, named.file)?;
+            }
+        }
+        for (module, reason) in failed.iter().take(SHOWN) {
+            writeln!(text, "cannot restore {module}: {reason}")?;
+        }
+        for target in lacking {
+            writeln!(text, "miss {target}")?;
+        }
+        let stores: BTreeSet<_> = steps.iter().filter_map(|step| step.source.parent()).collect();
+        if stores.len() > 1 {
+            writeln!(text, "no store has them all: they would come from {}", stores.len())?;
+        }
+        let parts = [
+            (steps.len(), "to unpack"),
+            (*later, "to unpack once the sources are there"),
+            (skipped.len(), "up to date"),
+            (built.len(), "built, with no store to compare with"),
+            (missing.len(), "in no store"),
+            (failed.len(), "damaged"),
+        ];
+        let parts = parts.iter().filter(|(n, what)| *n > 0 || *what == "to unpack");
+        let parts: Vec<_> = parts.map(|(n, what)| format!("{n} {what}")).collect();
+        writeln!(text, "{}", parts.join(", "))?;
+        data(&text)
+    }
+}
+
+/// Where modules came from, for the end of a sentence about them.
+fn from(stores: &BTreeMap<PathBuf, usize>) -> String {
+    match stores.iter().collect::<Vec<_>>().as_slice() {
+        [] => String::new(),
+        [(store, _)] => format!(" from {}", store.display()),
+        several => {
+            let shares = several.iter().map(|(store, n)| format!("{} ({n})", store.display()));
+            format!(" from {}, for no store has them all,", shares.collect::<Vec<_>>().join(", "))
+        }
     }
 }
 
@@ -101,10 +174,40 @@ fn hint_for(outcome: &Outcome) -> String {
     } else if outcome.missing.is_empty() && !outcome.failed.is_empty() {
         "these files of the store are damaged: replace them, or allow the network \
          (`LAKE_SHIM_NETWORK=auto`)"
-    } else {
+    } else if outcome.missing.is_empty() && outcome.not_unpacked.is_some() {
+        "`lake-shim doctor` looks at every leantar; `lake-shim bake` puts one into the store"
+    } else if outcome.network == Network::Never {
         "complete the store for this mathlib, or allow the network (`LAKE_SHIM_NETWORK=auto`)"
+    } else {
+        "`lake exe cache get`, with network, fetches them; `lake-shim bake` completes the store"
     };
     format!("hint: {hint}")
+}
+
+/// A plan as one JSON object.
+pub fn plan_json(plan: &Plan) -> Value {
+    let names = |named: &[NamedModule]| {
+        named.iter().map(|named| named.module.to_string()).collect::<Vec<_>>()
+    };
+    let packs = plan.packs.iter().map(|step| {
+        json!({ "package": step.package, "what": step.what(), "store": step.store.display().to_string() })
+    });
+    let steps = plan.steps.iter().map(|step| {
+        let (source, into) =
+            (step.source.display().to_string(), step.package.display().to_string());
+        (step.named.module.to_string(), json!({ "from": source, "into": into }))
+    });
+    json!({
+        "whole": plan.is_whole(),
+        "packs": packs.collect::<Vec<_>>(),
+        "unpack": Value::Object(steps.collect()),
+        "later": plan.later,
+        "up_to_date": plan.skipped.len(),
+        "built": names(&plan.built),
+        "missing": names(&plan.missing),
+        "damaged": plan.failed.iter().map(|(module, why)| (module.to_string(), why)).collect::<BTreeMap<_, _>>(),
+        "lacking": plan.lacking,
+    })
 }
 
 /// An outcome as one JSON object.
@@ -121,7 +224,10 @@ pub fn outcome_json(outcome: &Outcome) -> Value {
         "failed": failed,
         "failed_packs": packs,
         "missing": names(&outcome.missing),
-        "lacks_proofwidgets": outcome.lacks_proofwidgets,
+        "built": outcome.built,
+        "not_unpacked": outcome.not_unpacked.as_ref().map_or(0, |(modules, _)| *modules),
+        "lacking": outcome.lacking,
+        "stores": outcome.stores.iter().map(|(store, n)| (store.display().to_string(), *n)).collect::<BTreeMap<_, _>>(),
         "lake_status": outcome.lake_status,
         "packages": outcome.packages.len(),
         "seconds": outcome.took.as_secs_f64(),

@@ -1,6 +1,7 @@
 //! Carrying out a plan: unpack into the staging directories, compare with what Lake recorded,
 //! publish what is whole.
 
+use super::ledger::{self, Origin, Recorded};
 use super::packs::{Marks, unmark};
 use super::plan::{Plan, Step};
 use super::publish::publish;
@@ -10,11 +11,14 @@ use crate::error::{hint, is_disk_full};
 use crate::fs::new_file_mode;
 use crate::interrupt::Interrupts;
 use crate::mathlib::leantar::{self, Item, Leantar, Progress, short};
-use crate::mathlib::outputs::{Fault, Files, Look};
+use crate::mathlib::outputs::{Fault, Look};
+use crate::read;
+use crate::store::index::Index;
+use crate::store::pack::Digest;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A leantar that dies on this many files, alone with each, dies on everything.
@@ -24,11 +28,13 @@ const MAX_CULPRITS: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(5);
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// What unpacks.
+/// What unpacks, and what proves the archives.
 #[derive(Clone, Copy, Debug)]
 pub struct Tools<'a> {
     pub leantar: &'a Leantar,
     pub jobs: usize,
+    /// Of the stores that have one.
+    pub indices: &'a [(PathBuf, Index)],
 }
 
 /// Carries out the steps of `plan`. What could not be restored is in the outcome, by name. `marks` are
@@ -50,6 +56,8 @@ pub fn apply(
     }
     let staging = Staging::new(&plan.steps)?;
     observer(Event::Unpacking { total: plan.steps.len() });
+    let proven: Vec<_> = plan.steps.par_iter().map(|step| is_proven(step, tools.indices)).collect();
+    interrupts.check()?;
     let mut unpacking = Unpacking {
         staging: &staging,
         tools,
@@ -57,23 +65,27 @@ pub fn apply(
         observer,
         reasons: BTreeMap::new(),
         last_words: String::new(),
+        is_clean: true,
     };
     unpacking.run(&plan.steps)?;
-    let Unpacking { reasons, last_words, .. } = unpacking;
+    let Unpacking { reasons, last_words, is_clean, .. } = unpacking;
     staging.check()?;
 
     observer(Event::Checking { total: plan.steps.len() });
-    let look = |step: &Step| staging.files(step).check(step.head.dep_hash, Look::Contents);
-    let checked: Vec<_> = plan.steps.par_iter().map(look).collect();
+    let look = |(step, &proven): (&Step, &bool)| {
+        let look = if is_clean && proven { Look::Presence } else { Look::Contents };
+        staging.files(step).check(step.head.dep_hash, look)
+    };
+    let checked: Vec<_> = plan.steps.par_iter().zip(&proven).map(look).collect();
     let mut whole = Vec::new();
     for (step, checked) in plan.steps.iter().zip(checked) {
         match checked {
-            Ok(()) => whole.push(step),
+            Ok(outputs) => whole.push(Whole { step, outputs }),
             Err(fault) => {
-                let reason = reasons.get(&step.file.to_string()).cloned();
+                let reason = reasons.get(&step.named.file.to_string()).cloned();
                 let reason = reason.unwrap_or_else(|| format!("{fault}{last_words}"));
                 let reason = format!("`{}`: {reason}", step.source.display());
-                outcome.failed.insert(step.module.clone(), reason);
+                outcome.failed.insert(step.named.module.clone(), reason);
             }
         }
     }
@@ -81,14 +93,19 @@ pub fn apply(
     publish_all(&staging, &whole, marks)?;
     for (step, fault) in missing_after(&whole, interrupts)? {
         let reason = format!("`{}` has changed meanwhile: {fault}", step.package.display());
-        outcome.failed.insert(step.module.clone(), reason);
-        outcome.taken.insert(step.module.clone());
+        outcome.failed.insert(step.named.module.clone(), reason);
+        outcome.taken.insert(step.named.module.clone());
     }
-    whole.retain(|step| !outcome.failed.contains_key(&step.module));
-    outcome.packages = whole.iter().map(|step| step.package.clone()).collect();
-    outcome.store = whole.first().and_then(|step| Some(step.source.parent()?.to_owned()));
-    outcome.restored = whole.iter().map(|step| step.module.clone()).collect();
-    let reason_of = |step: &Step| reasons.get(&step.file.to_string()).filter(|r| is_disk_full(r));
+    for Whole { step, .. } in &whole {
+        if !outcome.failed.contains_key(&step.named.module) {
+            outcome.packages.insert(step.package.clone());
+            outcome.restored.push(step.named.module.clone());
+            let store = step.source.parent().map(Path::to_owned).unwrap_or_default();
+            *outcome.stores.entry(store).or_default() += 1;
+        }
+    }
+    let reason_of =
+        |step: &Step| reasons.get(&step.named.file.to_string()).filter(|r| is_disk_full(r));
     if let Some((step, reason)) = plan.steps.iter().find_map(|s| Some((s, reason_of(s)?))) {
         bail!(disk_full(plan, &outcome, step, reason));
     }
@@ -98,14 +115,14 @@ pub fn apply(
 /// Published modules that are not there all the same: their package was moved away, or another process
 /// publishes the same ones (where locks do not exclude) and has removed the traces, which come back last.
 fn missing_after<'a>(
-    published: &[&'a Step],
+    published: &[Whole<'a>],
     interrupts: &Interrupts,
 ) -> Result<Vec<(&'a Step, Fault)>> {
-    let look = |step: &&'a Step| {
-        let files = Files::new(&step.build_dir(), &step.head.place, &step.module);
-        files.check(step.head.dep_hash, Look::Presence).err().map(|fault| (*step, fault))
+    let look = |step: &'a Step| {
+        let checked = step.files().check(step.head.dep_hash, Look::Presence);
+        checked.err().map(|fault| (step, fault))
     };
-    let mut missing: Vec<_> = published.par_iter().filter_map(look).collect();
+    let mut missing: Vec<_> = published.par_iter().filter_map(|whole| look(whole.step)).collect();
     let start = Instant::now();
     while !missing.is_empty() && start.elapsed() < PATIENCE {
         interrupts.check()?;
@@ -115,17 +132,50 @@ fn missing_after<'a>(
     Ok(missing)
 }
 
-fn publish_all(staging: &Staging, whole: &[&Step], marks: &Marks) -> Result<()> {
+fn publish_all(staging: &Staging, whole: &[Whole], marks: &Marks) -> Result<()> {
     for (package, staged) in staging.packages() {
-        let steps: Vec<_> = whole.iter().copied().filter(|step| step.package == package).collect();
+        let of_package = || whole.iter().filter(|whole| whole.step.package == package);
+        let steps: Vec<_> = of_package().map(|whole| whole.step).collect();
         if let Some(first) = steps.first() {
+            let build = first.build_dir();
             // Some other pack's build is no longer what it was.
-            unmark(&first.build_dir(), marks.get(package).map_or(&[], Vec::as_slice))?;
+            unmark(&build, marks.get(package).map_or(&[], Vec::as_slice))?;
             let mode = new_file_mode(&staged)?;
-            publish(&staged, &first.build_dir(), &steps, mode)?;
+            publish(&staged, &build, &steps, mode)?;
+            ledger::record(&build, of_package().map(Whole::recorded))?;
         }
     }
     Ok(())
+}
+
+/// A step whose files are staged and are what they should be.
+struct Whole<'a> {
+    step: &'a Step,
+    /// As [`Files::check`](crate::mathlib::outputs::Files::check) returns them.
+    outputs: String,
+}
+
+impl<'a> Whole<'a> {
+    fn recorded(&self) -> Recorded<'a> {
+        let Self { step, outputs } = self;
+        Recorded {
+            module: &step.named.module,
+            archive: step.named.file,
+            origin: Origin::of(&step.source),
+            files: step.files(),
+            outputs: outputs.clone(),
+        }
+    }
+}
+
+/// `true` if the archive is byte for byte the one that was unpacked on trial when its store was baked.
+fn is_proven(step: &Step, indices: &[(PathBuf, Index)]) -> bool {
+    let index = indices.iter().find(|(store, _)| step.source.parent() == Some(store));
+    let record = index.and_then(|(_, index)| index.ltars.get(&step.named.file));
+    record.is_some_and(|record| {
+        let digest = read::open(&step.source).and_then(|mut file| Digest::of_reader(&mut file));
+        digest.is_ok_and(|digest| digest == record.sha256)
+    })
 }
 
 /// One leantar run over everything, and more when it dies.
@@ -138,6 +188,8 @@ struct Unpacking<'a> {
     reasons: BTreeMap<String, String>,
     /// What it said last when it failed, of no file in particular.
     last_words: String,
+    /// `true` while every run has succeeded without a complaint.
+    is_clean: bool,
 }
 
 impl Unpacking<'_> {
@@ -156,6 +208,7 @@ impl Unpacking<'_> {
             };
             let run = self.unpack(&items, &mut watch)?;
             self.note_complaints(&run.complaints);
+            self.is_clean &= run.status.success() && run.complaints.trim().is_empty();
             if run.finished() {
                 if !run.status.success() {
                     self.last_words = run.last_words();
@@ -175,12 +228,12 @@ impl Unpacking<'_> {
             match left.as_slice() {
                 [] => {}
                 [culprit] if was_alone => {
-                    self.reasons.insert(culprit.file.to_string(), died.clone());
+                    self.reasons.insert(culprit.named.file.to_string(), died.clone());
                     culprits += 1;
                     done += 1;
                 }
                 [first, ..] if is_disk_full(&run.complaints) => {
-                    self.reasons.insert(first.file.to_string(), died.clone());
+                    self.reasons.insert(first.named.file.to_string(), died.clone());
                     return Ok(());
                 }
                 _ => {
@@ -192,7 +245,7 @@ impl Unpacking<'_> {
             }
             if culprits == MAX_CULPRITS {
                 // What is published so far is whole; the rest fails by name.
-                let untried = todo.iter().flatten().map(|step| step.file.to_string());
+                let untried = todo.iter().flatten().map(|step| step.named.file.to_string());
                 let reason = format!("not tried: leantar died on {culprits} files");
                 self.reasons.extend(untried.map(|file| (file, reason.clone())));
                 return Ok(());
@@ -202,7 +255,7 @@ impl Unpacking<'_> {
     }
 
     fn unpack(&self, items: &[Item], watch: &mut dyn FnMut(Progress)) -> Result<leantar::Outcome> {
-        let Tools { leantar, jobs } = self.tools;
+        let Tools { leantar, jobs, .. } = self.tools;
         leantar.unpack(jobs, items, &self.staging.rooms(), self.interrupts, watch)
     }
 
@@ -213,7 +266,13 @@ impl Unpacking<'_> {
                 continue;
             };
             let file = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
-            self.reasons.insert(format!("{file}.ltar"), short(reason));
+            // Its advice, and what it says it removes, are about our link.
+            let reason = match reason.contains("corrupted file") || reason.contains("is corrupted")
+            {
+                true => "it ends early".to_owned(),
+                false => short(reason),
+            };
+            self.reasons.insert(format!("{file}.ltar"), reason);
         }
     }
 }

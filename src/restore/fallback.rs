@@ -1,10 +1,11 @@
 //! What the store does not have, the real lake may still download.
 //!
 //! Its cache tool gets a directory of its own to work in: links to what the stores have, so that it
-//! downloads only the rest, and so that nothing it deletes is a store's. Downloads end up where the
-//! tool would have put them.
+//! downloads only the rest, and so that nothing it deletes is a store's. It only downloads: what it unpacks
+//! would be in no ledger. Downloads end up where the tool would have put them.
 
 use super::{Event, Observer, Outcome};
+use crate::child::Variables;
 use crate::error::hint;
 use crate::fs::{WorkDir, ensure_dirs, exists};
 use crate::interrupt::Interrupts;
@@ -14,8 +15,6 @@ use crate::store::Stores;
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
@@ -23,8 +22,17 @@ use std::time::Duration;
 /// Pauses before the second and the third attempt. What fails longer than that is no hiccup.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 
-/// Starts the real lake with the user's arguments and these variables besides.
-pub type RunLake<'a> = &'a dyn Fn(&BTreeMap<OsString, OsString>) -> Result<Child>;
+/// What the stock tool is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// `get-`.
+    Download,
+    /// `get`.
+    Unpack,
+}
+
+/// Starts the real lake's cache tool with the user's arguments, the verb for a task, and these variables besides.
+pub type RunLake<'a> = &'a dyn Fn(Task, &Variables) -> Result<Child>;
 
 /// What the real lake is asked for.
 pub struct Lacking<'a> {
@@ -37,9 +45,17 @@ pub struct Lacking<'a> {
 
 /// How it went.
 pub struct Asked {
-    pub status: ExitStatus,
+    status: ExitStatus,
     /// What it downloaded is in there, and elsewhere only once this is dropped.
-    pub cache: Overlay,
+    overlay: Overlay,
+}
+
+impl Asked {
+    /// Keeps what was downloaded in the user's cache. Returns the directory that still has it where there is no
+    /// such cache.
+    pub fn keep(self) -> (ExitStatus, Option<Overlay>) {
+        (self.status, Some(self.overlay).filter(|overlay| overlay.cache.is_none()))
+    }
 }
 
 /// Asks the real lake for what is missing or failed, up to three times.
@@ -49,7 +65,7 @@ pub struct Asked {
 pub fn ask(
     lacking: &Lacking,
     env: &Environment,
-    run: RunLake,
+    run: &dyn Fn(&Variables) -> Result<Child>,
     interrupts: &Interrupts,
     observer: Observer,
 ) -> Result<Asked> {
@@ -70,7 +86,7 @@ pub fn ask(
         }
     }
     let missing = outcome.missing.len() + outcome.failed.len();
-    let mut variables = BTreeMap::new();
+    let mut variables = Variables::new();
     variables.insert(var::MATHLIB_CACHE_DIR.into(), overlay.path().into());
     // A lake that its tool calls is not to prepare the workspace once more.
     variables.insert(var::DISABLE.into(), "1".into());
@@ -81,11 +97,10 @@ pub fn ask(
         let status = interrupts.while_waiting(&mut lake, |lake| Ok(lake.wait()?))?;
         let pause = pauses.next().filter(|_| !status.success() && status.code().is_some());
         let Some(&pause) = pause else {
-            return Ok(Asked { status, cache: overlay });
+            return Ok(Asked { status, overlay });
         };
         observer(Event::Retrying { status: status.to_string(), pause });
-        std::thread::sleep(pause);
-        interrupts.check()?;
+        interrupts.sleep(pause)?;
     }
     unreachable!("the pauses end")
 }

@@ -3,7 +3,9 @@
 //! ([`session`]).
 
 pub mod apply;
+mod archives;
 pub mod fallback;
+mod ledger;
 pub mod packs;
 pub mod plan;
 mod publish;
@@ -16,6 +18,7 @@ mod turn;
 use crate::confine::State;
 use crate::error::Failure;
 use crate::mathlib::Module;
+use crate::settings::Network;
 use plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -34,6 +37,8 @@ pub enum Event {
     Cloning,
     /// Names are being computed.
     Naming,
+    /// Lake is asked whether this many modules, which came from nowhere that we know, are up to date.
+    AskingWhetherBuilt { modules: usize },
     /// `total` modules are about to be unpacked.
     Unpacking { total: usize },
     /// leantar is about to run, held like this.
@@ -60,6 +65,8 @@ pub struct Outcome {
     pub restored: Vec<Module>,
     /// Modules that were up to date.
     pub skipped: usize,
+    /// Modules that are built and that no store has.
+    pub built: usize,
     /// Modules that the store has and that could not be restored, with the reason.
     pub failed: BTreeMap<Module, String>,
     /// Those of them that were published, and that another process then took apart.
@@ -68,25 +75,30 @@ pub struct Outcome {
     pub failed_packs: BTreeMap<String, String>,
     /// Modules that no store has.
     pub missing: Vec<Module>,
-    /// Modules that the real lake fetched.
+    /// Why modules that a store has were not unpacked: there is no leantar. With how many there are.
+    pub not_unpacked: Option<(usize, String)>,
+    /// Archives that the real lake fetched.
     pub downloaded: usize,
     /// Modules that the real lake did not find either. Lake will build them.
     pub in_no_cache: Vec<Module>,
-    /// ProofWidgets' release files are missing.
-    pub lacks_proofwidgets: bool,
+    /// Native targets that are not there, as Lake names them.
+    pub lacking: Vec<String>,
     /// How the real lake failed, when it was asked and did.
     pub lake_status: Option<u8>,
     /// A directory that it was to write to and whose disk is full.
     pub full: Option<PathBuf>,
+    /// Directories of packages whose packed builds were not unpacked over changed sources.
+    pub kept: BTreeSet<PathBuf>,
     /// Directories of packages that got files.
     pub packages: BTreeSet<PathBuf>,
-    /// The store that files came from; the first of them, if several.
-    pub store: Option<PathBuf>,
+    /// The stores that files came from, with how many modules each gave.
+    pub stores: BTreeMap<PathBuf, usize>,
     pub took: Duration,
     /// Whether the files were only to be in a store, and not to be unpacked.
     pub only_fetch: bool,
     /// Whether the real lake was not needed.
     pub offline: bool,
+    pub network: Network,
 }
 
 impl Outcome {
@@ -94,9 +106,10 @@ impl Outcome {
     pub fn of(plan: &Plan) -> Self {
         Self {
             skipped: plan.skipped.len(),
+            built: plan.built.len(),
             failed: plan.failed.clone(),
             missing: plan.missing.iter().map(|named| named.module.clone()).collect(),
-            lacks_proofwidgets: plan.lacks_proofwidgets,
+            lacking: plan.lacking.clone(),
             offline: true,
             ..Self::default()
         }
@@ -115,6 +128,7 @@ impl Outcome {
         self.failed.is_empty()
             && self.failed_packs.is_empty()
             && self.missing.is_empty()
-            && !self.lacks_proofwidgets
+            && self.not_unpacked.is_none()
+            && self.lacking.is_empty()
     }
 }

@@ -4,14 +4,20 @@
 //! package's sources appear whole or not at all; a build's traces come last, as those of cache
 //! files do, and a mark says which build it was.
 
+use super::ledger::Ledger;
 use super::publish::{forget, merge_build};
 use super::staging::stage;
 use crate::fs::{Renamed, if_there, is_dir, remove_if_there, rename_to_new, replace_name};
 use crate::lake::toolchain;
+use crate::mathlib::Module;
+use crate::mathlib::ltar::LIBS;
+use crate::mathlib::outputs::Files;
+use crate::mathlib::request::files_below;
 use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, Pack};
 use crate::store::pack::{Progress, Shard, unpack};
+use crate::workspace::git::{Checkout, Work, of_any_owner};
 use crate::workspace::{Package, Workspace};
 use anyhow::{Context, Result, anyhow, ensure};
 use fs_err as fs;
@@ -20,6 +26,8 @@ use std::path::{Path, PathBuf};
 
 /// The name of the mark in a build directory.
 const MARK: &str = ".lake-shim.pack";
+/// What the mark of a user's own build begins with: the pack's is behind it.
+const OWN: &str = "own\n";
 
 /// A pack to unpack.
 #[derive(Clone, Debug)]
@@ -36,6 +44,9 @@ pub struct PackStep {
     copies: Vec<Copy>,
     is_source: bool,
 }
+
+/// Asks Lake whether modules are up to date.
+pub type AskLake<'a> = &'a dyn Fn(&[&Module]) -> Result<bool>;
 
 #[derive(Clone, Debug)]
 struct Copy {
@@ -58,6 +69,8 @@ pub struct PackPlan {
     pub built: BTreeSet<PathBuf>,
     /// What the marks of builds may say once they are unpacked, by package directory.
     pub marks: Marks,
+    /// Of the stores that have one.
+    pub indices: Vec<(PathBuf, Index)>,
 }
 
 /// Plans to unpack what the workspace lacks.
@@ -81,7 +94,7 @@ pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
             let build = build_dir(package);
             let marks: Vec<_> = found.iter().map(|(_, pack)| pack.mark()).collect();
             let mark = read::text(&build.join(MARK), read::TEXT);
-            if !mark.is_ok_and(|mark| marks.contains(&mark)) {
+            if !mark.is_ok_and(|mark| marks.iter().any(|fit| fit == mark.trim_start_matches(OWN))) {
                 plan.steps.push(PackStep::new(&found, package, build, false));
             }
             plan.marks.insert(package.dir.clone(), marks);
@@ -90,6 +103,7 @@ pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
             }
         }
     }
+    plan.indices = indices;
     Ok(plan)
 }
 
@@ -98,7 +112,7 @@ pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
 pub(super) fn unmark(build: &Path, marks: &[String]) -> Result<()> {
     let path = build.join(MARK);
     match read::text(&path, read::TEXT) {
-        Ok(found) if marks.contains(&found) => Ok(()),
+        Ok(found) if marks.iter().any(|fit| fit == found.trim_start_matches(OWN)) => Ok(()),
         _ => Ok(remove_if_there(&path)?),
     }
 }
@@ -140,6 +154,49 @@ impl PackStep {
         self.is_source
     }
 
+    /// Why the build is not to be unpacked, if the checkout is not what it was made of.
+    ///
+    /// # Errors
+    /// Fails if git does.
+    pub fn changed_sources(&self) -> Result<Option<String>> {
+        let Some(checkout) = Checkout::open(&self.clone) else { return Ok(None) };
+        let Work { changed, untracked, .. } = Work::of(&checkout, &of_any_owner())?;
+        let work = Work { changed, untracked, ..Work::default() };
+        Ok((!work.is_none()).then(|| format!("its sources are not those of the build: {work}")))
+    }
+
+    /// Modules in the build's place that neither came from a pack nor from an archive.
+    pub fn own_modules(&self) -> Vec<Module> {
+        if self.is_source || read::text(&self.into.join(MARK), read::TEXT).is_ok() {
+            return Vec::new();
+        }
+        let ledger = Ledger::read(&self.into);
+        let is_own = |module: &Module| {
+            Files::find(&self.into, module).is_some_and(|files| !ledger.knows(module, &files))
+        };
+        built_modules(&self.into).into_iter().filter(is_own).collect()
+    }
+
+    /// Takes out of the unpacked build in `tree` what the user has built. Returns `true` if there is any that
+    /// stays: everything, or something that the pack has no equal of, as long as Lake finds it up to date.
+    fn spare(&self, tree: &Path, is_built: AskLake) -> Result<bool> {
+        let own = self.own_modules();
+        let packed = built_modules(tree);
+        let dep_hash = |build: &Path, module| Files::find(build, module)?.dep_hash().ok();
+        let is_equal = |module| dep_hash(tree, module) == dep_hash(&self.into, module);
+        let has_gaps = packed.iter().any(|module| !own.contains(module));
+        if own.is_empty()
+            || has_gaps && own.iter().all(is_equal)
+            || !is_built(&own.iter().collect::<Vec<_>>())?
+        {
+            return Ok(false);
+        }
+        own.iter()
+            .filter_map(|module| Files::find(tree, module))
+            .try_for_each(|files| files.remove())?;
+        Ok(true)
+    }
+
     /// What it holds, in a word.
     pub fn what(&self) -> &'static str {
         if self.is_source { "sources" } else { "build" }
@@ -159,11 +216,12 @@ impl PackStep {
         shards.map(|(_, shard)| shard.unpacked).fold(0, u64::saturating_add)
     }
 
-    /// Unpacks it, telling `progress` how many bytes more are done.
+    /// Unpacks it, telling `progress` how many bytes more are done. What the user has built stays if `is_built`
+    /// says that it is up to date.
     ///
     /// # Errors
     /// When a shard is missing or not what it should be; nothing of the pack is then published.
-    pub fn apply(&self, jobs: usize, progress: Progress) -> Result<()> {
+    pub fn apply(&self, jobs: usize, is_built: AskLake, progress: Progress) -> Result<()> {
         // A build without its sources would be a package that is no clone, which Lake deletes.
         ensure!(
             self.is_source || if_there(fs::metadata(&self.clone))?.is_some(),
@@ -192,10 +250,22 @@ impl PackStep {
             ensure!(is_there, "`{}` is a symlink that leads nowhere", self.into.display());
             return Ok(());
         }
+        let own = if self.spare(&tree, is_built)? { OWN } else { "" };
         // From here on it is neither the old build nor the new one.
         unmark(&self.into, &[])?;
         forget(&tree, &self.into)?;
         merge_build(&tree, &self.into)?;
-        replace_name(&self.into.join(MARK), mark.as_bytes())
+        replace_name(&self.into.join(MARK), format!("{own}{mark}").as_bytes())
     }
+}
+
+/// The modules that have a trace in `build`.
+fn built_modules(build: &Path) -> Vec<Module> {
+    let lib = LIBS.iter().map(|lib| build.join(lib)).find(|lib| lib.is_dir());
+    let Some(lib) = lib else { return Vec::new() };
+    let module = |file: &PathBuf| {
+        let stem = file.strip_prefix(&lib).ok()?.to_str()?.strip_suffix(".trace")?;
+        Some(Module::new(stem.split('/').map(str::to_owned).collect()))
+    };
+    files_below(&lib).unwrap_or_default().iter().filter_map(module).collect()
 }

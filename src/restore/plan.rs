@@ -1,16 +1,20 @@
 //! What a restore will do, as plain data. Printing it is `--dry-run`.
 
+use super::archives::{self, Archive};
+use super::ledger::{Ledger, Origin};
 use super::packs::PackStep;
 use crate::mathlib::Module;
-use crate::mathlib::ltar::{Head, HeadError, Place};
-use crate::mathlib::names::{LtarName, NamedModule};
-use crate::mathlib::outputs::{Fault, Files, Look};
-use crate::mathlib::request::Wanted;
+use crate::mathlib::ltar::Head;
+use crate::mathlib::names::NamedModule;
+use crate::mathlib::outputs::{Files, Look};
+use crate::mathlib::request::{Wanted, lacking_targets};
 use crate::store::Stores;
+use crate::store::bake::BUILD_TIME;
 use crate::workspace::Workspace;
+use fs_err as fs;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What a restore will do.
@@ -21,27 +25,50 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Modules that are up to date.
     pub skipped: Vec<NamedModule>,
+    /// Modules that are built, by Lake or another tool, and that no store has.
+    pub built: Vec<NamedModule>,
     /// Modules whose file in the store is not what its name says.
     pub failed: BTreeMap<Module, String>,
     /// Modules that no store has.
     pub missing: Vec<NamedModule>,
-    /// ProofWidgets' release files are missing.
-    pub lacks_proofwidgets: bool,
+    /// Native targets that are not there, as Lake names them: `proofwidgets:release`.
+    pub lacking: Vec<String>,
+    /// Modules that are known only once sources are unpacked.
+    pub later: usize,
 }
 
 /// One module to unpack.
 #[derive(Clone, Debug)]
 pub struct Step {
-    pub module: Module,
-    pub file: LtarName,
-    /// The file, in the store.
+    pub named: NamedModule,
+    /// The archive, in the store.
     pub source: PathBuf,
     /// What its head says.
     pub head: Head,
     /// The directory of the package that gets the files.
     pub package: PathBuf,
-    /// Why those that are there will not do; nothing where all are unpacked anew.
-    pub fault: Option<Fault>,
+    there: There,
+}
+
+/// What is in the place of a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum There {
+    Nothing,
+    /// The build of an archive that is in another store.
+    Known,
+    /// A build of unknown origin with the `depHash` of the archive.
+    Equal,
+    /// A build of unknown origin with another `depHash`.
+    Other,
+}
+
+/// What is in the place of a module, before its archive is looked at.
+enum Place {
+    /// The wanted build, and where from; `None` if from a pack.
+    Known(Option<Origin>),
+    /// A build with this `depHash`.
+    Unknown(u64),
+    Nothing,
 }
 
 impl Step {
@@ -49,14 +76,20 @@ impl Step {
     pub fn build_dir(&self) -> PathBuf {
         build_dir(&self.package)
     }
+
+    /// The module's files, once they are published.
+    pub fn files(&self) -> Files {
+        Files::new(&self.build_dir(), &self.head.place, &self.named.module)
+    }
 }
 
-fn build_dir(package: &Path) -> PathBuf {
+pub fn build_dir(package: &Path) -> PathBuf {
     package.join(".lake/build")
 }
 
-/// Plans to restore what is `wanted`, which came from [`names`] for the same workspace.
-/// Modules of the packages in `built` need no cache file when they are there.
+/// Plans to restore what is `wanted`, which came from [`names`](crate::mathlib::request::names) for the same
+/// workspace. Modules of the packages in `built` need no archive if they are there. `force` unpacks also what
+/// is up to date.
 pub fn plan(
     workspace: &Workspace,
     wanted: &Wanted,
@@ -66,105 +99,93 @@ pub fn plan(
 ) -> Plan {
     let packages = workspace.source_path();
     let modules = &wanted.modules;
-    let found: Vec<Found> =
-        modules.par_iter().map(|named| find(named, &packages, stores, built, force)).collect();
+    let used: BTreeSet<_> = modules.iter().map(|named| named.package).collect();
+    let ledgers: BTreeMap<_, _> =
+        used.into_iter().map(|i| (i, Ledger::read(&build_dir(&packages[i])))).collect();
+    let look = |named: &NamedModule| {
+        let package = &packages[named.package];
+        let Some(files) = Files::find(&build_dir(package), &named.module) else {
+            return Place::Nothing;
+        };
+        let ledger = &ledgers[&named.package];
+        match ledger.origin(&named.module, named.file, &files) {
+            Some(origin) => Place::Known(Some(origin.clone())),
+            None if ledger.knows(&named.module, &files) => Place::Nothing,
+            None if files.check_own(Look::Presence).is_err() => Place::Nothing,
+            None if built.contains(package) && is_packed(&files) => Place::Known(None),
+            None => files.dep_hash().map_or(Place::Nothing, Place::Unknown),
+        }
+    };
+    let places: Vec<_> = modules.par_iter().map(look).collect();
+    let origins = places.iter().map(|place| match place {
+        Place::Known(origin) if !force => archives::Need::Known(origin.as_ref()),
+        _ => archives::Need::Wanted,
+    });
+    let archives = archives::choose(modules, &origins.collect::<Vec<_>>(), stores);
     let mut plan = Plan::default();
-    for (named, found) in modules.iter().zip(found) {
-        match found {
-            Found::UpToDate => plan.skipped.push(named.clone()),
-            Found::Present(step) => plan.steps.push(*step),
-            Found::Unfit(reason) => drop(plan.failed.insert(named.module.clone(), reason)),
-            Found::Missing => plan.missing.push(named.clone()),
+    for ((named, place), archive) in modules.iter().zip(places).zip(archives) {
+        match (archive, place) {
+            (Archive::Found { source, head }, place) => {
+                let there = match place {
+                    Place::Nothing => There::Nothing,
+                    Place::Known(_) => There::Known,
+                    Place::Unknown(dep_hash) if dep_hash == head.dep_hash => There::Equal,
+                    Place::Unknown(_) => There::Other,
+                };
+                let (named, package) = (named.clone(), packages[named.package].clone());
+                plan.steps.push(Step { named, source, head, package, there });
+            }
+            (Archive::Unfit(reason), Place::Nothing | Place::Unknown(_)) => {
+                plan.failed.insert(named.module.clone(), reason);
+            }
+            (_, Place::Known(_)) => plan.skipped.push(named.clone()),
+            (_, Place::Unknown(_)) => plan.built.push(named.clone()),
+            (_, Place::Nothing) => plan.missing.push(named.clone()),
         }
     }
-    plan.lacks_proofwidgets = wanted.proofwidgets && lacks_proofwidgets(workspace);
+    plan.lacking = lacking_targets(workspace, wanted);
     plan
 }
 
-/// The release's JavaScript lies in `.lake/build/js`, and nowhere in a cache.
-fn lacks_proofwidgets(workspace: &Workspace) -> bool {
-    let package = workspace.package("proofwidgets");
-    package.is_some_and(|package| !build_dir(&package.dir).join("js").exists())
+/// `true` if the trace has the time that those in packs have.
+fn is_packed(files: &Files) -> bool {
+    fs::metadata(files.trace()).is_ok_and(|meta| meta.mtime() == BUILD_TIME.cast_signed())
 }
 
-enum Found {
-    UpToDate,
-    Present(Box<Step>),
-    /// The reason names the file.
-    Unfit(String),
-    Missing,
-}
-
-/// Looks a module up; the first store that has a fit file wins.
-fn find(
-    named: &NamedModule,
-    packages: &[PathBuf],
-    stores: &Stores,
-    built: &BTreeSet<PathBuf>,
-    force: bool,
-) -> Found {
-    let NamedModule { module, file, package } = named;
-    let mut unfit = None;
-    for source in stores.candidates(*file) {
-        let head = match Head::read(&source, module) {
-            Ok(head) => head,
-            Err(HeadError::Io(e)) if e.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(e) => {
-                unfit.get_or_insert(format!("`{}`: {e}", source.display()));
-                continue;
-            }
-        };
-        let package = packages[*package].clone();
-        let files = Files::new(&build_dir(&package), &head.place, module);
-        let fault = match force {
-            true => None,
-            false => match files.check(head.dep_hash, Look::Presence) {
-                Ok(()) => return Found::UpToDate,
-                Err(fault) => Some(fault),
-            },
-        };
-        let (module, file) = (module.clone(), *file);
-        return Found::Present(Box::new(Step { module, file, source, head, package, fault }));
+impl Plan {
+    /// `true` if Lake has to say whether builds of unknown origin stay: everything is built, or something is
+    /// built that no archive equals. Where only equal builds lie between others, archives take their place.
+    pub fn asks_lake(&self) -> bool {
+        let is_absent = |step: &Step| step.there == There::Nothing;
+        let is_other = |step: &Step| step.there == There::Other;
+        let has_gaps = !self.missing.is_empty() || self.steps.iter().any(is_absent);
+        let has_others = !self.built.is_empty() || self.steps.iter().any(is_other);
+        self.unknown().next().is_some() && (has_others || !has_gaps && self.failed.is_empty())
     }
-    let package = &packages[*package];
-    let place = Place { package: None, lib: "lib/lean" };
-    let files = Files::new(&build_dir(package), &place, module);
-    if built.contains(package) {
-        match files.check_own(Look::Presence) {
-            Ok(()) => return Found::UpToDate,
-            Err(fault @ Fault::Unreadable(_)) => return Found::Unfit(fault.to_string()),
-            Err(_) => {}
-        }
+
+    /// Modules that are built, and by whom is not known.
+    pub fn unknown(&self) -> impl Iterator<Item = &NamedModule> {
+        let steps = self.steps.iter().filter(|step| step.is_unknown());
+        self.built.iter().chain(steps.map(|step| &step.named))
     }
-    unfit.map_or(Found::Missing, Found::Unfit)
+
+    /// Leaves the builds of unknown origin where they are.
+    pub fn keep_unknown(&mut self) {
+        let (unknown, steps): (Vec<_>, _) =
+            std::mem::take(&mut self.steps).into_iter().partition(Step::is_unknown);
+        self.steps = steps;
+        self.skipped.extend(unknown.into_iter().map(|step| step.named));
+        self.skipped.append(&mut self.built);
+    }
+
+    /// `true` if nothing that is wanted would be missing once the plan is carried out.
+    pub fn is_whole(&self) -> bool {
+        self.failed.is_empty() && self.missing.is_empty() && self.lacking.is_empty()
+    }
 }
 
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for step in &self.packs {
-            let (what, store) = (step.what(), step.store.display());
-            writeln!(f, "unpack the {what} of {} from {store}", step.package)?;
-        }
-        for step in &self.steps {
-            let Step { module, source, package, .. } = step;
-            writeln!(f, "unpack {module} from {} into {}", source.display(), package.display())?;
-        }
-        for (module, reason) in &self.failed {
-            writeln!(f, "cannot restore {module}: {reason}")?;
-        }
-        for named in &self.missing {
-            writeln!(f, "miss {} ({})", named.module, named.file)?;
-        }
-        if self.lacks_proofwidgets {
-            writeln!(f, "miss the release files of ProofWidgets")?;
-        }
-        write!(
-            f,
-            "{} to unpack, {} up to date, {} missing, {} unfit",
-            self.steps.len(),
-            self.skipped.len(),
-            self.missing.len(),
-            self.failed.len()
-        )
+impl Step {
+    fn is_unknown(&self) -> bool {
+        matches!(self.there, There::Equal | There::Other)
     }
 }

@@ -8,6 +8,7 @@ use super::plan::Step;
 use crate::fs::{
     Renamed, WorkDir, copy_tree, ensure_dir, is_dir, links, remove_if_there, rename_to_new,
 };
+use crate::interrupt::stop_if_told;
 use anyhow::{Error, Result};
 use fs_err as fs;
 use rayon::prelude::*;
@@ -51,7 +52,7 @@ pub(super) fn merge_build(staged: &Path, build: &Path) -> Result<()> {
 
 /// Where a module's files are below a build directory, without their suffixes.
 fn stems(step: &Step) -> [PathBuf; 2] {
-    [step.head.place.lib_stem(&step.module), Path::new("ir").join(step.module.path())]
+    [step.head.place.lib_stem(&step.named.module), Path::new("ir").join(step.named.module.path())]
 }
 
 /// Removes what does not belong to an accepted module (leantar's temporaries, parts of modules
@@ -146,6 +147,7 @@ fn merge(from: &Path, to: &Path, copies: Option<&WorkDir>) -> Result<()> {
 
 /// Moves a file, replacing what is there; over a copy in `copies` if `to` is on another file system.
 fn replace(from: &Path, to: &Path, copies: Option<&WorkDir>) -> Result<()> {
+    stop_if_told()?;
     match (fs::rename(from, to), copies) {
         (Err(e), Some(copies)) if e.kind() == io::ErrorKind::CrossesDevices => {
             let copy = copies.path().join(rayon::current_thread_index().unwrap_or(0).to_string());

@@ -1,22 +1,25 @@
 //! One restore under way: unpack what the stores have, then ask the real lake for the rest.
 
+use super::Outcome;
 use super::apply::{Tools, apply};
-use super::fallback::{self, Asked, Lacking};
-use super::packs::PackPlan;
-use super::plan::{Plan, Step, plan};
+use super::fallback::{self, Lacking, Task};
+use super::ledger::{self, Origin, Recorded};
+use super::packs::{PackPlan, PackStep};
+use super::plan::{Plan, Step, build_dir, plan};
 use super::session::{Mode, Session};
 use super::turn::Turn;
-use super::{Event, Outcome};
 use crate::fs::is_full;
 use crate::interrupt::Interrupts;
+use crate::mathlib::Module;
 use crate::mathlib::names::NamedModule;
+use crate::mathlib::outputs::{Files, Look};
 use crate::mathlib::request::Wanted;
 use crate::settings::Network;
 use crate::store::Stores;
-use anyhow::Result;
+use anyhow::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 
 /// What came of packs.
@@ -28,6 +31,15 @@ pub(super) struct Unpacked {
     pub failed: BTreeMap<String, String>,
     /// Their directories.
     pub failed_dirs: BTreeSet<PathBuf>,
+    /// Directories of packages whose builds are left as they are, for their sources are changed.
+    pub kept: BTreeSet<PathBuf>,
+}
+
+impl Unpacked {
+    pub fn fail(&mut self, step: &PackStep, error: &Error) {
+        self.failed.insert(step.package.clone(), format!("{error:#}"));
+        self.failed_dirs.insert(step.package_dir.clone());
+    }
 }
 
 /// One restore under way.
@@ -42,102 +54,162 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn plan(&self, stores: &Stores) -> Plan {
-        plan(self.session.workspace, &self.wanted, stores, &self.built, self.mode.force)
+    fn plan(&self, stores: &Stores, force: bool) -> Plan {
+        plan(self.session.workspace, &self.wanted, stores, &self.built, force)
     }
 
-    /// Restores what the stores have. A file that turns out to be damaged may be whole in another
-    /// store.
-    pub fn unpack(&mut self, stores: &Stores) -> Result<Outcome> {
+    /// Restores what the stores have. An archive that turns out to be damaged may be whole in another store,
+    /// which then answers for everything.
+    pub fn unpack(&mut self, stores: &Stores, force: bool) -> Result<Outcome> {
         // Also where there is nothing more to do: it may have been killed just after its work.
         self.session.sweep();
-        let plan = self.plan(stores);
-        if self.mode.only_fetch || plan.steps.is_empty() {
+        let mut plan = self.plan(stores, force);
+        self.interrupts().check()?;
+        if self.mode.only_fetch {
             let mut outcome = Outcome::of(&plan);
             outcome.skipped += plan.steps.len();
-            outcome.only_fetch = self.mode.only_fetch;
+            outcome.only_fetch = true;
             return Ok(outcome);
         }
-        let leantar = match self.session.leantar(stores) {
+        if !force && plan.asks_lake() {
+            self.ask_whether_built(&mut plan)?;
+        }
+        if plan.steps.is_empty() {
+            return Ok(Outcome::of(&plan));
+        }
+        let leantar = match self.session.leantar(stores, self.wanted.leantar.as_ref()) {
             Ok(leantar) => leantar,
-            // The stock tool fetches its own, and then unpacks what the stores have.
-            Err(e) if self.may_ask_lake() => {
-                self.tell(Event::Warning(e));
+            Err(e) => {
                 let mut outcome = Outcome::of(&plan);
-                outcome.missing.extend(plan.steps.into_iter().map(|step| step.module));
+                outcome.not_unpacked = Some((plan.steps.len(), format!("{e:#}")));
                 return Ok(outcome);
             }
-            Err(e) => return Err(e),
         };
-        let tools = Tools { leantar: &leantar, jobs: self.session.settings.jobs() };
+        let (jobs, indices) = (self.session.settings.jobs(), self.packs.indices.as_slice());
+        let tools = Tools { leantar: &leantar, jobs, indices };
         let (marks, observer) = (&self.packs.marks, self.session.observer);
         let mut outcome = apply(&plan, tools, marks, self.interrupts(), observer)?;
         let mut stores = stores.clone();
         let mut steps = plan.steps;
-        while !outcome.failed.is_empty() {
-            steps.retain(|step| outcome.failed.contains_key(&step.module));
+        // Each round distrusts a file of every failed module, so that there are no more than stores.
+        for _ in 1..stores.dirs().len().max(2) {
+            steps.retain(|step| outcome.failed.contains_key(&step.named.module));
+            if steps.is_empty() {
+                break;
+            }
             // What another process took apart again is whole in the store.
-            let is_damaged = |step: &&Step| !outcome.taken.contains(&step.module);
+            let is_damaged = |step: &&Step| !outcome.taken.contains(&step.named.module);
             stores.distrust(steps.iter().filter(is_damaged).map(|step| step.source.clone()));
-            let mut again = self.plan(&stores);
-            again.steps.retain(|step| outcome.failed.contains_key(&step.module));
+            let again = self.plan(&stores, false);
+            self.interrupts().check()?;
             if again.steps.is_empty() {
                 break;
             }
-            let second = apply(&again, tools, marks, self.interrupts(), observer)?;
-            outcome.failed.retain(|module, _| !second.restored.contains(module));
-            outcome.taken.clear(); // twice is enough
-            outcome.restored.extend(second.restored);
-            outcome.packages.extend(second.packages);
+            let next = apply(&again, tools, marks, self.interrupts(), observer)?;
+            let is_restored = |module: &Module| next.restored.contains(module);
+            outcome.failed.retain(|module, _| !is_restored(module));
+            outcome.restored.retain(|module| !is_restored(module));
+            outcome.taken = next.taken;
+            outcome.restored.extend(next.restored);
+            outcome.packages.extend(next.packages);
+            for (store, modules) in next.stores {
+                *outcome.stores.entry(store).or_default() += modules;
+            }
             steps = again.steps;
         }
         Ok(outcome)
     }
 
-    /// Has the real lake fetch what is missing, and looks at what came of it. That a module is in
-    /// no cache at all is no failure to the stock tool: Lake then builds it.
+    /// Asks Lake whether builds of unknown origin are up to date. They stay if they are, and are known from then
+    /// on. What no store has is missing if they are not.
+    fn ask_whether_built(&self, plan: &mut Plan) -> Result<()> {
+        if self.mode.is_built.is_none() {
+            return Ok(());
+        }
+        let has_gaps = plan.unknown().count() + plan.skipped.len() < self.wanted.modules.len();
+        let asked: Vec<_> = match has_gaps {
+            true => plan.unknown().map(|named| &named.module).collect(),
+            false => self.wanted.modules.iter().map(|named| &named.module).collect(),
+        };
+        if !self.session.ask_lake(self.mode.is_built, &asked, self.interrupts())? {
+            plan.missing.append(&mut plan.built);
+            return Ok(());
+        }
+        let packages = self.session.workspace.source_path();
+        let mut kept: BTreeMap<PathBuf, Vec<Recorded>> = BTreeMap::new();
+        for NamedModule { module, file, package } in plan.unknown() {
+            let build = build_dir(&packages[*package]);
+            let Some(files) = Files::find(&build, module) else { continue };
+            let Ok(outputs) = files.dep_hash().and_then(|hash| files.check(hash, Look::Presence))
+            else {
+                continue;
+            };
+            let recorded = Recorded { module, archive: *file, origin: Origin::Own, files, outputs };
+            kept.entry(build).or_default().push(recorded);
+        }
+        for (build, kept) in kept {
+            // Where it cannot be written Lake is asked again.
+            let _ = ledger::record(&build, kept.into_iter());
+        }
+        plan.keep_unknown();
+        Ok(())
+    }
+
+    /// Has the real lake fetch what is missing, unpacks that, and looks at what came of it. That a module is
+    /// in no cache at all is no failure to the stock tool: Lake then builds it.
     pub fn ask_lake(
-        &self,
+        &mut self,
         stores: &Stores,
         outcome: &mut Outcome,
         run_lake: fallback::RunLake,
     ) -> Result<()> {
         // What was downloaded before is in the user's cache, whether that is a store or not.
-        let stores = &stores.and(self.session.env.user_cache());
-        let lacking = Lacking { wanted: &self.wanted.modules, outcome, stores };
-        let Asked { status, cache } = fallback::ask(
+        let stores = stores.and(self.session.env.user_cache());
+        let before = self.archives(&stores);
+        let lacking = Lacking { wanted: &self.wanted.modules, outcome, stores: &stores };
+        // Without a leantar the stock tool fetches its own, and unpacks.
+        let task = match outcome.not_unpacked {
+            Some(_) => Task::Unpack,
+            None => Task::Download,
+        };
+        let asked = fallback::ask(
             &lacking,
             self.session.env,
-            run_lake,
+            &|variables| run_lake(task, variables),
             self.interrupts(),
             self.session.observer,
         )?;
+        let (status, overlay) = asked.keep();
+        let stores = stores.and(overlay.as_ref().map(|overlay| overlay.path().to_owned()));
+        let first = std::mem::take(outcome);
+        *outcome = self.unpack(&stores, false)?;
+        outcome.downloaded = self.archives(&stores).saturating_sub(before);
         outcome.offline = false;
         if !status.success() {
             outcome.lake_status = Some(exit_code(status));
-            let disks = [&self.session.workspace.packages_dir, cache.path()];
-            outcome.full = disks.into_iter().find(|disk| is_full(disk)).map(Path::to_owned);
-            return Ok(());
+            let cache = overlay.as_ref().map(|overlay| overlay.path().to_owned());
+            let cache = cache.or_else(|| self.session.env.user_cache());
+            let disks = cache.into_iter().chain([self.session.workspace.packages_dir.clone()]);
+            outcome.full = disks.into_iter().find(|disk| is_full(disk));
+        } else if outcome.not_unpacked.is_none() {
+            outcome.in_no_cache = std::mem::take(&mut outcome.missing);
         }
-        let before = outcome.skipped + outcome.restored.len();
-        let stores = stores.and(Some(cache.path().to_owned()));
-        let mut after = plan(self.session.workspace, &self.wanted, &stores, &self.built, false);
-        if self.mode.only_fetch {
-            after.steps.clear();
+        // What was unpacked before it was asked counts as well.
+        outcome.skipped = outcome.skipped.saturating_sub(first.restored.len());
+        outcome.restored.retain(|module| !first.restored.contains(module));
+        outcome.restored.extend(first.restored);
+        outcome.packages.extend(first.packages);
+        for (store, modules) in first.stores {
+            *outcome.stores.entry(store).or_default() += modules;
         }
-        let there = self.wanted.modules.len() - after.steps.len() - after.missing.len();
-        outcome.downloaded = there.saturating_sub(before);
-        outcome.failed = after.failed;
-        outcome.failed.extend(after.steps.into_iter().map(|step| {
-            let fault = step.fault.map(|fault| format!(": {fault}")).unwrap_or_default();
-            let why = format!("the real lake says it is done, and it is not up to date{fault}");
-            (step.module, why)
-        }));
-        outcome.missing.clear();
-        outcome.failed_packs.clear();
-        outcome.in_no_cache = after.missing.into_iter().map(|named| named.module).collect();
-        outcome.lacks_proofwidgets = false;
         Ok(())
+    }
+
+    /// How many of the wanted archives there are.
+    fn archives(&self, stores: &Stores) -> usize {
+        let is_there =
+            |named: &&NamedModule| stores.candidates(named.file).any(|file| file.is_file());
+        self.wanted.modules.iter().filter(is_there).count()
     }
 
     /// What came from packs counts as restored, and not as found up to date.
@@ -148,17 +220,19 @@ impl<'a> Run<'a> {
             unpacked.packages.contains(package) && self.built.contains(package)
         };
         let fresh: Vec<_> = self.wanted.modules.iter().filter(is_fresh).collect();
-        if let Some(step) = self.packs.steps.first() {
-            outcome.store.get_or_insert(step.store.clone());
-        }
         // Neither what is counted already nor what did not come.
         let others = outcome.restored.iter().chain(&outcome.missing).chain(outcome.failed.keys());
         let counted: BTreeSet<_> = others.cloned().collect();
-        for named in fresh.into_iter().filter(|named| !counted.contains(&named.module)) {
+        let fresh: Vec<_> = fresh.into_iter().filter(|n| !counted.contains(&n.module)).collect();
+        if let Some(step) = self.packs.steps.first() {
+            *outcome.stores.entry(step.store.clone()).or_default() += fresh.len();
+        }
+        for named in fresh {
             outcome.restored.push(named.module.clone());
             outcome.skipped = outcome.skipped.saturating_sub(1);
         }
         outcome.packages.extend(unpacked.packages);
+        outcome.kept = unpacked.kept;
         // A build that cannot be unpacked is not missed where every module came as a cache file.
         let is_missed = |package: &String| {
             let dir = &self.session.workspace.package(package).map(|package| &package.dir);
@@ -175,10 +249,6 @@ impl<'a> Run<'a> {
 
     fn interrupts(&self) -> &'a Interrupts {
         self.turn.interrupts
-    }
-
-    fn tell(&self, event: Event) {
-        (self.session.observer)(event);
     }
 }
 

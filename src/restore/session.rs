@@ -3,7 +3,7 @@
 //! The proxy and `lake-shim restore` both come through here, so they cannot drift apart.
 
 use super::fallback;
-use super::packs::{self, PackStep};
+use super::packs::{self, PackPlan, PackStep};
 use super::plan::{Plan, plan};
 use super::run::{Run, Unpacked};
 use super::turn::Turn;
@@ -12,13 +12,17 @@ use crate::error::{Failure, hint};
 use crate::fs::WorkDir;
 use crate::interrupt::Interrupts;
 use crate::lake::toolchain;
-use crate::mathlib::leantar::{self, Leantar};
+use crate::mathlib::Module;
+use crate::mathlib::leantar::{self, Leantar, Version};
+use crate::mathlib::names::NamedModule;
 use crate::mathlib::request::{Request, Wanted, check_toolchain, names};
 use crate::settings::{Environment, Network, Settings, var};
 use crate::store::Stores;
+use crate::store::index::lock_id;
+use crate::store::verify::{self, Depth};
 use crate::workspace::git::Checkout;
 use crate::workspace::{Package, Workspace};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Instant;
@@ -48,7 +52,12 @@ pub struct Mode<'a> {
     pub run_lake: Option<fallback::RunLake<'a>>,
     /// How to have sources cloned that neither the workspace nor a store has.
     pub resolve: Option<&'a dyn Fn() -> Result<Child>>,
+    /// How to ask Lake whether modules are built of the sources that are there.
+    pub is_built: Option<IsBuilt<'a>>,
 }
+
+/// Starts a Lake that succeeds if these modules are up to date, and builds nothing.
+pub type IsBuilt<'a> = &'a dyn Fn(&[&Module]) -> Result<Child>;
 
 /// How a session ended.
 pub enum Ended {
@@ -67,6 +76,9 @@ impl Session<'_> {
     pub fn restore(&self, request: &Request, mode: Mode) -> Result<Ended> {
         let start = Instant::now();
         let stores = Stores::open(self.settings)?;
+        for absent in stores.absent() {
+            (self.observer)(Event::Warning(anyhow!(absent.clone())));
+        }
         let interrupts = Interrupts::catch()?;
         // Another process may be at work on these packages; what is there is looked at once it is done.
         let turn = match mode.only_fetch {
@@ -84,6 +96,7 @@ impl Session<'_> {
         self.unpack(
             packs.steps.iter().filter(|step| step.is_source()),
             &interrupts,
+            mode.is_built,
             &mut unpacked,
         )?;
         if let Some(resolve) = mode.resolve.filter(|_| self.settings.network == Network::Auto)
@@ -99,22 +112,26 @@ impl Session<'_> {
         self.unpack(
             packs.steps.iter().filter(|step| !step.is_source()),
             &interrupts,
+            mode.is_built.filter(|_| !mode.force),
             &mut unpacked,
         )?;
         if !self.workspace.missing_packages().any(|package| package.name == "mathlib") {
             check_toolchain(self.workspace)?;
         }
-        let wanted = match self.wanted(request) {
+        let wanted = self.wanted(request);
+        interrupts.check()?;
+        let wanted = match wanted {
             Ok(wanted) => wanted,
             // Without mathlib there still are packages that a store may have packed.
             Err(_) if self.workspace.mathlib().is_none() && packs.has_any => Wanted::default(),
             Err(reason) => return Ok(Ended::NotOurs(reason)),
         };
         // What could not be unpacked is an older build, or none.
-        let is_there = |dir: &&PathBuf| !unpacked.failed_dirs.contains(*dir);
+        let is_there =
+            |dir: &&PathBuf| !unpacked.failed_dirs.contains(*dir) && !unpacked.kept.contains(*dir);
         let built = packs.built.iter().filter(is_there).cloned().collect();
         let mut run = Run { session: self, wanted, built, packs: &packs, mode, turn };
-        let mut outcome = run.unpack(&stores)?;
+        let mut outcome = run.unpack(&stores, mode.force)?;
         run.count_packs(&mut outcome, unpacked);
         if let Some(run_lake) = mode.run_lake.filter(|_| run.may_ask_lake() && !outcome.is_whole())
         {
@@ -127,6 +144,7 @@ impl Session<'_> {
             }
         }
         outcome.took = start.elapsed();
+        outcome.network = self.settings.network;
         Ok(Ended::Done(Box::new(outcome)))
     }
 
@@ -168,12 +186,12 @@ impl Session<'_> {
             turn.make_packages_dir()?;
         }
         let mut unpacked = Unpacked::default();
-        self.unpack(packs.steps.iter(), &interrupts, &mut unpacked)?;
+        self.unpack(packs.steps.iter(), &interrupts, None, &mut unpacked)?;
         self.sweep();
-        let Unpacked { packages, failed, .. } = unpacked;
+        let Unpacked { packages, failed, kept, .. } = unpacked;
         let (took, offline) = (start.elapsed(), true);
         let outcome = Outcome { packages, took, offline, ..Outcome::default() };
-        Ok(failed.is_empty().then_some(outcome))
+        Ok((failed.is_empty() && kept.is_empty()).then_some(outcome))
     }
 
     /// Unpacks packs of sources or builds. One that cannot be unpacked keeps no other from it.
@@ -184,11 +202,21 @@ impl Session<'_> {
         &self,
         steps: impl Iterator<Item = &'s PackStep>,
         interrupts: &Interrupts,
+        is_built: Option<IsBuilt>,
         unpacked: &mut Unpacked,
     ) -> Result<()> {
         for step in steps {
             if unpacked.failed.contains_key(&step.package) {
                 continue; // a build without its sources, of which was told already
+            }
+            // What is unpacked just now is as it should be.
+            if !step.is_source()
+                && !unpacked.packages.contains(&step.package_dir)
+                && let Some(refusal) = refusal(step)
+            {
+                unpacked.kept.insert(step.package_dir.clone());
+                (self.observer)(Event::Warning(refusal));
+                continue;
             }
             (self.observer)(Event::Package {
                 name: step.package.clone(),
@@ -199,13 +227,13 @@ impl Session<'_> {
                 (self.bytes)(n);
                 interrupts.check()
             };
-            let done = step.apply(self.settings.jobs(), &progress);
+            let ask = |modules: &[&Module]| self.ask_lake(is_built, modules, interrupts);
+            let done = step.apply(self.settings.jobs(), &ask, &progress);
             interrupts.check()?;
             match done {
                 Ok(()) => drop(unpacked.packages.insert(step.package_dir.clone())),
                 Err(e) => {
-                    unpacked.failed.insert(step.package.clone(), format!("{e:#}"));
-                    unpacked.failed_dirs.insert(step.package_dir.clone());
+                    unpacked.fail(step, &e);
                     (self.observer)(Event::Warning(e));
                 }
             }
@@ -213,17 +241,61 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Asks Lake whether `modules` are up to date. Returns `false` if it cannot be asked.
+    pub(super) fn ask_lake(
+        &self,
+        is_built: Option<IsBuilt>,
+        modules: &[&Module],
+        interrupts: &Interrupts,
+    ) -> Result<bool> {
+        let Some(is_built) = is_built else { return Ok(false) };
+        (self.observer)(Event::AskingWhetherBuilt { modules: modules.len() });
+        let status = interrupts.while_waiting(&mut is_built(modules)?, |lake| Ok(lake.wait()?))?;
+        Ok(status.success())
+    }
+
     /// What a restore would do.
     pub fn plan(&self, request: &Request, force: bool) -> Result<Plan> {
         let stores = Stores::open(self.settings)?;
         let packs = packs::plan(self.workspace, &stores)?;
-        if packs.steps.iter().any(PackStep::is_source) {
-            // Which modules there are is written in sources that are not here yet.
-            return Ok(Plan { packs: packs.steps, ..Plan::default() });
+        let packed =
+            |name: &str| packs.steps.iter().any(|step| step.is_source() && step.package == name);
+        if packs.steps.iter().any(PackStep::is_source)
+            && self.workspace.missing_packages().all(|package| packed(&package.name))
+        {
+            return self.plan_of_lock(packs);
         }
         check_toolchain(self.workspace)?;
         let plan = plan(self.workspace, &self.wanted(request)?, &stores, &packs.built, force);
         Ok(Plan { packs: packs.steps, ..plan })
+    }
+
+    /// What a restore would do before the sources are there that say which modules there are: a baked lock says it
+    /// too.
+    fn plan_of_lock(&self, packs: PackPlan) -> Result<Plan> {
+        let toolchain = toolchain::read(&self.workspace.root)?.unwrap_or_default();
+        let id = lock_id(&toolchain, &self.workspace.revisions());
+        let baked = packs.indices.iter().find(|(_, index)| index.locks.contains_key(&id));
+        let Some((store, index)) = baked else {
+            bail!(hint(
+                "the sources of packages are in a store, and no store is baked for this lock",
+                "which modules there are is known once the sources are unpacked: restore, and look again",
+            ));
+        };
+        let found = verify::lock(store, index, &id, Depth::Presence, &|_| {});
+        let mut plan = Plan { packs: packs.steps, ..Plan::default() };
+        plan.later = found.present - found.corrupt.len();
+        let modules = &index.locks[&id].modules;
+        for module in &found.missing {
+            let (Some(file), Some(name)) = (modules.get(module), Module::parse(module)) else {
+                continue;
+            };
+            plan.missing.push(NamedModule { module: name, file: *file, package: 0 });
+        }
+        let corrupt = found.corrupt.into_iter();
+        plan.failed =
+            corrupt.filter_map(|(module, why)| Some((Module::parse(&module)?, why))).collect();
+        Ok(plan)
     }
 
     /// The modules that `request` asks for.
@@ -243,27 +315,32 @@ impl Session<'_> {
         names(self.workspace, request, &githash)
     }
 
-    /// leantar, wherever it is.
+    /// The leantar that unpacks for a mathlib which needs `at_least` that version.
     ///
     /// # Errors
-    /// When there is none.
-    pub fn leantar(&self, stores: &Stores) -> Result<Leantar> {
-        let named = self.settings.leantar.as_deref();
-        if let Some(named) = named.filter(|named| !named.is_file()) {
-            bail!(hint(
-                format!("`{}` is `{}`, and there is no such file", var::LEANTAR, named.display()),
-                "name leantar there, or unset it",
-            ));
+    /// Says which were looked at, and why each is not fit.
+    pub fn leantar(&self, stores: &Stores, at_least: Option<&Version>) -> Result<Leantar> {
+        if let Some(named) = &self.settings.leantar {
+            return Leantar::fit(named, at_least, self.settings).map_err(|reason| {
+                anyhow!(hint(
+                    format!("`{}` is `{}`, which {reason}", var::LEANTAR, named.display()),
+                    "name another leantar there, or unset it to have one searched for",
+                ))
+            });
         }
-        let bin = self.toolchain_bin();
-        let found = leantar::find(named, bin.as_deref(), stores.dirs(), self.env);
-        let path = found.with_context(|| {
-            hint(
-                "there is no leantar: not in the toolchain, the stores, PATH or the user's cache",
-                format!("put `leantar-<version>` into the store, or set `{}`", var::LEANTAR),
-            )
-        })?;
-        Ok(Leantar::new(path, self.settings))
+        let candidates =
+            leantar::candidates(self.toolchain_bin().as_deref(), stores.dirs(), self.env);
+        leantar::choose(&candidates, at_least, self.settings).map_err(|unfit| {
+            let which = at_least.map(|version| format!(" of {version} or later")).unwrap_or_default();
+            let what = match unfit.is_empty() {
+                true => format!(
+                    "there is no leantar{which}: not in the toolchain, the stores, the user's cache or PATH"
+                ),
+                false => format!("there is no leantar{which} that can be used: {}", unfit.join("; ")),
+            };
+            let way = format!("put `leantar-<version>` into the store, or set `{}`", var::LEANTAR);
+            anyhow!(hint(what, way))
+        })
     }
 
     fn toolchain_bin(&self) -> Option<PathBuf> {
@@ -294,6 +371,24 @@ impl Session<'_> {
             [root.clone(), root.join(".lake"), self.workspace.state_dir(), packages_dir.clone()];
         own.into_iter().chain(builds).collect()
     }
+}
+
+/// Why a packed build is not unpacked: the sources that are there are others, or that cannot be told and there
+/// is a build that could be lost.
+fn refusal(step: &PackStep) -> Option<anyhow::Error> {
+    let reason = match step.changed_sources() {
+        Ok(None) => return None,
+        Ok(Some(reason)) => reason,
+        Err(_) if step.own_modules().is_empty() => return None,
+        Err(e) => format!("{e:#}"),
+    };
+    let dir = step.package_dir.display();
+    Some(anyhow!(hint(
+        format!("the build of `{}` is not unpacked: {reason}", step.package),
+        format!(
+            "Lake builds it from the sources in `{dir}`; `git -C {dir} stash` takes the changes back"
+        ),
+    )))
 }
 
 impl Ended {

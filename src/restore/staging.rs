@@ -87,7 +87,7 @@ impl Staging {
     }
 
     fn link(&self, step: &Step) -> PathBuf {
-        self.links.join(step.file.to_string())
+        self.links.join(step.named.file.to_string())
     }
 
     fn stage(&self, step: &Step) -> &Path {
@@ -113,7 +113,7 @@ impl Staging {
 
     /// Where leantar puts the files of `step`.
     pub fn files(&self, step: &Step) -> Files {
-        Files::new(&staged_build(self.stage(step)), &step.head.place, &step.module)
+        Files::new(&staged_build(self.stage(step)), &step.head.place, &step.named.module)
     }
 
     /// Whether the stages are still directories down to where [`Staging::files`] are: what is tidied

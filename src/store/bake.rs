@@ -4,16 +4,18 @@
 //! that say what is in them, and the index comes last. An incomplete store gets no index.
 
 use super::index::{Content, Index, Lock, Pack};
+use super::pack::Digest;
 use super::pack::{self, Shard, WriteOptions};
 use super::source::shallow_clone;
 use super::verify::{self, Found};
 use crate::confine::State;
 use crate::error::hint;
-use crate::fs::{Lock as FileLock, WorkDir, ensure_dirs, is_dir};
+use crate::fs::{Lock as FileLock, WorkDir, copy_tree, ensure_dirs, is_dir};
 use crate::lake::toolchain;
-use crate::mathlib::leantar::Leantar;
+use crate::mathlib::leantar::{Leantar, Version};
 use crate::mathlib::names::NamedModule;
-use crate::mathlib::request::Wanted;
+use crate::mathlib::request::{Wanted, lacking_targets};
+use crate::read;
 use crate::workspace::git::Checkout;
 use crate::workspace::manifest::{Manifest, Source};
 use crate::workspace::{GitLock, Package, Workspace};
@@ -21,7 +23,9 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::io;
+use std::fs::Permissions;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
@@ -36,8 +40,8 @@ pub enum Format {
     Both,
 }
 
-/// The time of every file of a build: Lake goes by hashes.
-const BUILD_TIME: u64 = 1_000_000_000;
+/// The time of every file of a packed build, in seconds: Lake goes by hashes.
+pub const BUILD_TIME: u64 = 1_000_000_000;
 
 /// What is going on, for whoever shows it.
 #[derive(Debug)]
@@ -52,6 +56,8 @@ pub enum Event {
     Copied(usize),
     /// So many are made from the build files that are there.
     Packing(usize),
+    /// The leantar at this path is a script, so that the store gets none.
+    NoLeantar(PathBuf),
     /// A package is being packed.
     Package { name: String, what: &'static str },
     /// Everything is read once more.
@@ -73,7 +79,7 @@ pub struct Bake<'a> {
     pub jobs: usize,
     /// Other stores, to copy from.
     pub others: &'a [PathBuf],
-    pub leantar: &'a dyn Fn() -> Result<Leantar>,
+    pub leantar: &'a dyn Fn(Option<&Version>) -> Result<Leantar>,
     pub names: &'a dyn Fn(&Workspace) -> Result<Wanted>,
     pub run_lake: RunLake<'a>,
     pub observer: &'a dyn Fn(Event),
@@ -97,11 +103,21 @@ impl Bake<'_> {
         super::sweep(self.store);
         let mut index = Index::read(self.store)?.unwrap_or_default();
         let mut lock = Lock::of(self.workspace, &toolchain)?;
-        let covered = self.covered()?;
+        let wanted = self.wanted()?;
+        let covered = &wanted.modules;
         if self.format != Format::Pack {
-            self.fill(&covered, &mut index)?;
+            self.fill(&wanted, &mut index)?;
+            if !covered.is_empty() {
+                self.put_leantar(&(self.leantar)(wanted.leantar.as_ref())?)?;
+            }
             let names = covered.iter().map(|n| (n.module.to_string(), n.file));
             lock.modules.extend(names);
+            lock.leantar = wanted.leantar.as_ref().map(Version::to_string);
+        }
+        let lacking = lacking_targets(self.workspace, &wanted);
+        if !lacking.is_empty() {
+            let targets = lacking.iter().map(String::as_str);
+            self.lake(&["build"].into_iter().chain(targets).collect::<Vec<_>>(), &BTreeMap::new())?;
         }
         // A pack says that it is the build of these sources. Builds of other packages say nothing:
         // Lake takes of them what fits.
@@ -111,8 +127,8 @@ impl Bake<'_> {
         for package in &self.workspace.packages {
             if let Some(git) = &package.lock {
                 index.add(self.pack_source(package, git)?);
-                let build = self.pack_build(package, git, &toolchain, &covered)?;
-                let is_wanted = self.format != Format::Ltar && self.is_covered(package, &covered);
+                let build = self.pack_build(package, git, &toolchain, covered)?;
+                let is_wanted = self.format != Format::Ltar && self.is_covered(package, covered);
                 if build.is_some() || is_wanted {
                     lock.builds.insert(package.name.clone());
                 }
@@ -122,7 +138,8 @@ impl Bake<'_> {
         (self.observer)(Event::Verifying);
         let id = lock.id();
         index.locks.insert(id.clone(), lock);
-        let found = verify::lock(self.store, &index, &id, verify::Depth::Contents, self.bytes);
+        let mut found = verify::lock(self.store, &index, &id, verify::Depth::Contents, self.bytes);
+        found.missing.extend(lacking_targets(self.workspace, &wanted));
         if found.is_whole() {
             index.write(self.store)?;
         }
@@ -159,11 +176,38 @@ impl Bake<'_> {
         }
     }
 
-    fn covered(&self) -> Result<Vec<NamedModule>> {
-        if self.workspace.mathlib().is_none() {
-            return Ok(Vec::new());
+    fn wanted(&self) -> Result<Wanted> {
+        match self.workspace.mathlib() {
+            Some(_) => (self.names)(self.workspace),
+            None => Ok(Wanted::default()),
         }
-        Ok((self.names)(self.workspace)?.modules)
+    }
+
+    /// Puts the leantar that unpacked the cache files on trial into the store, so that a machine without one
+    /// can unpack them. A script is left out: what it runs may be nowhere else.
+    fn put_leantar(&self, leantar: &Leantar) -> Result<()> {
+        let mut program = read::open(leantar.path())?;
+        let mut start = [0; 4];
+        program.read_exact(&mut start)?;
+        let path = self.store.join(format!("leantar-{}", leantar.version()));
+        if start != *b"\x7fELF" {
+            (self.observer)(Event::NoLeantar(leantar.path().to_owned()));
+            return Ok(());
+        }
+        let is_there = read::open(&path)
+            .and_then(|mut file| Digest::of_reader(&mut file))
+            .is_ok_and(|there| {
+                let used = read::open(leantar.path()).and_then(|mut f| Digest::of_reader(&mut f));
+                used.is_ok_and(|used| used == there)
+            });
+        if !is_there || fs::metadata(&path)?.permissions().mode() & 0o111 == 0 {
+            let work = WorkDir::new_in(self.store)?;
+            let copy = work.path().join("leantar");
+            copy_tree(leantar.path(), &copy)?;
+            fs::set_permissions(&copy, Permissions::from_mode(0o755))?;
+            fs::rename(copy, path)?;
+        }
+        Ok(())
     }
 
     /// Has mathlib built from the sources that are there. Lake itself says whether a build is of

@@ -9,6 +9,7 @@ use crate::mathlib::ltar::{Head, HeadError};
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::outputs::Fault;
 use crate::mathlib::packing::Packer;
+use crate::mathlib::request::Wanted;
 use crate::read;
 use crate::settings::var;
 use anyhow::Result;
@@ -21,48 +22,45 @@ impl Bake<'_> {
     /// Has every covered module's file in the store: from another store, from the cloud, from a
     /// build. Each is unpacked once, on trial, before it is recorded; what was recorded before only
     /// has to be the same.
-    pub(super) fn fill(&self, covered: &[NamedModule], index: &mut Index) -> Result<()> {
-        let filled = self.look_everywhere(covered, index);
+    pub(super) fn fill(&self, wanted: &Wanted, index: &mut Index) -> Result<()> {
+        let filled = self.look_everywhere(wanted, index);
         let cleared = aside::clear(self.store, index);
         filled.and(cleared)
     }
 
-    fn look_everywhere(&self, covered: &[NamedModule], index: &mut Index) -> Result<()> {
-        let mut missing = self.missing(covered, index)?;
+    fn look_everywhere(&self, wanted: &Wanted, index: &mut Index) -> Result<()> {
+        let mut missing = self.missing(wanted, index)?;
         missing.iter().try_for_each(|named| aside::put(self.store, named.file))?;
         let copied = self.copy(&missing)?;
         if copied > 0 {
             (self.observer)(Event::Copied(copied));
-            missing = self.still_missing(covered, index)?;
+            missing = self.still_missing(wanted, index)?;
         }
         if !missing.is_empty() && !self.from_source {
             let cache = BTreeMap::from([(var::MATHLIB_CACHE_DIR.into(), self.store.into())]);
             // That it fails is no news: some versions are served no more.
             self.lake(&["exe", "cache", "get"], &cache)?;
-            missing = self.still_missing(covered, index)?;
+            missing = self.still_missing(wanted, index)?;
         }
         if missing.is_empty() || !self.build()? {
             return Ok(());
         }
-        let packer = Packer::new(self.workspace, (self.leantar)()?, self.store)?;
+        let packer =
+            Packer::new(self.workspace, (self.leantar)(wanted.leantar.as_ref())?, self.store)?;
         (self.observer)(Event::Packing(missing.len()));
         missing.par_iter().try_for_each(|named| match packer.built(named) {
             Ok(files) => packer.pack(named, &files, self.store),
             Err(fault @ Fault::Unreadable(_)) => Err(fault.into()),
             Err(_) => Ok(()), // it is found missing below
         })?;
-        self.still_missing(covered, index).map(drop)
+        self.still_missing(wanted, index).map(drop)
     }
 
     /// Covered modules without a file that is what it should be. New ones that are whole are
     /// recorded.
-    fn missing<'a>(
-        &self,
-        covered: &'a [NamedModule],
-        index: &mut Index,
-    ) -> Result<Vec<&'a NamedModule>> {
+    fn missing<'a>(&self, wanted: &'a Wanted, index: &mut Index) -> Result<Vec<&'a NamedModule>> {
         let (mut missing, mut unknown, mut proven) = (Vec::new(), Vec::new(), None);
-        for named in covered {
+        for named in &wanted.modules {
             let file = self.store.join(named.file.to_string());
             let item = |head, file| trial::Item { file, head, module: &named.module };
             match (Head::read(&file, &named.module), index.ltars.get(&named.file)) {
@@ -79,7 +77,7 @@ impl Bake<'_> {
         }
         if !unknown.is_empty() {
             let (named, items): (Vec<_>, Vec<_>) = unknown.into_iter().unzip();
-            for (named, is_whole) in named.into_iter().zip(self.try_out(&items, proven)?) {
+            for (named, is_whole) in named.into_iter().zip(self.try_out(wanted, &items, proven)?) {
                 if is_whole {
                     let record = record(&self.store.join(named.file.to_string()))?;
                     index.ltars.insert(named.file, record);
@@ -94,8 +92,13 @@ impl Bake<'_> {
         Ok(missing)
     }
 
-    fn try_out(&self, items: &[trial::Item], proven: Option<trial::Item>) -> Result<Vec<bool>> {
-        let leantar = (self.leantar)()?;
+    fn try_out(
+        &self,
+        wanted: &Wanted,
+        items: &[trial::Item],
+        proven: Option<trial::Item>,
+    ) -> Result<Vec<bool>> {
+        let leantar = (self.leantar)(wanted.leantar.as_ref())?;
         let held = |state| (self.observer)(Event::Held(state));
         let (jobs, room) = (self.jobs, self.store);
         trial::Trial { leantar: &leantar, jobs, room, held: &held }.unpack(items, proven)
@@ -104,10 +107,10 @@ impl Bake<'_> {
     /// As [`Bake::missing`], after files have come: those that are no better go again.
     fn still_missing<'a>(
         &self,
-        covered: &'a [NamedModule],
+        wanted: &'a Wanted,
         index: &mut Index,
     ) -> Result<Vec<&'a NamedModule>> {
-        let missing = self.missing(covered, index)?;
+        let missing = self.missing(wanted, index)?;
         for named in &missing {
             remove_if_there(&self.store.join(named.file.to_string()))?;
         }

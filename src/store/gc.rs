@@ -2,6 +2,7 @@
 
 use super::aside;
 use super::index::Index;
+use super::pack::Digest;
 use crate::error::hint;
 use crate::fs::{Lock, is_dir};
 use crate::mathlib::names::LtarName;
@@ -47,23 +48,26 @@ pub fn find(store: &Path, keep: &[String]) -> Result<Garbage> {
     index.ltars.retain(|name, _| ltars.contains(name));
     let shards: BTreeSet<String> =
         index.packs.iter().flat_map(|pack| &pack.shards).map(|shard| shard.file_name()).collect();
-    let ltars = ltars.iter().map(LtarName::to_string).collect();
-    let mut files = unneeded(store, ".ltar", &ltars)?;
+    let is_unneeded_ltar = |name: &str| name.parse().is_ok_and(|name| !ltars.contains(&name));
+    let is_unneeded_shard = |name: &str| {
+        let digest = name.strip_suffix(".tar.zst").and_then(|stem| stem.parse::<Digest>().ok());
+        digest.is_some() && !shards.contains(name)
+    };
+    let mut files = files(store, &is_unneeded_ltar)?;
     // Where a bake was killed. What is needed of them the next one sees to.
-    files.extend(unneeded(&aside::dir(store), ".ltar", &ltars)?);
-    files.extend(unneeded(&Index::packs_dir(store), ".tar.zst", &shards)?);
+    files.extend(self::files(&aside::dir(store), &is_unneeded_ltar)?);
+    files.extend(self::files(&Index::packs_dir(store), &is_unneeded_shard)?);
     let bytes = files.iter().filter_map(|file| Some(fs::metadata(file).ok()?.len())).sum();
     Ok(Garbage { files, bytes, index })
 }
 
-/// Files in `dir` that end in `suffix` and are not `needed`.
-fn unneeded(dir: &Path, suffix: &str, needed: &BTreeSet<String>) -> Result<Vec<PathBuf>> {
+/// Plain files in `dir` whose names are `unneeded`. What has a name of nobody's format is somebody's own.
+fn files(dir: &Path, unneeded: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     if is_dir(dir)? {
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(suffix) && !needed.contains(&name) {
+            if entry.file_name().to_str().is_some_and(unneeded) && entry.file_type()?.is_file() {
                 files.push(entry.path());
             }
         }

@@ -52,6 +52,9 @@ pub struct Lock {
     pub version: Option<Value>,
     /// The manifest's git entries, and those of packages that come in their repositories, in its order.
     pub packages: Vec<Value>,
+    /// The leantar that unpacks its cache files, or a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leantar: Option<String>,
     /// Covered modules and their cache files.
     pub modules: BTreeMap<String, LtarName>,
     /// Packages whose builds a restore takes from packs.
@@ -201,7 +204,12 @@ impl Index {
         let swelling = serde_json::from_slice::<Swelling>(text)?.len();
         let limit = MAX_SWELLING >> 20;
         ensure!(swelling <= MAX_SWELLING, "what it says of packages has more than {limit} MiB");
-        Ok(serde_json::from_slice(text)?)
+        let index: Self = serde_json::from_slice(text)?;
+        let empty = index.packs.iter().find(|pack| pack.shards.is_empty());
+        // Nothing would count as whole, and be unpacked over what is there.
+        let package = empty.map(|pack| pack.package.as_str()).unwrap_or_default();
+        ensure!(empty.is_none(), "its pack of `{}` has no shards", package.escape_debug());
+        Ok(index)
     }
 
     /// Writes the index of `store`, atomically. The same index gives the same bytes.
@@ -300,6 +308,7 @@ impl Lock {
             toolchain: toolchain.to_owned(),
             version: Some(manifest.version.clone()).filter(|version| !version.is_null()),
             packages: manifest.lock_entries(),
+            leantar: None,
             modules: BTreeMap::new(),
             builds: BTreeSet::new(),
         }

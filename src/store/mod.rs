@@ -1,8 +1,7 @@
 //! Where baked things lie.
 //!
 //! A store is a directory of `<16 hex digits>.ltar` files, which is also what the stock cache tool
-//! keeps (`MATHLIB_CACHE_DIR`). Several may be searched; the first hit wins. A baked one also has an
-//! [`index`] and [`pack`]s. Only [`bake`] and [`gc`] write to one.
+//! keeps (`MATHLIB_CACHE_DIR`). Several may be searched. A baked one also has an [`index`] and [`pack`]s. Only [`bake`] and [`gc`] write to one.
 
 mod aside;
 pub mod bake;
@@ -29,6 +28,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stores {
     dirs: Vec<PathBuf>,
+    absent: Vec<String>,
     /// Files that turned out not to be what their names say.
     distrusted: BTreeSet<PathBuf>,
 }
@@ -60,20 +60,33 @@ impl Stores {
     /// The stores that `settings` names.
     ///
     /// # Errors
-    /// When one that was named is not there or is no directory.
+    /// Fails if none that was named is a directory. If only some are not, [`Stores::absent`] says so.
     pub fn open(settings: &Settings) -> Result<Self> {
-        for store in settings.stores.iter().filter(|_| settings.stores_are_named) {
+        let mut stores = Self { dirs: settings.stores.clone(), ..Self::default() };
+        if !settings.stores_are_named {
+            return Ok(stores);
+        }
+        stores.dirs.retain(|store| {
             let fault = match fs::metadata(store) {
-                Ok(meta) if meta.is_dir() => continue,
+                Ok(meta) if meta.is_dir() => return true,
                 Ok(_) => "is no directory".to_owned(),
                 Err(e) => format!("cannot be read ({})", e.kind()),
             };
-            bail!(hint(
+            stores.absent.push(hint(
                 format!("the store `{}` {fault}", store.display()),
                 format!("`{}` and `--store` name directories of `.ltar` files", var::STORE),
             ));
+            false
+        });
+        match stores.absent.first() {
+            Some(absent) if stores.dirs.is_empty() => bail!(absent.clone()),
+            _ => Ok(stores),
         }
-        Ok(Self { dirs: settings.stores.clone(), ..Self::default() })
+    }
+
+    /// What is wrong with each store that was named and is not there.
+    pub fn absent(&self) -> &[String] {
+        &self.absent
     }
 
     /// These stores, and `last` behind them.
@@ -97,10 +110,14 @@ impl Stores {
         self.dirs.iter().filter_map(|dir| read(dir).transpose()).collect()
     }
 
+    /// Where `file` would lie in `store`. `None` if it was distrusted there.
+    pub fn file(&self, store: &Path, file: LtarName) -> Option<PathBuf> {
+        let path = store.join(file.to_string());
+        (!self.distrusted.contains(&path)).then_some(path)
+    }
+
     /// Where `file` would lie, store by store.
     pub fn candidates(&self, file: LtarName) -> impl Iterator<Item = PathBuf> {
-        let name = file.to_string();
-        let files = self.dirs.iter().map(move |store| store.join(&name));
-        files.filter(|file| !self.distrusted.contains(file))
+        self.dirs.iter().filter_map(move |store| self.file(store, file))
     }
 }

@@ -120,7 +120,9 @@ impl Trial<'_> {
         let rooms = [dir.path()];
         let run = self.leantar.unpack(self.jobs, &list, &rooms, interrupts, &mut watch)?;
         let whole = items.par_iter().zip(&list).map(|(item, placed)| item.is_whole(&placed.base));
-        let whole = whole.collect::<Result<Vec<_>>>()?;
+        let whole = whole.collect::<Result<Vec<_>>>();
+        interrupts.check()?;
+        let whole = whole?;
         if whole.contains(&false) && (is_disk_full(&run.complaints) || is_full(dir.path())) {
             bail!(hint(
                 format!(
@@ -143,7 +145,7 @@ impl Item<'_> {
         };
         let files = Files::new(&package.join(".lake/build"), &self.head.place, self.module);
         match files.check(self.head.dep_hash, Look::Contents) {
-            Ok(()) => Ok(true),
+            Ok(_) => Ok(true),
             Err(fault @ Fault::Unreadable(_)) => {
                 Err(fault).with_context(|| format!("cannot try `{}`", self.file.display()))
             }

@@ -2,15 +2,19 @@
 
 use super::index::{Index, Pack, Record};
 use super::pack::{Digest, check};
+use super::trial::{self, Trial};
 use crate::fs::if_there;
+use crate::mathlib::Module;
+use crate::mathlib::leantar::{self, Version};
 use crate::mathlib::ltar::{Head, HeadError};
 use crate::mathlib::names::{LtarName, NamedModule};
 use crate::read;
+use crate::settings::Settings;
 use fs_err as fs;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How closely to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +43,16 @@ pub struct Found {
     pub packs: usize,
     /// Packages whose packs are not, with the reason.
     pub bad_packs: BTreeMap<String, String>,
+    /// Why no leantar unpacks what is there.
+    pub no_leantar: Option<String>,
 }
 
 impl Found {
     pub fn is_whole(&self) -> bool {
-        self.missing.is_empty() && self.corrupt.is_empty() && self.bad_packs.is_empty()
+        self.missing.is_empty()
+            && self.corrupt.is_empty()
+            && self.bad_packs.is_empty()
+            && self.no_leantar.is_none()
     }
 
     fn note(&mut self, module: String, looked: Looked) {
@@ -112,6 +121,39 @@ pub fn lock(
         found.bad_packs.entry(package).or_insert("its sources are not packed".to_owned());
     }
     found
+}
+
+/// Tries whether `candidates`, the leantars of the store and of the toolchain, unpack its archives: runs the first
+/// that is fit, and unpacks one of `modules` in `room`.
+///
+/// # Errors
+/// Fails in words for a report.
+pub fn try_leantar<'a>(
+    store: &Path,
+    candidates: &[PathBuf],
+    at_least: Option<&Version>,
+    mut modules: impl Iterator<Item = (Module, &'a LtarName)>,
+    settings: &Settings,
+    room: &Path,
+) -> Result<(), String> {
+    let leantar = leantar::choose(candidates, at_least, settings).map_err(|unfit| {
+        match unfit.as_slice() {
+            [] => "neither the store nor the toolchain has a leantar".to_owned(),
+            unfit => unfit.join("; "),
+        }
+    })?;
+    let item = modules.find_map(|(module, file)| {
+        let file = store.join(file.to_string());
+        let head = Head::read(&file, &module).ok()?;
+        Some((file, head, module))
+    });
+    let Some((file, head, module)) = item else { return Ok(()) };
+    let trial = Trial { leantar: &leantar, jobs: 1, room, held: &|_| {} };
+    let item = trial::Item { file, head, module: &module };
+    match trial.unpack(&[item.clone()], None) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(format!("{e:#}").lines().next().unwrap_or_default().to_owned()),
+    }
 }
 
 /// Looks at the files of a workspace's modules in a store without an index: as far as their heads

@@ -163,6 +163,9 @@ fn wanted(table: Option<&dyn TableLike>) -> Result<Wanted, String> {
     string(table, "name")?.ok_or("a require without `name`")?;
     let scope = string(table, "scope")?;
     let rev = string(table, "rev")?;
+    if table.get("copy").is_some() {
+        return Err("`copy` is left to Lake".to_owned());
+    }
     if let Some(dir) = string(table, "path")? {
         return Ok(Wanted::Path { dir });
     }

@@ -315,6 +315,13 @@ impl Workspace {
         })
     }
 
+    /// `true` if there is no manifest, and the configuration speaks of mathlib.
+    pub fn lacks_manifest_for_mathlib(&self) -> bool {
+        let (Config::Toml(path) | Config::Lean(path)) = &self.config;
+        self.manifest.is_none()
+            && read::text(path, read::TEXT).is_ok_and(|text| text.to_lowercase().contains("mathlib"))
+    }
+
     /// What the root's `lakefile.toml` says; nothing of a `lakefile.lean`.
     pub fn lakefile(&self) -> Result<Option<Lakefile>> {
         match &self.config {
@@ -327,7 +334,10 @@ impl Workspace {
 impl Package {
     fn new(entry: Entry, root: &Path, packages_dir: &Path, is_overridden: bool) -> Self {
         let (name, dir, lock) = match &entry.source {
-            Source::Path { dir } => (entry.name.label(), root.join(dir), None),
+            Source::Path { dir, copy: false } => (entry.name.label(), root.join(dir), None),
+            Source::Path { copy: true, .. } => {
+                (entry.name.label(), packages_dir.join(entry.name.plain()), None)
+            }
             Source::Git { url, rev, sub_dir, .. } => {
                 let name = entry.name.plain();
                 let clone = packages_dir.join(&name);

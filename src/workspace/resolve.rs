@@ -209,7 +209,10 @@ impl Walk<'_> {
             inherited: parent.is_some(),
             config_file: None,
             manifest_file: None,
-            source: Source::Path { dir: join(parent_dir.as_deref().unwrap_or("."), dir) },
+            source: Source::Path {
+                dir: join(parent_dir.as_deref().unwrap_or("."), dir),
+                copy: false,
+            },
         }
     }
 
@@ -249,7 +252,7 @@ impl Walk<'_> {
 
     /// An entry of `package`'s manifest as this workspace's.
     fn relative_to(&self, package: &Entry, mut entry: Entry) -> Entry {
-        if let Source::Path { dir } = &mut entry.source {
+        if let Source::Path { dir, .. } = &mut entry.source {
             *dir = join(&self.package_dir(package), dir);
         }
         Entry { inherited: true, ..entry }
@@ -306,7 +309,7 @@ impl Walk<'_> {
             Source::Git { sub_dir, .. } => {
                 (entry, sub_dir.clone().unwrap_or_else(|| ".".to_owned()))
             }
-            Source::Path { dir } => match self.repository_of(dir) {
+            Source::Path { dir, .. } => match self.repository_of(dir) {
                 Some(found) => found,
                 None => return read(&self.root.dir.join(dir), file).map_err(unclear),
             },
@@ -330,7 +333,7 @@ impl Walk<'_> {
     /// Where a package lies, relative to the root.
     fn package_dir(&self, entry: &Entry) -> String {
         match &entry.source {
-            Source::Path { dir } => dir.clone(),
+            Source::Path { dir, .. } => dir.clone(),
             Source::Git { sub_dir, .. } => {
                 let clone = join(self.root.packages_dir, &entry.name.plain());
                 join(&clone, sub_dir.as_deref().unwrap_or("."))

@@ -6,9 +6,9 @@
 mod judge;
 
 use super::link::Link;
-use super::probe::{ask, ask_for};
 use super::workspace::Located;
 use super::{Area, Finding, shown};
+use crate::ask::{ask, ask_for};
 use crate::child::Variables;
 use crate::error::Failure;
 use crate::lake::RealLake;

@@ -1,5 +1,6 @@
 //! The sha256 of a shard, and taking it on the way.
 
+use crate::interrupt::stop_if_told;
 use anyhow::{Error, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -34,6 +35,7 @@ impl Digest {
 /// As [`Read::read`], and again when a signal interrupts it.
 pub(super) fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
+        stop_if_told()?;
         match reader.read(buffer) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             read => return read,

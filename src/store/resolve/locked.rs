@@ -83,7 +83,7 @@ impl<'a> Locked<'a> {
         // A lock's directories are relative to where its own workspace had its packages.
         let is_there = |entry: &Entry| match &entry.source {
             Source::Git { .. } => true,
-            Source::Path { dir } => Path::new(dir).starts_with(&self.question.packages_dir),
+            Source::Path { dir, .. } => Path::new(dir).starts_with(&self.question.packages_dir),
         };
         if !self.entries.iter().all(may_be_same) {
             return;
@@ -233,7 +233,7 @@ impl Materials for Locked<'_> {
 /// Whether two entries are one package at one place, however its URL is spelled.
 fn is_same(a: &Entry, b: &Entry) -> bool {
     let is_same_source = match (&a.source, &b.source) {
-        (Source::Path { dir: a }, Source::Path { dir: b }) => a == b,
+        (Source::Path { dir: a, .. }, Source::Path { dir: b, .. }) => a == b,
         (
             Source::Git { rev: a, sub_dir: a_dir, .. },
             Source::Git { rev: b, sub_dir: b_dir, .. },

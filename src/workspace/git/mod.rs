@@ -9,6 +9,7 @@ mod work;
 
 pub use work::Work;
 
+use crate::child::Variables;
 use crate::programs;
 use crate::read;
 use anyhow::{Context, Result, ensure};
@@ -187,6 +188,16 @@ pub fn command(dir: &Path, args: &[&str]) -> io::Result<Command> {
         git.env_remove(name);
     }
     Ok(git)
+}
+
+/// Variables with which git reads a repository whoever owns it.
+pub fn of_any_owner() -> Variables {
+    let settings = [
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "safe.directory"),
+        ("GIT_CONFIG_VALUE_0", "*"),
+    ];
+    settings.map(|(name, value)| (name.into(), value.into())).into()
 }
 
 /// Looks `name` up in `packed-refs`: lines of `<object> <name>`, comments, and `^` for peeled tags.

@@ -59,8 +59,12 @@ pub struct Entry {
 /// Where a dependency comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Relative to the root.
-    Path { dir: String },
+    Path {
+        /// Relative to the root.
+        dir: String,
+        /// Whether Lake copies the directory into the packages directory. Known since version 1.3.0.
+        copy: bool,
+    },
     Git {
         url: String,
         rev: String,
@@ -122,7 +126,7 @@ impl Manifest {
             version,
             name: raw.name.as_deref().filter(|name| *name != ANONYMOUS).map(Name::new),
             packages_dir: raw.packages_dir,
-            fixed_toolchain: raw.fixed_toolchain,
+            fixed_toolchain: raw.fixed_toolchain.unwrap_or(false),
             packages: raw.packages.into_iter().map(entry).collect::<Result<_>>()?,
         })
     }
@@ -141,7 +145,7 @@ impl Entry {
     /// The require that led to this entry.
     pub fn as_require(&self) -> Require {
         let source = match self.source.clone() {
-            Source::Path { dir } => Wanted::Path { dir },
+            Source::Path { dir, .. } => Wanted::Path { dir },
             Source::Git { url, input_rev, sub_dir, .. } => {
                 Wanted::Git { url, rev: input_rev, sub_dir }
             }
@@ -186,8 +190,7 @@ fn version(text: &[u8]) -> Result<Value> {
 struct RawManifest<E> {
     name: Option<String>,
     packages_dir: Option<String>,
-    #[serde(default)]
-    fixed_toolchain: bool,
+    fixed_toolchain: Option<bool>,
     #[serde(default = "Vec::new")]
     packages: Vec<E>,
 }
@@ -198,12 +201,12 @@ struct RawManifest<E> {
 struct RawEntry {
     name: String,
     r#type: Option<String>,
-    #[serde(default)]
-    scope: String,
+    scope: Option<String>,
     inherited: Option<bool>,
     config_file: Option<String>,
     manifest_file: Option<String>,
     dir: Option<String>,
+    copy: Option<bool>,
     url: Option<String>,
     rev: Option<String>,
     input_rev: Option<String>,
@@ -285,7 +288,14 @@ fn entry(raw: RawEntry) -> Result<Entry> {
     let name = Name::new(&raw.name);
     let missing = |field: &str| format!("package `{name}` has no `{field}`");
     let source = match raw.r#type.as_deref() {
-        Some("path") => Source::Path { dir: raw.dir.with_context(|| missing("dir"))? },
+        // A copy is put into a directory of its name.
+        Some("path") if raw.copy == Some(true) && !name.is_file_name() => {
+            bail!("`{name}` is no package name")
+        }
+        Some("path") => Source::Path {
+            dir: raw.dir.with_context(|| missing("dir"))?,
+            copy: raw.copy.unwrap_or(false),
+        },
         // It is cloned into a directory of its name.
         Some("git") if !name.is_file_name() => bail!("`{name}` is no package name"),
         Some("git") => Source::Git {
@@ -298,7 +308,7 @@ fn entry(raw: RawEntry) -> Result<Entry> {
         None => bail!(missing("type")),
     };
     let RawEntry { scope, inherited, config_file, manifest_file, .. } = raw;
-    let inherited = inherited.unwrap_or(false);
+    let (inherited, scope) = (inherited.unwrap_or(false), scope.unwrap_or_default());
     Ok(Entry { name, scope, inherited, config_file, manifest_file, source })
 }
 

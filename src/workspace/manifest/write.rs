@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// The newest version whose fields we know is `1.2.0`.
-const NEWEST_MINOR: u64 = 2;
+/// The newest version whose fields we know is `1.3.0`.
+const NEWEST_MINOR: u64 = 3;
 
 impl Manifest {
     /// The manifest as JSON. What `old` has besides, and its order of keys, is kept.
@@ -48,7 +48,7 @@ impl Manifest {
         let packages_dir = self.packages_dir.as_deref().unwrap_or(PACKAGES_DIR);
         let is_locked = |entry: &&Entry| match &entry.source {
             Source::Git { .. } => true,
-            Source::Path { dir } => Path::new(dir).starts_with(packages_dir),
+            Source::Path { dir, .. } => Path::new(dir).starts_with(packages_dir),
         };
         let locked = self.packages.iter().filter(is_locked);
         locked.map(|entry| entry.to_json(minor(&self.version), None)).collect()
@@ -69,7 +69,10 @@ impl Entry {
         ];
         fields.extend(scope);
         match &self.source {
-            Source::Path { dir } => fields.push(("dir", json!(dir))),
+            Source::Path { dir, copy } => {
+                fields.push(("dir", json!(dir)));
+                fields.extend((minor >= Some(3)).then(|| ("copy", json!(copy))));
+            }
             Source::Git { url, rev, input_rev, sub_dir } => fields.extend([
                 ("url", json!(url)),
                 ("subDir", json!(sub_dir)),
@@ -83,7 +86,7 @@ impl Entry {
     }
 }
 
-/// Whether manifests of `version` are among those that we know how to write: `7`, `1.0` to `1.2`.
+/// Whether manifests of `version` are among those that we know how to write: `7`, `1.0` to `1.3`.
 ///
 /// # Errors
 /// When they are not.
@@ -151,7 +154,7 @@ mod tests {
 
     #[test]
     fn versions_that_are_not_written() {
-        for version in ["6", "\"1.3.0\""] {
+        for version in ["6", "\"1.4.0\""] {
             let manifest = parse(&format!(r#"{{"version":{version},"packages":[]}}"#));
             assert!(manifest.expect("a manifest").to_json(None).is_err(), "{version}");
         }

@@ -1,7 +1,8 @@
-//! Asking a program something, with patience that ends: a wrapper may loop, a proxy may wait for a
-//! download.
+//! Asking a program for its version and the like, with bounded patience: a wrapper may loop, a proxy may
+//! wait for a download.
 
 use crate::child::die_with_us;
+use crate::interrupt::stop_if_told;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -64,7 +65,7 @@ pub fn version(answer: &str) -> Option<String> {
 fn has_ended(child: Pid, patience: Duration) -> bool {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     let start = Instant::now();
-    while start.elapsed() < patience {
+    while start.elapsed() < patience && stop_if_told().is_ok() {
         match waitid(Id::Pid(child), flags) {
             Ok(WaitStatus::StillAlive) => std::thread::sleep(LOOK_AGAIN),
             Ok(_) => return true,
