@@ -128,9 +128,8 @@ mod tests {
                 "`--jobs <N>` needs a value\nhint: `lake-shim restore --help` explains it",
             ),
             (
-                "restore --json --dry-run",
-                "`--json` cannot be used with `--dry-run`\nhint: `lake-shim restore --help` \
-                 explains it",
+                "key --json --value",
+                "`--json` cannot be used with `--value`\nhint: `lake-shim key --help` explains it",
             ),
             (
                 "completions",

@@ -101,8 +101,7 @@ fn mathlibs_cache() {
         ("exe cache lookup Mathlib", load(true)),
         ("exe cache clean!", load(true)),
         ("exe cache put", load(true)),
-        ("exe cache get --what", load(true)),
-        ("exe cache get -x", load(true)),
+        ("exe cache get --help", load(true)),
         ("exe cache unpack Mathlib", load(true)),
         ("exe other/cache get", load(true)),
         ("env lake exe cache get", load(true)),
@@ -113,6 +112,29 @@ fn mathlibs_cache() {
         panic!("a cache request");
     };
     assert!(request.skip_proofwidgets);
+}
+
+#[test]
+fn options_of_mathlibs_cache_that_say_where_from() {
+    for line in [
+        "--repo=a/b get",
+        "--repo a/b get",
+        "get --repo a/b",
+        "--cache-from=master,forks get",
+        "get --container master",
+        "--scope=HEAD --unsafe get",
+        "--unsafe-window 3 get",
+    ] {
+        let command = parse(&format!("exe cache {line}")).command;
+        assert_eq!(command, cache(CacheVerb::Get, &[]), "{line}");
+    }
+    for option in ["--dev-cache", "--dev-cache=x", "-x"] {
+        let Command::MathlibCache(request) = parse(&format!("exe cache get {option}")).command
+        else {
+            panic!("{option}: a cache request");
+        };
+        assert_eq!(request.unknown_option.as_deref(), Some(option));
+    }
 }
 
 #[test]

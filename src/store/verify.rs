@@ -150,7 +150,7 @@ pub fn try_leantar<'a>(
     let Some((file, head, module)) = item else { return Ok(()) };
     let trial = Trial { leantar: &leantar, jobs: 1, room, held: &|_| {} };
     let item = trial::Item { file, head, module: &module };
-    match trial.unpack(&[item.clone()], None) {
+    match trial.unpack(std::slice::from_ref(&item), None) {
         Ok(_) => Ok(()),
         Err(e) => Err(format!("{e:#}").lines().next().unwrap_or_default().to_owned()),
     }
