@@ -26,8 +26,8 @@ fn incomplete(missing: &[&str]) -> Sandbox {
 fn noting_lake(sandbox: &Sandbox) -> std::path::PathBuf {
     let body = r#"for file in "$MATHLIB_CACHE_DIR"/*; do echo "${file##*/} $(readlink "$file")"; done >> ROOT/logs/overlay
 exec ROOT/toolchain/bin/lake "$@""#;
-    sandbox.script("noting-lake", &body.replace("ROOT", &sandbox.path("").display().to_string()));
-    sandbox.path("noting-lake")
+    let body = body.replace("ROOT", &sandbox.path("").display().to_string());
+    sandbox.script("scripts/noting-lake", &body).path("scripts/noting-lake")
 }
 
 #[test]
@@ -123,11 +123,11 @@ fn a_failing_download_is_tried_again_fake_lake_only() {
 fn a_download_that_never_works_ends_with_lakes_code_fake_lake_only() {
     let sandbox = incomplete(&[LATTICE]);
     sandbox.script(
-        "failing-lake",
+        "scripts/failing-lake",
         &format!("echo x >> {}; exit 7", sandbox.path("logs/calls").display()),
     );
-    let run =
-        sandbox.lake("exe cache get").env("LAKE_SHIM_LAKE", sandbox.path("failing-lake")).run();
+    let lake = sandbox.path("scripts/failing-lake");
+    let run = sandbox.lake("exe cache get").env("LAKE_SHIM_LAKE", lake).run();
     run.expect_code(7).stderr_contains(LATTICE);
     assert_eq!(sandbox.read("logs/calls"), "x\nx\nx\n");
     sandbox.expect_restored(&all_but(&[LATTICE]));
