@@ -195,14 +195,7 @@ impl At<'_> {
 
     /// Restores what is baked for this lock, once. Whatever goes wrong is a warning.
     fn before_build(&self, settings: &Settings) -> Result<Answer> {
-        let place = self.workspace.check_packages_dir(settings.pkg_dir.as_deref());
-        if settings.restore != Restore::Never
-            && let Err(reason) = &place
-            && self.workspace.is_news("restore", &reason.to_string())
-        {
-            self.proxy.report.warn(reason);
-        }
-        if settings.restore != Restore::Never && place.is_ok() {
+        if settings.restore != Restore::Never {
             match self.restore_before_build(settings) {
                 Err(error) if !error.is::<Failure>() => self.proxy.report.warn(&error),
                 restored => restored?,
@@ -214,6 +207,12 @@ impl At<'_> {
     fn restore_before_build(&self, settings: &Settings) -> Result<()> {
         let stamp = Stamp::of(self.workspace, &Stores::open(settings)?);
         if !self.wants_restore(stamp.as_ref(), settings)? {
+            return Ok(());
+        }
+        if let Err(reason) = self.workspace.check_packages_dir(settings.pkg_dir.as_deref()) {
+            if self.workspace.is_news("restore", &reason.to_string()) {
+                self.proxy.report.warn(&reason.context("nothing is restored"));
+            }
             return Ok(());
         }
         let request = Request { skip_proofwidgets: true, ..Request::default() };
