@@ -114,8 +114,9 @@ impl Guard<'_> {
                 })),
             }
         }
-        let mut variables =
-            self.safe_directories(left.iter().map(|(_, lock, _)| lock.clone.as_path()));
+        // The settled ones too: Lake's children (`lake env`, an editor's server) may call a lake past the shim.
+        let clones = self.workspace.packages.iter().filter_map(|package| package.lock.as_ref());
+        let mut variables = self.safe_directories(clones.map(|lock| lock.clone.as_path()));
         let mut map = UrlMap::parse(self.env.url_map.as_deref());
         for (package, lock, reason) in left {
             let mut place = self.place(package, lock, &map);
