@@ -6,6 +6,7 @@
 use super::RealLake;
 use super::toolchain::{elan_dirs, is_elan};
 use crate::child::Variables;
+use crate::fs::{ensure_dirs, replace_name};
 use crate::read;
 use crate::settings::{Environment, var};
 use fs_err as fs;
@@ -117,9 +118,8 @@ fn asked(lake: &RealLake, env: &Environment) -> Option<Version> {
     if let Some(file) = remembered {
         let text = version
             .map_or("unknown".to_owned(), |Version(major, minor)| format!("{major}.{minor}"));
-        let dir = file.parent().map(fs::create_dir_all);
         // Not remembered: the next command asks again.
-        let _ = dir.map(|made| made.and_then(|()| fs::write(&file, text)));
+        let _ = file.parent().map(ensure_dirs).map(|_| replace_name(&file, text.as_bytes()));
     }
     version
 }
