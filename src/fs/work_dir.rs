@@ -43,7 +43,7 @@ const FOREIGN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub struct WorkDir {
     /// Removed with everything in it when this is dropped.
-    _dir: TempDir,
+    dir: TempDir,
     work: PathBuf,
 }
 
@@ -63,7 +63,7 @@ impl WorkDir {
                     written?;
                     let work = dir.path().join("work");
                     fs::create_dir(&work)?;
-                    return Ok(Self { _dir: dir, work });
+                    return Ok(Self { dir, work });
                 }
             }
         }
@@ -120,6 +120,7 @@ impl Drop for WorkDir {
     fn drop(&mut self) {
         // Before the owner, without which nothing would tell that it may go.
         let _ = fs::remove_dir_all(&self.work);
+        let _ = fs::remove_dir_all(self.dir.path()); // `TempDir` tries once more
     }
 }
 

@@ -12,7 +12,7 @@ use super::{GitLock, Package, Workspace, without_dots};
 use crate::child::Variables;
 use crate::error::hint;
 use crate::fs::{
-    Renamed, WorkDir, copy_tree, create_symlink, ensure_dirs, exists, if_there, is_dir,
+    Lock, Renamed, WorkDir, copy_tree, create_symlink, ensure_dirs, exists, if_there, is_dir,
     is_same_file, is_symlink, links, rename_to_new, replace_by_dir, replace_symlink,
 };
 use crate::settings::{home_dir, var};
@@ -20,6 +20,7 @@ use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use nix::unistd::geteuid;
 use std::io::{ErrorKind, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -105,7 +106,12 @@ pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
     if meta.uid() != geteuid().as_raw() {
         return left("it belongs to another user");
     }
-    let adoption = Adoption { packages_dir, shared };
+    // One after the other: two processes that move the same packages are in each other's way.
+    let _turn = Lock::acquire(&workspace.lock_dir(), |_| {}, || Ok(()))?;
+    if is_same_file(packages_dir, shared) {
+        return done(Linked::Already);
+    }
+    let adoption = Adoption { packages_dir, shared, since: SystemTime::now() };
     let adopted =
         entries(workspace, packages_dir).and_then(|entries| adoption.run(parent, &entries));
     match adopted {
@@ -179,9 +185,7 @@ fn entries<'a>(workspace: &'a Workspace, dir: &Path) -> Result<Vec<&'a Package>>
     if packages.is_empty() {
         return Ok(packages);
     }
-    if is_tracked(workspace, dir) {
-        bail!("it is tracked by this project's git repository");
-    }
+    ensure!(!is_tracked(workspace, dir)?, "it is tracked by this project's git repository");
     for package in &packages {
         let lock =
             package.lock.as_ref().context("a package of the packages directory has a lock")?;
@@ -193,10 +197,17 @@ fn entries<'a>(workspace: &'a Workspace, dir: &Path) -> Result<Vec<&'a Package>>
 }
 
 /// `true` if the project's own repository has anything of the packages directory.
-fn is_tracked(workspace: &Workspace, packages_dir: &Path) -> bool {
-    let git = super::git::command(&workspace.root, &["ls-files", "--"]);
+fn is_tracked(workspace: &Workspace, packages_dir: &Path) -> Result<bool> {
+    let root = &workspace.root;
+    if !root.ancestors().any(|dir| dir.join(".git").exists()) {
+        return Ok(false);
+    }
+    let git = super::git::command(root, &["ls-files", "--"]);
     let listed = git.and_then(|mut git| git.arg(packages_dir).output());
-    listed.is_ok_and(|output| !output.stdout.is_empty())
+    let listed = listed.context("cannot run `git`")?;
+    let dir = root.display();
+    ensure!(listed.status.success(), "`git ls-files` in `{dir}` ended with {}", listed.status);
+    Ok(!listed.stdout.is_empty())
 }
 
 /// # Errors
@@ -213,7 +224,7 @@ fn check_reproducible(lock: &GitLock, dir: &Path) -> Result<()> {
         bail!("cannot be moved: {reason}");
     }
     ensure!(checkout.head().as_ref() == Some(&lock.rev), "is not at its locked revision");
-    let origin = checkout.configured_origin().context("has no `origin`")?;
+    let origin = checkout.asked_origin()?.context("has no `origin`")?;
     ensure!(same_repository(&origin, &lock.url), "is a checkout of `{origin}`");
     let lakes_own = dir.join(".lake");
     for entry in if_there(fs::read_dir(&lakes_own))?.into_iter().flatten() {
@@ -231,6 +242,8 @@ fn check_reproducible(lock: &GitLock, dir: &Path) -> Result<()> {
 struct Adoption<'a> {
     packages_dir: &'a Path,
     shared: &'a Path,
+    /// When nothing of them had been looked at yet.
+    since: SystemTime,
 }
 
 impl Adoption<'_> {
@@ -288,55 +301,72 @@ impl Adoption<'_> {
         for package in packages {
             let from = self.packages_dir.join(&package.name);
             let to = self.shared.join(&package.name);
+            // Without locks, another process may have moved it.
+            if !exists(&from)? && exists(&to)? {
+                continue;
+            }
             match rename_to_new(&from, &to)? {
                 Renamed::Done => moved.push(package.name.clone()),
                 Renamed::Taken => {
+                    self.check_other(package)?;
                     // The same package. Its build is worth keeping where there is none.
                     let build = Path::new(".lake/build");
                     if is_dir(&from.join(build))? && !exists(&to.join(build))? {
                         ensure_dirs(&to.join(".lake"))?;
                         rename_to_new(&from.join(build), &to.join(build))?;
                     }
-                    remove_unchanged(&from, SystemTime::now())?;
+                    self.remove_duplicate(&from, &to)?;
                 }
                 Renamed::Elsewhere => {
-                    let before = SystemTime::now();
                     let copy = there.path().join(&package.name);
                     copy_tree(&from, &copy)?;
                     if rename_to_new(&copy, &to)? == Renamed::Done {
                         moved.push(package.name.clone());
                     }
-                    remove_unchanged(&from, before)?;
+                    self.remove_duplicate(&from, &to)?;
                 }
             }
         }
         Ok(())
     }
+
+    /// Removes `from`, of which `to` is a copy, as far as it has not changed meanwhile.
+    fn remove_duplicate(&self, from: &Path, to: &Path) -> Result<()> {
+        // Without locks, another process may put the link in the place of `packages_dir` at any moment, and
+        // `from` is `to` then. What is open stays what it is.
+        let dir = fs::File::open(from)?;
+        let (meta, other) = (dir.metadata()?, fs::metadata(to)?);
+        if (meta.dev(), meta.ino()) == (other.dev(), other.ino()) {
+            return Ok(());
+        }
+        let open = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string());
+        remove_unchanged(&open, from, self.since)?;
+        Ok(fs::remove_dir(from)?)
+    }
 }
 
-/// Removes the files below `dir` that were not changed after `since`, and the directories that this
-/// empties. What was edited meanwhile stays where it is.
+/// Removes what is in `dir` and was not changed after `since`. What was edited meanwhile stays where it is.
+/// `name` is what messages call `dir`.
 ///
 /// # Errors
 /// Names a file that stays.
-fn remove_unchanged(dir: &Path, since: SystemTime) -> Result<()> {
-    let since = since.duration_since(SystemTime::UNIX_EPOCH)?;
-    let is_older = |path: &Path| -> Result<bool> {
-        let meta = fs::symlink_metadata(path)?;
-        let changed = (meta.ctime(), meta.ctime_nsec());
-        Ok(changed < (since.as_secs().cast_signed(), i64::from(since.subsec_nanos())))
-    };
+fn remove_unchanged(dir: &Path, name: &Path, since: SystemTime) -> Result<()> {
+    let start = since.duration_since(SystemTime::UNIX_EPOCH)?;
+    let start = (start.as_secs().cast_signed(), i64::from(start.subsec_nanos()));
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        let path = entry.path();
+        let (path, name) = (entry.path(), name.join(entry.file_name()));
         if entry.file_type()?.is_dir() {
-            remove_unchanged(&path, SystemTime::UNIX_EPOCH + since)?;
+            remove_unchanged(&path, &name, since)?;
+            fs::remove_dir(path)?;
         } else {
-            ensure!(is_older(&path)?, "`{}` was changed while it was moved", path.display());
+            let meta = fs::symlink_metadata(&path)?;
+            let is_older = (meta.ctime(), meta.ctime_nsec()) < start;
+            ensure!(is_older, "`{}` was changed while it was moved", name.display());
             fs::remove_file(path)?;
         }
     }
-    Ok(fs::remove_dir(dir)?)
+    Ok(())
 }
 
 /// What [`unlink`] has undone.
