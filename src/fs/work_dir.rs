@@ -244,7 +244,8 @@ mod tests {
             alive.path().to_owned(),
         ];
         // Their processes died before they could say who they are.
-        let nameless = [".lake-shim-aaaaaaaaaaaa", ".lake-shim-bbbbbbbbbbbb"].map(|name| dir(name, None));
+        let nameless =
+            [".lake-shim-aaaaaaaaaaaa", ".lake-shim-bbbbbbbbbbbb"].map(|name| dir(name, None));
         fs::write(nameless[0].join(UNFINISHED_OWNER), TITLE).expect("a file");
         WorkDir::sweep(parent.path());
         for dir in nameless.iter().chain([&dead]) {
