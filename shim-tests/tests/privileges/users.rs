@@ -76,10 +76,7 @@ fn who_has_no_rights_hears_it_and_lake_is_asked_all_the_same() {
 
 /// `lake env`, an editor's server: what Lake starts finds the toolchain's own lake first.
 #[test]
-#[cfg_attr(
-    not(all(has = "fake-lake", has = "setpriv")),
-    ignore = "needs the fake lake, setpriv"
-)]
+#[cfg_attr(not(all(has = "fake-lake", has = "setpriv")), ignore = "needs the fake lake, setpriv")]
 fn a_lake_past_the_shim_reads_packages_of_another_user_fake_lake_only() {
     let sandbox = baked_and_fresh();
     let shared = shared(&sandbox, 0o2777);
