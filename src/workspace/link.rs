@@ -219,11 +219,15 @@ fn check_reproducible(lock: &GitLock, dir: &Path) -> Result<()> {
     ensure!(meta.is_dir(), "is not a directory");
     ensure!(meta.uid() == geteuid().as_raw(), "belongs to another user");
     ensure!(meta.dev() == fs::metadata(parent)?.dev(), "is a file system of its own");
-    let checkout = Checkout::open(dir).context("is not a git checkout")?;
+    let dot_git = dir.join(".git");
+    let is_none = || format!("is not a git checkout: `{}`", dot_git.display());
+    let checkout = Checkout::open(dir).with_context(is_none)?;
     if let Some(reason) = checkout.is_tied() {
         bail!("cannot be moved: {reason}");
     }
-    ensure!(checkout.head().as_ref() == Some(&lock.rev), "is not at its locked revision");
+    let head = checkout.head_or_asked();
+    let head = head.with_context(|| format!("has no HEAD in `{}`", dot_git.display()))?;
+    ensure!(head == lock.rev, "is not at its locked revision");
     let origin = checkout.asked_origin()?.context("has no `origin`")?;
     ensure!(same_repository(&origin, &lock.url), "is a checkout of `{origin}`");
     let lakes_own = dir.join(".lake");
