@@ -32,6 +32,11 @@ impl Version {
     /// release with it is probably this one.
     pub const COMPARES_ALWAYS: Self = Self(4, 35);
 
+    /// Of what `lake --version` says.
+    pub fn of_answer(said: &str) -> Option<Self> {
+        said.rsplit_once("(Lean version ").and_then(|(_, text)| Self::parse(text))
+    }
+
     /// Reads `4.27` at the beginning of `text`.
     fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split(|c: char| !c.is_ascii_digit());
@@ -113,8 +118,7 @@ fn asked(lake: &RealLake, env: &Environment) -> Option<Version> {
     if let Some(text) = remembered.as_deref().and_then(|file| read::text(file, read::TEXT).ok()) {
         return Version::parse(&text);
     }
-    let said = ask(lake)?;
-    let version = said.rsplit_once("(Lean version ").and_then(|(_, text)| Version::parse(text));
+    let version = Version::of_answer(&ask(lake)?);
     if let Some(file) = remembered {
         let text = version
             .map_or("unknown".to_owned(), |Version(major, minor)| format!("{major}.{minor}"));

@@ -338,12 +338,14 @@ impl Guard<'_> {
     }
 }
 
-/// What to do about a git that does not work.
-fn way_to_git() -> String {
+/// What to do about a git that does not work in `dir`.
+fn way_to_git(dir: &Path) -> String {
     let set: Vec<_> = ELSEWHERE.into_iter().filter(|name| is_set(name)).collect();
     if set.is_empty() {
-        return "nothing was changed; see what `git -C <dir> status` says, and run it again"
-            .to_owned();
+        let dir = dir.display();
+        return format!(
+            "nothing was changed; see what `git -C {dir} status` says, and run it again"
+        );
     }
     format!("begin the command with `env -u {}`", set.join(" -u "))
 }
@@ -355,7 +357,7 @@ impl Place {
 
     fn unreadable(&self, why: &str) -> Failure {
         let what = "cannot be read by git, and Lake may delete what git cannot read";
-        self.refusal(&format!("{what}: {why}"), &way_to_git())
+        self.refusal(&format!("{what}: {why}"), &way_to_git(&self.dir))
     }
 
     fn refusal(&self, what: &str, way: &str) -> Failure {

@@ -18,11 +18,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The packages in the packages directory, each of them reproducible.
+/// The packages in the packages directory `dir`, each of them reproducible, and the same as in `shared` if it
+/// is there too. Writes nothing.
 ///
 /// # Errors
 /// Says which entry is not, and why.
-pub(super) fn entries<'a>(workspace: &'a Workspace, dir: &Path) -> Result<Vec<&'a Package>> {
+pub(super) fn adoptable<'a>(
+    workspace: &'a Workspace,
+    dir: &Path,
+    shared: &Path,
+) -> Result<Vec<&'a Package>> {
     let abandoned: Vec<_> = WorkDir::abandoned(dir).collect();
     let mut packages = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -48,6 +53,7 @@ pub(super) fn entries<'a>(workspace: &'a Workspace, dir: &Path) -> Result<Vec<&'
         if let Err(reason) = check_reproducible(lock, &dir.join(&package.name)) {
             bail!("`{}` {reason:#}", package.name);
         }
+        check_other(package, shared)?;
     }
     Ok(packages)
 }
@@ -98,6 +104,24 @@ fn check_reproducible(lock: &GitLock, dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// # Errors
+/// Says that `shared` has something else under the package's name.
+fn check_other(package: &Package, shared: &Path) -> Result<()> {
+    let Some(lock) = &package.lock else { return Ok(()) };
+    let there = shared.join(&package.name);
+    if !exists(&there)? {
+        return Ok(());
+    }
+    let other = Checkout::open(&there);
+    let is_equal = other.as_ref().is_some_and(|other| {
+        other.head().as_ref() == Some(&lock.rev)
+            && other.configured_origin().is_some_and(|url| same_repository(&url, &lock.url))
+            && Work::of(other, &Variables::new()).is_ok_and(|work| work.changed.is_empty())
+    });
+    ensure!(is_equal, "`{}` has another `{}`", shared.display(), package.name);
+    Ok(())
+}
+
 /// Moves reproducible packages to a shared directory, and puts the link in their place.
 pub(super) struct Adoption<'a> {
     pub packages_dir: &'a Path,
@@ -111,9 +135,6 @@ impl Adoption<'_> {
     /// moved back.
     pub fn run(&self, parent: &Path, packages: &[&Package]) -> Result<Vec<String>> {
         let packages_dir = self.packages_dir;
-        for package in packages {
-            self.check_other(package)?;
-        }
         // Both have to be writable, which is found out before anything is moved.
         let here = WorkDir::new_in(parent)?;
         let there = WorkDir::new_in(self.shared)?;
@@ -135,23 +156,6 @@ impl Adoption<'_> {
         Ok(moved)
     }
 
-    /// Refuses a package that the shared directory has otherwise.
-    fn check_other(&self, package: &Package) -> Result<()> {
-        let Some(lock) = &package.lock else { return Ok(()) };
-        let there = self.shared.join(&package.name);
-        if !exists(&there)? {
-            return Ok(());
-        }
-        let other = Checkout::open(&there);
-        let is_equal = other.as_ref().is_some_and(|other| {
-            other.head().as_ref() == Some(&lock.rev)
-                && other.configured_origin().is_some_and(|url| same_repository(&url, &lock.url))
-                && Work::of(other, &Variables::new()).is_ok_and(|work| work.changed.is_empty())
-        });
-        ensure!(is_equal, "`{}` has another `{}`", self.shared.display(), package.name);
-        Ok(())
-    }
-
     fn move_all(
         &self,
         packages: &[&Package],
@@ -168,7 +172,7 @@ impl Adoption<'_> {
             match rename_to_new(&from, &to)? {
                 Renamed::Done => moved.push(package.name.clone()),
                 Renamed::Taken => {
-                    self.check_other(package)?;
+                    check_other(package, self.shared)?;
                     // The same package. Its build is worth keeping where there is none.
                     let build = Path::new(".lake/build");
                     if is_dir(&from.join(build))? && !exists(&to.join(build))? {

@@ -5,7 +5,7 @@
 //! directory, and nothing else is ever moved. Everything else (local work, submodules, mounts, a link that
 //! the user made, another user's directory) stays as it is, and [`Linked::Left`] says why.
 
-use super::adopt::{Adoption, entries};
+use super::adopt::{Adoption, adoptable};
 use super::shared::Shared;
 use super::{Package, Workspace, without_dots};
 use crate::error::hint;
@@ -146,7 +146,7 @@ pub fn look<'a>(workspace: &'a Workspace, packages_dir: &Path, shared: &Path) ->
     if meta.uid() != geteuid().as_raw() {
         return leave("it belongs to another user");
     }
-    match entries(workspace, packages_dir) {
+    match adoptable(workspace, packages_dir, shared) {
         Ok(packages) => Ok(Step::Adopt(packages)),
         Err(reason) => leave(&format!("{reason:#}")),
     }
@@ -184,7 +184,8 @@ fn parent_of(packages_dir: &Path) -> Result<&Path> {
 /// Names the setting, its value and what is wrong with it.
 pub fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<()> {
     let is = format!("`{}` is `{}`", var::PKG_DIR, shared.display());
-    let real = real_path(shared).with_context(|| is.clone())?;
+    let way = format!("set `{}` to a directory for packages alone, or unset it", var::PKG_DIR);
+    let real = real_path(shared).with_context(|| hint(is.clone(), way.clone()))?;
     let is_around =
         root.starts_with(&real) || packages_dir.starts_with(&real) && real != packages_dir;
     let fault =
@@ -197,15 +198,12 @@ pub fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<(
         } else if real.parent().is_none() {
             "the root of the file system".to_owned()
         } else {
-            match if_there(fs::metadata(shared)).with_context(|| is.clone())? {
+            match if_there(fs::metadata(shared)).with_context(|| hint(is.clone(), way.clone()))? {
                 Some(meta) if !meta.is_dir() => "not a directory".to_owned(),
                 _ => return Ok(()),
             }
         };
-    bail!(hint(
-        format!("{is}, {fault}"),
-        format!("set `{}` to a directory for packages alone, or unset it", var::PKG_DIR),
-    ))
+    bail!(hint(format!("{is}, {fault}"), way))
 }
 
 /// The real path that `path` has, or will have once it exists.
