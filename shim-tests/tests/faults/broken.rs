@@ -154,7 +154,7 @@ const BREAKAGES: &[Breakage] = &[
     Breakage {
         name: "a package is copied to its name, not renamed to it",
         edits: &[Edit {
-            file: "src/workspace/link.rs",
+            file: "src/workspace/adopt.rs",
             from: "                    let copy = there.path().join(&package.name);\n",
             to: "                    let copy = to.clone();\n",
         }],
