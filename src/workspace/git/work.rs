@@ -192,8 +192,17 @@ impl Checkout {
 
     /// The value of `remote.origin.url`, before any `insteadOf`. `None` if there is none, or if git fails.
     pub fn configured_origin(&self) -> Option<String> {
-        let output = self.git(&["config", "--get", "remote.origin.url"]).ok()?.output().ok()?;
-        let url = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-        (output.status.success() && !url.is_empty()).then_some(url)
+        self.asked_origin().ok()?
+    }
+
+    /// As [`Checkout::configured_origin`], but a git that fails is an error.
+    pub fn asked_origin(&self) -> Result<Option<String>> {
+        let git = self.git(&["config", "--get", "remote.origin.url"]);
+        let output = git.and_then(|mut git| git.output()).context("cannot run `git`")?;
+        // 1: there is no such value.
+        let is_answer = matches!(output.status.code(), Some(0 | 1));
+        ensure!(is_answer, "cannot be read by git: `git config` ended with {}", output.status);
+        let url = String::from_utf8(output.stdout)?.trim().to_owned();
+        Ok((!url.is_empty()).then_some(url))
     }
 }
