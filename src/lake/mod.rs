@@ -29,12 +29,12 @@ const ARG0: &str = "lake";
 /// not this deep.
 const MAX_PASSES: usize = 12;
 
-/// A file's identity, whatever it is called and however it was reached. With its change time, since an inode
-/// number is used again once a file is gone.
+/// A file's identity, whatever it is called and however it was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     device: u64,
     inode: u64,
+    /// Tells files apart of which one is gone: its inode number is used again. A new name changes it too.
     changed: i64,
 }
 
@@ -58,7 +58,7 @@ impl RealLake {
     pub fn find(env: &Environment) -> Result<Self> {
         let myself = Identity::of(&own_path()?).map_err(|e| Failure::CannotExec(e.to_string()))?;
         let mut seen = parse_seen(env.seen.as_deref());
-        let passes = seen.iter().filter(|identity| **identity == myself).count();
+        let passes = seen.iter().filter(|identity| identity.is_now(myself)).count();
         if passes >= MAX_PASSES {
             bail!(Failure::CannotExec(hint(
                 format!("this `lake` has called itself {passes} times over"),
@@ -130,6 +130,11 @@ impl Identity {
         let changed = meta.ctime().wrapping_mul(1_000_000_000).wrapping_add(meta.ctime_nsec());
         Ok(Self { device: meta.dev(), inode: meta.ino(), changed })
     }
+
+    /// `true` if it is the file that `other` is, which exists: it may have got another name meanwhile.
+    fn is_now(self, other: Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
 }
 
 fn named_lake(path: &Path, myself: Identity) -> Result<(PathBuf, Identity)> {
@@ -139,7 +144,7 @@ fn named_lake(path: &Path, myself: Identity) -> Result<(PathBuf, Identity)> {
             format!("{named}: {}", e.kind()),
             "name the real lake there, or unset it to search PATH",
         ))),
-        Ok(identity) if identity == myself => bail!(Failure::NoLake(hint(
+        Ok(identity) if identity.is_now(myself) => bail!(Failure::NoLake(hint(
             format!("{named}, which is this shim"),
             "name the real lake there, or unset it to search PATH",
         ))),
@@ -170,7 +175,7 @@ fn first_on_path(env: &Environment, seen: &[Identity], myself: Identity) -> Resu
     let mut shims = Vec::new();
     for candidate in on_path(ARG0) {
         match Identity::of(&candidate) {
-            Ok(found) if found != myself && !calls_us(env, seen, &candidate, found) => {
+            Ok(found) if !found.is_now(myself) && !calls_us(env, seen, &candidate, found) => {
                 return Ok(candidate);
             }
             Ok(_) if is_script(&candidate) => {

@@ -37,7 +37,7 @@ use std::process::{Child, ExitCode};
 pub fn run(args: &[OsString]) -> Result<ExitCode> {
     let env = Environment::capture();
     let invocation = Invocation::parse(args);
-    if env.is_disabled() || invocation.command == Command::Other {
+    if env.is_disabled() || invocation.command == Command::Other || is_handed_over(args) {
         match RealLake::find(&env)?.exec(args, &Variables::new())? {}
     }
     work_signals();
@@ -55,6 +55,11 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
         }
     };
     match proxy.lake()?.exec(&protection.arguments(args), &protection.variables)? {}
+}
+
+/// `true` if another shim, further ahead on PATH, has made everything ready.
+fn is_handed_over(args: &[OsString]) -> bool {
+    args.iter().take(2).any(|arg| settled::is_option(arg))
 }
 
 struct Proxy<'a> {

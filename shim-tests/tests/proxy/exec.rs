@@ -257,6 +257,50 @@ fn a_lake_that_calls_the_shim_twice_is_stopped_in_time() {
     assert!(started <= 64, "the script was started {started} times");
 }
 
+/// The first makes everything ready, and the others stand aside: a warning is not said twice, nor is an option.
+#[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
+fn a_second_shim_on_path_stands_aside_fake_lake_only() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.copy(sandbox.shim_bin().join("lake-shim"), "copy/lake");
+    sandbox.write(sandbox.package("mathlib").join("Mathlib.lean"), "mine\n");
+    for _ in 0..2 {
+        let run = sandbox
+            .lake("build")
+            .env("LAKE_SHIM_NETWORK", "never")
+            .env("LAKE_PKG_DIR", sandbox.path("shared"))
+            .path_first("copy")
+            .run();
+        run.expect_code(0);
+        assert!(run.stderr.matches("is not linked").count() <= 1, "{run}");
+        let call = sandbox.lake_calls().pop().expect("a call");
+        assert_eq!(call.line(), "build", "one option of the shim's");
+        assert!(call.settled.is_some());
+    }
+    let last = sandbox.lake("build").env("LAKE_SHIM_NETWORK", "never").path_first("copy");
+    last.run().expect_code(0).expect_stderr("");
+}
+
+/// `cargo install`, a second link, `chmod`: none of them makes another file of the shim.
+#[test]
+fn a_shim_whose_file_was_touched_is_the_same() {
+    let sandbox = crowded();
+    let shim = sandbox.shim_bin().join("lake-shim");
+    let body = format!(
+        "ln -f {0} {1}; exec lake \"$@\"",
+        shim.display(),
+        sandbox.path("tmp/ln").display()
+    );
+    sandbox.symlink(shim_tests::tools::find_on_path("ln").unwrap_or_default(), "tools/ln");
+    sandbox.script("wrapper/lake", &body);
+    let run = sandbox
+        .lake("build")
+        .env("PATH", path_of(&sandbox, &["shim/bin", "real"]))
+        .env("LAKE_SHIM_LAKE", sandbox.path("wrapper/lake"))
+        .run();
+    run.expect_code(0).expect_stdout("real: build\n").expect_stderr("");
+}
+
 /// Lake sets `LAKE` for what it runs, which may call `lake` through the same script again. What was set before the script
 /// was started says nothing.
 #[test]
@@ -264,7 +308,9 @@ fn a_script_is_used_again_by_what_lake_runs() {
     let sandbox = crowded();
     // A program for a lake: its "commands" are scripts in the current directory.
     sandbox.symlink(sandbox.path("tools/sh"), "hidden/lake");
-    sandbox.write("app/outer", "LAKE=/the/lake exec lake inner").write("app/inner", "echo real: inner");
+    sandbox
+        .write("app/outer", "LAKE=/the/lake exec lake inner")
+        .write("app/inner", "echo real: inner");
     let by_path = format!("echo wrapped; exec {} \"$@\"", sandbox.path("hidden/lake").display());
     for (body, expected) in [
         (&*by_path, "wrapped\nwrapped\nreal: inner\n"),

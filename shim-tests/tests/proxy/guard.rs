@@ -149,7 +149,9 @@ fn a_clone_spelled_otherwise_in_a_shared_directory_is_kept() {
 #[test]
 fn a_fork_in_a_shared_directory_is_refused() {
     let prepare = || shared(spelled(FORK, MATHLIB));
-    for words in ["resolve-deps", "build", "serve", "exe cache get", "lint", "frobnicate", "build --new"] {
+    for words in
+        ["resolve-deps", "build", "serve", "exe cache get", "lint", "frobnicate", "build --new"]
+    {
         if !words.contains("frobnicate") && !words.contains("--new") {
             assert_lost_without(prepare, words); // a verb that this Lake lacks loads nothing yet
         }
