@@ -182,7 +182,8 @@ impl Place {
         })?;
         let packages_dir = &workspace.packages_dir;
         link::release(packages_dir)?;
-        let linked = link::link(&workspace, packages_dir, shared)?;
+        let waiting = |holder| self.report.event(Event::Waiting { holder });
+        let linked = link::link(&workspace, packages_dir, shared, waiting)?;
         if let Linked::Left { reason } = &linked {
             self.report.left_unlinked(packages_dir, shared, reason);
             bail!(Failure::Reported(1));

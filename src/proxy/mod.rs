@@ -17,6 +17,7 @@ use crate::fs::{is_same_file, replace_file};
 use crate::lake::version::{Version, version};
 use crate::lake::{RealLake, work_signals};
 use crate::report::Report;
+use crate::restore::Event;
 use crate::settings::{Environment, Network, Settings, current_dir, var};
 use crate::store::Stores;
 use crate::store::resolve::{Choice, Unresolved, resolve};
@@ -228,7 +229,8 @@ pub fn place_packages(workspace: &Workspace, settings: &Settings, report: &Repor
     }
     let Some(shared) = &settings.pkg_dir else { return Ok(()) };
     let place = |dir: &Path| -> Result<bool> {
-        let linked = link(workspace, dir, shared)?;
+        let waiting = |holder| report.event(Event::Waiting { holder });
+        let linked = link(workspace, dir, shared, waiting)?;
         if let Linked::Left { reason } = &linked
             && workspace.is_news("link", &format!("{} {reason}", shared.display()))
         {

@@ -5,24 +5,21 @@
 //! directory, and nothing else is ever moved. Everything else (local work, submodules, mounts, a link that
 //! the user made, another user's directory) stays as it is, and [`Linked::Left`] says why.
 
-use super::git::{Checkout, Work};
+use super::adopt::adopt;
 use super::shared::Shared;
-use super::url::same_repository;
-use super::{GitLock, Package, Workspace, without_dots};
-use crate::child::Variables;
+use super::{Workspace, without_dots};
 use crate::error::hint;
 use crate::fs::{
-    Renamed, WorkDir, copy_tree, create_symlink, ensure_dirs, exists, if_there, is_dir,
-    is_same_file, is_symlink, links, rename_to_new, replace_by_dir, replace_symlink,
+    Lock, WorkDir, copy_tree, create_symlink, ensure_dirs, exists, if_there, is_dir, is_same_file,
+    is_symlink, links, replace_by_dir, replace_symlink,
 };
 use crate::settings::{home_dir, var};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use nix::unistd::geteuid;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// How the packages directory was left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +40,17 @@ pub enum Linked {
 pub const PRIVATE_MARK: &str = ".lake-shim.private";
 
 /// Links `packages_dir`, the packages directory of `workspace` or the one that it had before, to `shared`,
-/// which is made if it does not exist.
+/// which is made if it does not exist. If another process works on the packages, `waiting` is told which.
 ///
 /// # Errors
 /// Fails if `shared` cannot be a shared directory of this workspace, naming the value, and if the disk
 /// refuses.
-pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result<Linked> {
+pub fn link(
+    workspace: &Workspace,
+    packages_dir: &Path,
+    shared: &Path,
+    waiting: impl FnOnce(String),
+) -> Result<Linked> {
     let root = &workspace.root;
     let done = |linked| {
         Shared::of(shared).record(root);
@@ -62,7 +64,7 @@ pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
     }
     check_shared(root, packages_dir, shared)?;
     if without_dots(packages_dir) == without_dots(shared) {
-        ensure_dirs(shared)?; // `packagesDir` names the shared directory itself
+        make_shared(shared)?; // `packagesDir` names the shared directory itself
         return done(Linked::Already);
     }
     workspace.check_packages_dir(Some(shared))?;
@@ -70,7 +72,7 @@ pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
     links::check_way(parent)?;
     let left = |reason: &str| Ok(Linked::Left { reason: reason.to_owned() });
     let Some(meta) = if_there(fs::symlink_metadata(packages_dir))? else {
-        ensure_dirs(shared)?;
+        make_shared(shared)?;
         ensure_dirs(parent)?;
         // `false`: another process was faster, and the next command looks again.
         return match create_symlink(shared, packages_dir)? {
@@ -78,7 +80,7 @@ pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
             false => done(Linked::Already),
         };
     };
-    ensure_dirs(shared)?;
+    make_shared(shared)?;
     if is_same_file(packages_dir, shared) {
         if meta.is_symlink() && !links::counts(packages_dir)? {
             replace_symlink(shared, packages_dir)?; // another user's, and now this user wants it too
@@ -105,10 +107,8 @@ pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
     if meta.uid() != geteuid().as_raw() {
         return left("it belongs to another user");
     }
-    let adoption = Adoption { packages_dir, shared };
-    let adopted =
-        entries(workspace, packages_dir).and_then(|entries| adoption.run(parent, &entries));
-    match adopted {
+    let _lock = Lock::acquire(&workspace.lock_dir(), waiting, || Ok(()))?;
+    match adopt(workspace, packages_dir, shared) {
         Ok(moved) => done(Linked::Now { moved }),
         // Another process has linked it meanwhile.
         Err(_) if is_same_file(packages_dir, shared) => done(Linked::Already),
@@ -143,6 +143,10 @@ fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<()> {
     ))
 }
 
+fn make_shared(shared: &Path) -> Result<()> {
+    ensure_dirs(shared).with_context(|| format!("`{}` is `{}`", var::PKG_DIR, shared.display()))
+}
+
 /// The real path that `path` has, or will have once it exists.
 fn real_path(path: &Path) -> Result<PathBuf> {
     let plain = without_dots(path);
@@ -158,185 +162,6 @@ fn real_path(path: &Path) -> Result<PathBuf> {
         }
     }
     bail!("no part of it exists")
-}
-
-/// The packages in the packages directory, each of them reproducible.
-///
-/// # Errors
-/// Says which entry is not, and why.
-fn entries<'a>(workspace: &'a Workspace, dir: &Path) -> Result<Vec<&'a Package>> {
-    WorkDir::sweep(dir);
-    let mut packages = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        let package = workspace.packages.iter().find(|package| {
-            package.name == name && package.lock.is_some() && !package.is_overridden
-        });
-        let package = package
-            .with_context(|| format!("it has `{name}`, which is not a package of the manifest"))?;
-        packages.push(package);
-    }
-    if packages.is_empty() {
-        return Ok(packages);
-    }
-    if is_tracked(workspace, dir) {
-        bail!("it is tracked by this project's git repository");
-    }
-    for package in &packages {
-        let lock =
-            package.lock.as_ref().context("a package of the packages directory has a lock")?;
-        if let Err(reason) = check_reproducible(lock, &dir.join(&package.name)) {
-            bail!("`{}` {reason:#}", package.name);
-        }
-    }
-    Ok(packages)
-}
-
-/// `true` if the project's own repository has anything of the packages directory.
-fn is_tracked(workspace: &Workspace, packages_dir: &Path) -> bool {
-    let git = super::git::command(&workspace.root, &["ls-files", "--"]);
-    let listed = git.and_then(|mut git| git.arg(packages_dir).output());
-    listed.is_ok_and(|output| !output.stdout.is_empty())
-}
-
-/// # Errors
-/// Says why the checkout could not be made again from its repository and the lock.
-fn check_reproducible(lock: &GitLock, dir: &Path) -> Result<()> {
-    let parent = dir.parent().context("a package has a parent")?;
-    let meta = fs::symlink_metadata(dir)?;
-    ensure!(!meta.is_symlink(), "is a symlink that you made");
-    ensure!(meta.is_dir(), "is not a directory");
-    ensure!(meta.uid() == geteuid().as_raw(), "belongs to another user");
-    ensure!(meta.dev() == fs::metadata(parent)?.dev(), "is a file system of its own");
-    let checkout = Checkout::open(dir).context("is not a git checkout")?;
-    if let Some(reason) = checkout.is_tied() {
-        bail!("cannot be moved: {reason}");
-    }
-    ensure!(checkout.head().as_ref() == Some(&lock.rev), "is not at its locked revision");
-    let origin = checkout.configured_origin().context("has no `origin`")?;
-    ensure!(same_repository(&origin, &lock.url), "is a checkout of `{origin}`");
-    let lakes_own = dir.join(".lake");
-    for entry in if_there(fs::read_dir(&lakes_own))?.into_iter().flatten() {
-        let name = entry?.file_name();
-        let is_made_again = ["build", "config", "lake-shim"].iter().any(|own| name == *own)
-            || name.as_encoded_bytes().starts_with(b"lakefile.");
-        ensure!(is_made_again, "has `.lake/{}`", name.display());
-    }
-    let work = Work::of(&checkout, &Variables::new())?;
-    ensure!(work.is_none(), "has local work ({work})");
-    Ok(())
-}
-
-/// Moves reproducible packages to a shared directory, and puts the link in their place.
-struct Adoption<'a> {
-    packages_dir: &'a Path,
-    shared: &'a Path,
-}
-
-impl Adoption<'_> {
-    /// Returns the names of the packages that were moved. If the link cannot be made at the end, they are
-    /// moved back.
-    fn run(&self, parent: &Path, packages: &[&Package]) -> Result<Vec<String>> {
-        let packages_dir = self.packages_dir;
-        for package in packages {
-            self.check_other(package)?;
-        }
-        // Both have to be writable, which is found out before anything is moved.
-        let here = WorkDir::new_in(parent)?;
-        let there = WorkDir::new_in(self.shared)?;
-        let link = here.path().join("link");
-        fs_err::os::unix::fs::symlink(self.shared, &link)?;
-        let mut moved = Vec::new();
-        let linked = self.move_all(packages, &there, &mut moved).and_then(|()| {
-            // Fails if something appeared in it meanwhile, or if it is a mount point.
-            fs::remove_dir(packages_dir)?;
-            Ok(fs::rename(&link, packages_dir)?)
-        });
-        if let Err(error) = linked {
-            ensure_dirs(packages_dir)?;
-            for name in &moved {
-                rename_to_new(&self.shared.join(name), &packages_dir.join(name))?;
-            }
-            return Err(error);
-        }
-        Ok(moved)
-    }
-
-    /// Refuses a package that the shared directory has otherwise.
-    fn check_other(&self, package: &Package) -> Result<()> {
-        let Some(lock) = &package.lock else { return Ok(()) };
-        let there = self.shared.join(&package.name);
-        if !exists(&there)? {
-            return Ok(());
-        }
-        let other = Checkout::open(&there);
-        let is_equal = other.as_ref().is_some_and(|other| {
-            other.head().as_ref() == Some(&lock.rev)
-                && other.configured_origin().is_some_and(|url| same_repository(&url, &lock.url))
-                && Work::of(other, &Variables::new()).is_ok_and(|work| work.changed.is_empty())
-        });
-        ensure!(is_equal, "`{}` has another `{}`", self.shared.display(), package.name);
-        Ok(())
-    }
-
-    fn move_all(
-        &self,
-        packages: &[&Package],
-        there: &WorkDir,
-        moved: &mut Vec<String>,
-    ) -> Result<()> {
-        for package in packages {
-            let from = self.packages_dir.join(&package.name);
-            let to = self.shared.join(&package.name);
-            match rename_to_new(&from, &to)? {
-                Renamed::Done => moved.push(package.name.clone()),
-                Renamed::Taken => {
-                    // The same package. Its build is worth keeping where there is none.
-                    let build = Path::new(".lake/build");
-                    if is_dir(&from.join(build))? && !exists(&to.join(build))? {
-                        ensure_dirs(&to.join(".lake"))?;
-                        rename_to_new(&from.join(build), &to.join(build))?;
-                    }
-                    remove_unchanged(&from, SystemTime::now())?;
-                }
-                Renamed::Elsewhere => {
-                    let before = SystemTime::now();
-                    let copy = there.path().join(&package.name);
-                    copy_tree(&from, &copy)?;
-                    if rename_to_new(&copy, &to)? == Renamed::Done {
-                        moved.push(package.name.clone());
-                    }
-                    remove_unchanged(&from, before)?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Removes the files below `dir` that were not changed after `since`, and the directories that this
-/// empties. What was edited meanwhile stays where it is.
-///
-/// # Errors
-/// Names a file that stays.
-fn remove_unchanged(dir: &Path, since: SystemTime) -> Result<()> {
-    let since = since.duration_since(SystemTime::UNIX_EPOCH)?;
-    let is_older = |path: &Path| -> Result<bool> {
-        let meta = fs::symlink_metadata(path)?;
-        let changed = (meta.ctime(), meta.ctime_nsec());
-        Ok(changed < (since.as_secs().cast_signed(), i64::from(since.subsec_nanos())))
-    };
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_type()?.is_dir() {
-            remove_unchanged(&path, SystemTime::UNIX_EPOCH + since)?;
-        } else {
-            ensure!(is_older(&path)?, "`{}` was changed while it was moved", path.display());
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(fs::remove_dir(dir)?)
 }
 
 /// What [`unlink`] has undone.

@@ -1,5 +1,6 @@
 //! A Lake workspace as it lies on disk: its root, its lock, its packages. Reading only.
 
+mod adopt;
 pub mod git;
 pub mod lakefile;
 pub mod lean_json;
