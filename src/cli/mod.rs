@@ -185,7 +185,8 @@ impl Place {
         link::release(packages_dir)?;
         // What a killed one has left after its last step.
         packages_dir.parent().into_iter().chain([shared.as_path()]).for_each(WorkDir::sweep);
-        let linked = link::link(&workspace, packages_dir, shared)?;
+        let waiting = |holder| self.report.event(Event::Waiting { holder });
+        let linked = link::link(&workspace, packages_dir, shared, waiting)?;
         if let Linked::Left { reason } = &linked {
             self.report.left_unlinked(packages_dir, shared, reason);
             bail!(Failure::Reported(1));

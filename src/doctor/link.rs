@@ -83,14 +83,11 @@ fn at(path: &Path) -> At {
 
 impl Outlook {
     fn of(step: anyhow::Result<Step>) -> Self {
-        let names = |packages: Vec<&crate::workspace::Package>| {
-            packages.into_iter().map(|package| package.name.clone()).collect()
-        };
         match step {
             Err(error) => Self::Fails(error),
             Ok(Step::None | Step::Private) => Self::Right,
             Ok(Step::Create | Step::Replace(_)) => Self::Links { moves: Vec::new() },
-            Ok(Step::Adopt(packages)) => Self::Links { moves: names(packages) },
+            Ok(Step::Adopt(packages)) => Self::Links { moves: packages },
             Ok(Step::Leave { reason }) => Self::Stays { reason },
         }
     }

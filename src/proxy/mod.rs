@@ -17,6 +17,7 @@ use crate::fs::{is_same_file, replace_file};
 use crate::lake::version::{Version, version};
 use crate::lake::{RealLake, work_signals};
 use crate::report::Report;
+use crate::restore::Event;
 use crate::settings::{Environment, Network, Settings, current_dir, var};
 use crate::store::Stores;
 use crate::store::resolve::{Choice, Unresolved, resolve};
@@ -37,7 +38,7 @@ use std::process::{Child, ExitCode};
 pub fn run(args: &[OsString]) -> Result<ExitCode> {
     let env = Environment::capture();
     let invocation = Invocation::parse(args);
-    if env.is_disabled() || invocation.command == Command::Other {
+    if env.is_disabled() || invocation.command == Command::Other || is_handed_over(args) {
         match RealLake::find(&env)?.exec(args, &Variables::new())? {}
     }
     work_signals();
@@ -56,6 +57,11 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
         }
     };
     match proxy.lake()?.exec(&protection.arguments(args), &protection.variables)? {}
+}
+
+/// `true` if another shim, further ahead on PATH, has made everything ready.
+fn is_handed_over(args: &[OsString]) -> bool {
+    args.iter().take(2).any(|arg| settled::is_option(arg))
 }
 
 struct Proxy<'a> {
@@ -226,7 +232,8 @@ pub fn place_packages(workspace: &Workspace, settings: &Settings, report: &Repor
     }
     let Some(shared) = &settings.pkg_dir else { return Ok(()) };
     let place = |dir: &Path| -> Result<bool> {
-        let linked = link(workspace, dir, shared)?;
+        let waiting = |holder| report.event(Event::Waiting { holder });
+        let linked = link(workspace, dir, shared, waiting)?;
         if let Linked::Left { reason } = &linked
             && workspace.is_news("link", &format!("{} {reason}", shared.display()))
         {

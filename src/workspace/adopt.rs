@@ -1,25 +1,77 @@
-//! Packages that go to a shared directory: which may, and how.
+//! Moving the packages of a workspace to a shared directory, on the way to a link ([`super::link`]).
 //!
-//! Only what its repository and the lock can reproduce is moved, and nothing else is in the packages
-//! directory then. A package that the shared directory has already counts as the same if it is.
+//! Only packages that their repository and the lock can reproduce are moved. Other processes may be at work in
+//! the same directory: one that links it too, a build, an editor. So a package is first taken out of the
+//! directory, then looked at once more, and only what nothing has changed since it was checked is deleted. The
+//! directory is held open meanwhile: its path may lead to the shared one by then.
 
 use super::git::{Checkout, Work};
 use super::url::same_repository;
 use super::{GitLock, Package, Workspace};
 use crate::child::Variables;
 use crate::fs::{
-    Renamed, WorkDir, copy_tree, ensure_dirs, exists, if_there, is_dir, rename_to_new,
+    Renamed, WorkDir, copy_tree, ensure_dirs, exists, if_there, is_dir, is_symlink, mount_in,
+    rename_to_new, rename_to_new_from,
 };
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
+use fs_err::os::unix::fs::{OpenOptionsExt, symlink};
+use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
+use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::time::SystemTime;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-/// The packages in the packages directory `dir`, each of them reproducible, and the same as in `shared` if it
-/// is there too. Writes nothing.
+/// How far a file's change time may lag behind the clock: a tick of the kernel's timer.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Moves the packages in `packages_dir` to `shared`, and puts a link in the place of the directory. Returns the
+/// names of those that were moved.
+///
+/// # Errors
+/// Says why the directory stays as it is: one of its entries could not be made again from its repository, the
+/// shared directory has another package of that name, or the disk refuses.
+pub(super) fn adopt(
+    workspace: &Workspace,
+    packages_dir: &Path,
+    shared: &Path,
+) -> Result<Vec<String>> {
+    let parent = packages_dir.parent().context("a packages directory has a parent")?;
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+    let dir = fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(packages_dir)?;
+    let since = SystemTime::now();
+    std::thread::sleep(TICK);
+    let packages = adoptable(workspace, packages_dir, shared)?;
+    WorkDir::sweep(packages_dir);
+    // Both have to be writable, which is found out before anything is moved.
+    let (here, there) = (WorkDir::new_in(parent)?, WorkDir::new_in(shared)?);
+    let link = here.path().join("link");
+    symlink(shared, &link)?;
+    let dir = dir.into_file();
+    let mut adoption =
+        Adoption { packages_dir, shared, dir, since, here, there, moved: Vec::new() };
+    let linked = adoption.take_all(&packages).and_then(|()| {
+        // Fails if something appeared in it meanwhile.
+        fs::remove_dir(packages_dir)?;
+        Ok(fs::rename(&link, packages_dir)?)
+    });
+    if let Err(error) = linked {
+        adoption.put_back()?;
+        return Err(error);
+    }
+    adoption.keep_builds();
+    Ok(adoption
+        .moved
+        .into_iter()
+        .filter(|moved| !moved.was_there)
+        .map(|moved| moved.name)
+        .collect())
+}
+
+/// The packages in the packages directory `dir`, each of them reproducible, and the same as in `shared` if it is
+/// there too. Writes nothing.
 ///
 /// # Errors
 /// Says which entry is not, and why.
@@ -27,7 +79,10 @@ pub(super) fn adoptable<'a>(
     workspace: &'a Workspace,
     dir: &Path,
     shared: &Path,
-) -> Result<Vec<&'a Package>> {
+) -> Result<Vec<(&'a str, &'a GitLock)>> {
+    if let Some(mount) = mount_in(dir)? {
+        bail!("`{}` is a mount", mount.display());
+    }
     let abandoned: Vec<_> = WorkDir::abandoned(dir).collect();
     let mut packages = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -36,24 +91,23 @@ pub(super) fn adoptable<'a>(
             continue; // which will be swept
         }
         let name = entry.file_name().to_string_lossy().into_owned();
-        let package = workspace.packages.iter().find(|package| {
-            package.name == name && package.lock.is_some() && !package.is_overridden
-        });
-        let package = package
+        let is_it = |package: &&Package| package.name == name && !package.is_overridden;
+        let package = workspace.packages.iter().find(is_it);
+        let lock = package.and_then(|package| Some((&*package.name, package.lock.as_ref()?)));
+        let lock = lock
             .with_context(|| format!("it has `{name}`, which is not a package of the manifest"))?;
-        packages.push(package);
+        packages.push(lock);
     }
     if packages.is_empty() {
         return Ok(packages);
     }
+    packages.sort_by_key(|(name, _)| *name);
     ensure!(!is_tracked(workspace, dir)?, "it is tracked by this project's git repository");
-    for package in &packages {
-        let lock =
-            package.lock.as_ref().context("a package of the packages directory has a lock")?;
-        if let Err(reason) = check_reproducible(lock, &dir.join(&package.name)) {
-            bail!("`{}` {reason:#}", package.name);
+    for (name, lock) in &packages {
+        if let Err(reason) = check_reproducible(lock, &dir.join(name)) {
+            bail!("`{name}` {reason:#}");
         }
-        check_other(package, shared)?;
+        check_other(name, lock, shared)?;
     }
     Ok(packages)
 }
@@ -93,6 +147,9 @@ fn check_reproducible(lock: &GitLock, dir: &Path) -> Result<()> {
     let origin = checkout.asked_origin()?.context("has no `origin`")?;
     ensure!(same_repository(&origin, &lock.url), "is a checkout of `{origin}`");
     let lakes_own = dir.join(".lake");
+    for own in [&lakes_own, &lakes_own.join("build")] {
+        ensure!(!is_symlink(own)?, "has a symlink of yours at `{}`", own.display());
+    }
     for entry in if_there(fs::read_dir(&lakes_own))?.into_iter().flatten() {
         let name = entry?.file_name();
         let is_made_again = ["build", "config", "lake-shim"].iter().any(|own| name == *own)
@@ -104,11 +161,9 @@ fn check_reproducible(lock: &GitLock, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// # Errors
-/// Says that `shared` has something else under the package's name.
-fn check_other(package: &Package, shared: &Path) -> Result<()> {
-    let Some(lock) = &package.lock else { return Ok(()) };
-    let there = shared.join(&package.name);
+/// Refuses a package that the shared directory has otherwise.
+fn check_other(name: &str, lock: &GitLock, shared: &Path) -> Result<()> {
+    let there = shared.join(name);
     if !exists(&there)? {
         return Ok(());
     }
@@ -118,116 +173,177 @@ fn check_other(package: &Package, shared: &Path) -> Result<()> {
             && other.configured_origin().is_some_and(|url| same_repository(&url, &lock.url))
             && Work::of(other, &Variables::new()).is_ok_and(|work| work.changed.is_empty())
     });
-    ensure!(is_equal, "`{}` has another `{}`", shared.display(), package.name);
+    ensure!(is_equal, "`{}` has another `{name}`", shared.display());
     Ok(())
 }
 
-/// Moves reproducible packages to a shared directory, and puts the link in their place.
-pub(super) struct Adoption<'a> {
-    pub packages_dir: &'a Path,
-    pub shared: &'a Path,
-    /// When nothing of them had been looked at yet.
-    pub since: SystemTime,
+struct Adoption<'a> {
+    packages_dir: &'a Path,
+    shared: &'a Path,
+    /// The packages directory, which the path may not lead to any more.
+    dir: std::fs::File,
+    /// From before the packages were checked.
+    since: SystemTime,
+    /// Beside the packages directory. Has the packages that the shared directory has too, until the link is made.
+    here: WorkDir,
+    /// In the shared directory.
+    there: WorkDir,
+    moved: Vec<Moved>,
+}
+
+struct Moved {
+    name: String,
+    /// The shared directory had an equal package.
+    was_there: bool,
+    now: Now,
+}
+
+/// Where the original of a package is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Now {
+    /// In the shared directory.
+    There,
+    /// In [`Adoption::here`].
+    Here,
+    /// Deleted, all or in part. The shared directory has a copy.
+    Deleted,
 }
 
 impl Adoption<'_> {
-    /// Returns the names of the packages that were moved. If the link cannot be made at the end, they are
-    /// moved back.
-    pub fn run(&self, parent: &Path, packages: &[&Package]) -> Result<Vec<String>> {
-        let packages_dir = self.packages_dir;
-        // Both have to be writable, which is found out before anything is moved.
-        let here = WorkDir::new_in(parent)?;
-        let there = WorkDir::new_in(self.shared)?;
-        let link = here.path().join("link");
-        fs_err::os::unix::fs::symlink(self.shared, &link)?;
-        let mut moved = Vec::new();
-        let linked = self.move_all(packages, &there, &mut moved).and_then(|()| {
-            // Fails if something appeared in it meanwhile, or if it is a mount point.
-            fs::remove_dir(packages_dir)?;
-            Ok(fs::rename(&link, packages_dir)?)
-        });
-        if let Err(error) = linked {
-            ensure_dirs(packages_dir)?;
-            for name in &moved {
-                rename_to_new(&self.shared.join(name), &packages_dir.join(name))?;
-            }
-            return Err(error);
-        }
-        Ok(moved)
+    fn take_all(&mut self, packages: &[(&str, &GitLock)]) -> Result<()> {
+        packages.iter().try_for_each(|(name, _)| self.take(name))
     }
 
-    fn move_all(
-        &self,
-        packages: &[&Package],
-        there: &WorkDir,
-        moved: &mut Vec<String>,
-    ) -> Result<()> {
-        for package in packages {
-            let from = self.packages_dir.join(&package.name);
-            let to = self.shared.join(&package.name);
-            // Without locks, another process may have moved it.
-            if !exists(&from)? && exists(&to)? {
-                continue;
+    fn take(&mut self, name: &str) -> Result<()> {
+        let to = self.shared.join(name);
+        match rename_to_new_from(&self.dir, name, &to) {
+            // Another process is moving the packages too.
+            Err(e) if e.kind() == ErrorKind::NotFound && exists(&to)? => Ok(()),
+            Err(e) => Err(e.into()),
+            Ok(Renamed::Done) => {
+                self.moved.push(Moved { name: name.to_owned(), was_there: false, now: Now::There });
+                Ok(())
             }
-            match rename_to_new(&from, &to)? {
-                Renamed::Done => moved.push(package.name.clone()),
-                Renamed::Taken => {
-                    check_other(package, self.shared)?;
-                    // The same package. Its build is worth keeping where there is none.
-                    let build = Path::new(".lake/build");
-                    if is_dir(&from.join(build))? && !exists(&to.join(build))? {
-                        ensure_dirs(&to.join(".lake"))?;
-                        rename_to_new(&from.join(build), &to.join(build))?;
-                    }
-                    self.remove_duplicate(&from, &to)?;
-                }
-                Renamed::Elsewhere => {
-                    let copy = there.path().join(&package.name);
-                    copy_tree(&from, &copy)?;
-                    if rename_to_new(&copy, &to)? == Renamed::Done {
-                        moved.push(package.name.clone());
-                    }
-                    self.remove_duplicate(&from, &to)?;
-                }
+            Ok(Renamed::Taken) => self.replace(name, None),
+            Ok(Renamed::Elsewhere) => {
+                let copy = self.there.path().join(name);
+                copy_tree(&self.packages_dir.join(name), &copy)?;
+                self.replace(name, Some(&copy))
             }
+        }
+    }
+
+    /// Takes away a package of which the shared directory has, or gets, a `copy`.
+    fn replace(&mut self, name: &str, copy: Option<&Path>) -> Result<()> {
+        let aside = self.here.path().join(name);
+        // On overlayfs a directory of a lower layer cannot be renamed at all.
+        let is_aside = rename_to_new_from(&self.dir, name, &aside)? == Renamed::Done;
+        let now = if is_aside { Now::Here } else { Now::Deleted };
+        self.moved.push(Moved { name: name.to_owned(), was_there: true, now });
+        let original = if is_aside { aside } else { self.held(name) };
+        check_unchanged(&original, self.since)?;
+        if let Some(copy) = copy
+            && rename_to_new(copy, &self.shared.join(name))? == Renamed::Done
+            && let Some(moved) = self.moved.last_mut()
+        {
+            moved.was_there = false;
+        }
+        if !is_aside {
+            remove_unchanged(&original, self.since)?;
         }
         Ok(())
     }
 
-    /// Removes `from`, of which `to` is a copy, as far as it has not changed meanwhile.
-    fn remove_duplicate(&self, from: &Path, to: &Path) -> Result<()> {
-        // Without locks, another process may put the link in the place of `packages_dir` at any moment, and
-        // `from` is `to` then. What is open stays what it is.
-        let dir = fs::File::open(from)?;
-        let (meta, other) = (dir.metadata()?, fs::metadata(to)?);
-        if (meta.dev(), meta.ino()) == (other.dev(), other.ino()) {
-            return Ok(());
+    /// A path to a package in the directory that is held open.
+    fn held(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.dir.as_raw_fd())).join(name)
+    }
+
+    /// Has the packages directory as it was.
+    ///
+    /// # Errors
+    /// Says where the packages are.
+    fn put_back(&self) -> Result<()> {
+        ensure_dirs(self.packages_dir)?;
+        for Moved { name, now, .. } in &self.moved {
+            let (old, new) = (self.packages_dir.join(name), self.shared.join(name));
+            let back = match now {
+                Now::There => rename_to_new(&new, &old).map_err(Into::into).map(drop),
+                Now::Here => {
+                    rename_to_new(&self.here.path().join(name), &old).map_err(Into::into).map(drop)
+                }
+                Now::Deleted => copy_missing(&new, &old),
+            };
+            back.with_context(|| format!("`{name}` is in `{}` now", self.shared.display()))?;
         }
-        let open = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string());
-        remove_unchanged(&open, from, self.since)?;
-        Ok(fs::remove_dir(from)?)
+        Ok(())
+    }
+
+    /// Moves builds to packages that have none.
+    fn keep_builds(&self) {
+        let build = Path::new(".lake/build");
+        for Moved { name, was_there, now } in &self.moved {
+            let (from, to) =
+                (self.here.path().join(name).join(build), self.shared.join(name).join(build));
+            if *was_there && *now == Now::Here && is_dir(&from).unwrap_or(false) {
+                let _ = ensure_dirs(&self.shared.join(name).join(".lake"))
+                    .and_then(|()| rename_to_new(&from, &to)); // else it is built again
+            }
+        }
     }
 }
 
-/// Removes what is in `dir` and was not changed after `since`. What was edited meanwhile stays where it is.
-/// `name` is what messages call `dir`.
+fn is_unchanged(path: &Path, since: SystemTime) -> Result<bool> {
+    let since = since.duration_since(SystemTime::UNIX_EPOCH)?;
+    let meta = fs::symlink_metadata(path)?;
+    let changed = (meta.ctime(), meta.ctime_nsec());
+    Ok(changed < (since.as_secs().cast_signed(), i64::from(since.subsec_nanos())))
+}
+
+/// # Errors
+/// Names a file below `dir` that was changed or made after `since`.
+fn check_unchanged(dir: &Path, since: SystemTime) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            check_unchanged(&entry.path(), since)?;
+        } else {
+            let name = entry.file_name();
+            let is_unchanged = is_unchanged(&entry.path(), since)?;
+            ensure!(is_unchanged, "`{}` was changed while it was moved", name.display());
+        }
+    }
+    Ok(())
+}
+
+/// Removes the files below `dir` that were not changed after `since`, and the directories that this empties.
 ///
 /// # Errors
 /// Names a file that stays.
-fn remove_unchanged(dir: &Path, name: &Path, since: SystemTime) -> Result<()> {
-    let start = since.duration_since(SystemTime::UNIX_EPOCH)?;
-    let start = (start.as_secs().cast_signed(), i64::from(start.subsec_nanos()));
+fn remove_unchanged(dir: &Path, since: SystemTime) -> Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        let (path, name) = (entry.path(), name.join(entry.file_name()));
         if entry.file_type()?.is_dir() {
-            remove_unchanged(&path, &name, since)?;
-            fs::remove_dir(path)?;
+            remove_unchanged(&entry.path(), since)?;
         } else {
-            let meta = fs::symlink_metadata(&path)?;
-            let is_older = (meta.ctime(), meta.ctime_nsec()) < start;
-            ensure!(is_older, "`{}` was changed while it was moved", name.display());
-            fs::remove_file(path)?;
+            let name = entry.file_name();
+            let is_unchanged = is_unchanged(&entry.path(), since)?;
+            ensure!(is_unchanged, "`{}` was changed while it was moved", name.display());
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(fs::remove_dir(dir)?)
+}
+
+/// Copies what is below `from` and not below `to`.
+fn copy_missing(from: &Path, to: &Path) -> Result<()> {
+    if !exists(to)? {
+        return copy_tree(from, to);
+    }
+    if is_dir(from)? && !is_symlink(from)? {
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            copy_missing(&entry.path(), &to.join(entry.file_name()))?;
         }
     }
     Ok(())

@@ -5,9 +5,9 @@
 //! directory, and nothing else is ever moved. Everything else (local work, submodules, mounts, a link that
 //! the user made, another user's directory) stays as it is, and [`Linked::Left`] says why.
 
-use super::adopt::{Adoption, adoptable};
+use super::adopt::{adopt, adoptable};
 use super::shared::Shared;
-use super::{Package, Workspace, without_dots};
+use super::{Workspace, without_dots};
 use crate::error::hint;
 use crate::fs::{
     Lock, WorkDir, copy_tree, create_symlink, ensure_dirs, exists, if_there, is_dir, is_same_file,
@@ -20,7 +20,6 @@ use nix::unistd::geteuid;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// How the packages directory was left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,15 +41,15 @@ pub const PRIVATE_MARK: &str = ".lake-shim.private";
 
 /// What [`link`] has to do.
 #[derive(Debug)]
-pub enum Step<'a> {
+pub enum Step {
     /// Nothing: it is a link to the shared directory, or that directory itself.
     None,
     /// Make a link where there is nothing.
     Create,
     /// Put a link in the place of one, which counts as this.
     Replace(Linked),
-    /// Move these packages, and put a link in the place of their directory.
-    Adopt(Vec<&'a Package>),
+    /// Move the packages of that name, and put a link in the place of their directory.
+    Adopt(Vec<String>),
     /// As [`Linked::Left`].
     Leave { reason: String },
     /// As [`Linked::Private`].
@@ -58,11 +57,16 @@ pub enum Step<'a> {
 }
 
 /// Links `packages_dir`, the packages directory of `workspace` or the one that it had before, to `shared`,
-/// which is made if it does not exist.
+/// which is made if it does not exist. If another process works on the packages, `waiting` is told which.
 ///
 /// # Errors
 /// Those of [`look`], and if the disk refuses.
-pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result<Linked> {
+pub fn link(
+    workspace: &Workspace,
+    packages_dir: &Path,
+    shared: &Path,
+    waiting: impl FnOnce(String),
+) -> Result<Linked> {
     let done = |linked| {
         Shared::of(shared).record(&workspace.root);
         Ok(linked)
@@ -73,11 +77,11 @@ pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
     }
     match look(workspace, packages_dir, shared)? {
         Step::None => {
-            ensure_dirs(shared)?;
+            make_shared(shared)?;
             done(Linked::Already)
         }
         Step::Create => {
-            ensure_dirs(shared)?;
+            make_shared(shared)?;
             ensure_dirs(parent_of(packages_dir)?)?;
             // `false`: another process was faster, and the next command looks again.
             match create_symlink(shared, packages_dir)? {
@@ -86,15 +90,19 @@ pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
             }
         }
         Step::Replace(linked) => {
-            ensure_dirs(shared)?;
+            make_shared(shared)?;
             replace_symlink(shared, packages_dir)?;
             done(linked)
         }
         Step::Adopt(_) => {
-            ensure_dirs(shared)?;
-            match adopt(workspace, packages_dir, shared)? {
-                left @ Linked::Left { .. } => Ok(left),
-                linked => done(linked),
+            make_shared(shared)?;
+            // Two processes that move the same packages are in each other's way.
+            let _turn = Lock::acquire(&workspace.lock_dir(), waiting, || Ok(()))?;
+            match adopt(workspace, packages_dir, shared) {
+                Ok(moved) => done(Linked::Now { moved }),
+                // Another process has linked it meanwhile.
+                Err(_) if is_same_file(packages_dir, shared) => done(Linked::Already),
+                Err(reason) => Ok(Linked::Left { reason: format!("{reason:#}") }),
             }
         }
         Step::Leave { reason } => Ok(Linked::Left { reason }),
@@ -107,7 +115,7 @@ pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
 /// # Errors
 /// Fails if `shared` cannot be a shared directory of this workspace ([`check_shared`]), or if there can be no
 /// link at `packages_dir`.
-pub fn look<'a>(workspace: &'a Workspace, packages_dir: &Path, shared: &Path) -> Result<Step<'a>> {
+pub fn look(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result<Step> {
     check_shared(&workspace.root, packages_dir, shared)?;
     if without_dots(packages_dir) == without_dots(shared) {
         return Ok(Step::None); // `packagesDir` names the shared directory itself
@@ -147,31 +155,15 @@ pub fn look<'a>(workspace: &'a Workspace, packages_dir: &Path, shared: &Path) ->
         return leave("it belongs to another user");
     }
     match adoptable(workspace, packages_dir, shared) {
-        Ok(packages) => Ok(Step::Adopt(packages)),
+        Ok(packages) => {
+            Ok(Step::Adopt(packages.into_iter().map(|(name, _)| name.to_owned()).collect()))
+        }
         Err(reason) => leave(&format!("{reason:#}")),
     }
 }
 
-/// Moves the packages in `packages_dir`, one process after the other: two that move the same ones are in
-/// each other's way.
-fn adopt(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result<Linked> {
-    let _turn = Lock::acquire(&workspace.lock_dir(), |_| {}, || Ok(()))?;
-    let since = SystemTime::now();
-    let adopted = match look(workspace, packages_dir, shared)? {
-        Step::Adopt(packages) => {
-            WorkDir::sweep(packages_dir);
-            let adoption = Adoption { packages_dir, shared, since };
-            adoption.run(parent_of(packages_dir)?, &packages)
-        }
-        Step::Leave { reason } => return Ok(Linked::Left { reason }),
-        _ => return Ok(Linked::Already),
-    };
-    match adopted {
-        Ok(moved) => Ok(Linked::Now { moved }),
-        // Another process has linked it meanwhile.
-        Err(_) if is_same_file(packages_dir, shared) => Ok(Linked::Already),
-        Err(reason) => Ok(Linked::Left { reason: format!("{reason:#}") }),
-    }
+fn make_shared(shared: &Path) -> Result<()> {
+    ensure_dirs(shared).with_context(|| format!("`{}` is `{}`", var::PKG_DIR, shared.display()))
 }
 
 fn parent_of(packages_dir: &Path) -> Result<&Path> {

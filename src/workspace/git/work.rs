@@ -21,7 +21,8 @@ pub struct Work {
     /// Ignored files, Lake's own directory left out.
     pub ignored: Vec<String>,
     pub has_stash: bool,
-    /// Commits that were made here and that no remote-tracking branch or tag reaches: on a branch.
+    /// Commits that no remote-tracking branch reaches: on a branch, and where commits were made also on a tag. (A tag
+    /// that was fetched looks like one of the user's.)
     pub on_branches: Vec<String>,
     /// The same, but only HEAD reaches them: a checkout of another commit loses them.
     pub on_head: Vec<String>,
@@ -82,8 +83,10 @@ impl Work {
             let args = [&["log", "--format=%h %s", "--max-count=4"], of].concat();
             Ok(git(&args)?.lines().map(str::to_owned).collect())
         };
-        work.on_branches = log(&["--branches", "--not", "--remotes", "--tags"])?;
-        if checkout.made_commits() {
+        if !checkout.made_commits() {
+            work.on_branches = log(&["--branches", "--not", "--remotes", "--tags"])?;
+        } else {
+            work.on_branches = log(&["--branches", "--tags", "--not", "--remotes"])?;
             work.on_head = log(&["HEAD", "--not", "--branches", "--remotes", "--tags"])?;
         }
         Ok(work)
