@@ -114,6 +114,16 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Has the system answer a call otherwise, as strace's `inject` does: `renameat2:error=EPERM`. The test needs
+    /// `has = "strace"`.
+    pub fn injected(self, rule: &str) -> Call<'a> {
+        let strace = tools::find_on_path("strace").unwrap_or_else(|| panic!("no strace on PATH"));
+        let (call, _) = rule.split_once(':').unwrap_or_else(|| panic!("no rule: {rule}"));
+        let (trace, inject) = (format!("trace={call}"), format!("inject={rule}"));
+        let strace = strace.to_string_lossy();
+        self.through(&[&strace, "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject])
+    }
+
     /// What the run reads; nothing, if not called.
     pub fn stdin(mut self, bytes: impl AsRef<[u8]>) -> Call<'a> {
         self.stdin = Some(bytes.as_ref().to_owned());

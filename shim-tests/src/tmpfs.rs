@@ -41,6 +41,34 @@ impl Tmpfs {
         Tmpfs(path)
     }
 
+    /// Has a directory, which exists, be at another path too.
+    #[track_caller]
+    pub fn bind(directory: impl AsRef<Path>, path: impl AsRef<Path>) -> Tmpfs {
+        let path = path.as_ref().to_owned();
+        fs::create_dir_all(&path).or_panic();
+        let mut command = Command::new("mount");
+        let status = command.arg("--bind").arg(directory.as_ref()).arg(&path).status().or_panic();
+        assert!(status.success(), "cannot mount {}", path.display());
+        Tmpfs(path)
+    }
+
+    /// Mounts an overlay, as a container has it, whose lower layer is the directory `lower` of `layers`. That is on a
+    /// tmpfs: an upper layer may not be on an overlay.
+    #[track_caller]
+    pub fn overlay(layers: impl AsRef<Path>, path: impl AsRef<Path>) -> Tmpfs {
+        let (layers, path) = (layers.as_ref(), path.as_ref().to_owned());
+        for folder in [&layers.join("upper"), &layers.join("work"), &path] {
+            fs::create_dir_all(folder).or_panic();
+        }
+        let layer = |name: &str| layers.join(name).display().to_string();
+        let (lower, upper, work) = (layer("lower"), layer("upper"), layer("work"));
+        let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+        let mut command = Command::new("mount");
+        command.args(["-t", "overlay", "-o", &options, "overlay"]).arg(&path);
+        assert!(command.status().or_panic().success(), "cannot mount an overlay");
+        Tmpfs(path)
+    }
+
     /// Gives it another size.
     #[track_caller]
     pub fn resize(&self, size: &str) {

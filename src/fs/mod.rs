@@ -14,11 +14,14 @@ use fs_err as fs;
 use fs_err::os::unix::fs::{OpenOptionsExt, symlink};
 use links::MAX_LINKS;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat, renameat2};
 use nix::sys::statvfs::{Statvfs, statvfs};
 use nix::unistd::fchown;
+use std::ffi::OsString;
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -73,22 +76,63 @@ pub enum Renamed {
 
 /// Renames `from` to `to`, unless there is a `to`.
 pub fn rename_to_new(from: &Path, to: &Path) -> io::Result<Renamed> {
-    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+    rename(AT_FDCWD, from, to)
+}
+
+/// As [`rename_to_new`], for the entry `name` of a directory that is held open.
+pub fn rename_to_new_from(dir: &std::fs::File, name: &str, to: &Path) -> io::Result<Renamed> {
+    rename(dir.as_fd(), Path::new(name), to)
+}
+
+fn rename(dir: BorrowedFd, from: &Path, to: &Path) -> io::Result<Renamed> {
+    let error = |errno: Errno| {
+        let e = io::Error::from(errno);
+        let (from, to) = (from.display(), to.display());
+        io::Error::new(e.kind(), format!("cannot move `{from}` to `{to}`: {e}"))
+    };
+    match renameat2(dir, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
         Ok(()) => Ok(Renamed::Done),
         Err(Errno::EEXIST) => Ok(Renamed::Taken),
         Err(Errno::EXDEV) => Ok(Renamed::Elsewhere),
         // The check and the rename are two steps then.
         Err(errno) if is_unsupported(errno) && exists(to)? => Ok(Renamed::Taken),
-        Err(errno) if is_unsupported(errno) => match fs::rename(from, to) {
-            Err(e) if e.kind() == ErrorKind::CrossesDevices => Ok(Renamed::Elsewhere),
-            renamed => renamed.map(|()| Renamed::Done),
+        Err(errno) if is_unsupported(errno) => match renameat(dir, from, AT_FDCWD, to) {
+            Err(Errno::EXDEV) => Ok(Renamed::Elsewhere),
+            renamed => renamed.map(|()| Renamed::Done).map_err(error),
         },
-        Err(errno) => {
-            let e = io::Error::from(errno);
-            let (from, to) = (from.display(), to.display());
-            Err(io::Error::new(e.kind(), format!("cannot move `{from}` to `{to}`: {e}")))
+        Err(errno) => Err(error(errno)),
+    }
+}
+
+/// A mount point that is `dir` or lies in it. `None` also where there is no list of mounts.
+pub fn mount_in(dir: &Path) -> io::Result<Option<PathBuf>> {
+    let dir = fs::canonicalize(dir)?;
+    let mounts = read::bytes(Path::new("/proc/self/mountinfo"), read::REFS).unwrap_or_default();
+    let points = mounts
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| Some(mount_point(line.split(|&byte| byte == b' ').nth(4)?)));
+    Ok(points.into_iter().find(|point| point.starts_with(&dir)))
+}
+
+/// As `/proc/self/mountinfo` has it: blanks and the like are three octal digits behind a backslash.
+fn mount_point(text: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, tail)) = rest.split_first() {
+        let digits = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match escaped.filter(|_| first == b'\\') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[3..];
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
         }
     }
+    PathBuf::from(OsString::from_vec(bytes))
 }
 
 /// `true` if `renameat2` with flags is not available: the file system lacks it, or a container's seccomp

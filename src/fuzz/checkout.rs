@@ -43,7 +43,8 @@ pub fn recipe(data: &[u8]) {
     write(&mathlib.path().join("Cache/IO.lean"), data);
     let Ok(recipe) = Recipe::read(mathlib.path()) else { return };
     let text = std::str::from_utf8(data).expect("it was read as text");
-    let Recipe { scheme, covered, fetches_proofwidgets: _, leantar: _, native_targets: _ } = &recipe;
+    let Recipe { scheme, covered, fetches_proofwidgets: _, leantar: _, native_targets: _ } =
+        &recipe;
     assert!(covered.iter().any(|name| name == "Mathlib"));
     assert!(covered.iter().all(|name| text.contains(name.as_str())), "{covered:?}");
     if let Scheme::Generation(generation) | Scheme::GenerationAndGithash(generation) = scheme {

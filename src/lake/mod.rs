@@ -29,12 +29,12 @@ const ARG0: &str = "lake";
 /// not this deep.
 const MAX_PASSES: usize = 12;
 
-/// A file's identity, whatever it is called and however it was reached. With its change time, since an inode
-/// number is used again once a file is gone.
+/// A file's identity, whatever it is called and however it was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     device: u64,
     inode: u64,
+    /// Tells files apart of which one is gone: its inode number is used again. A new name changes it too.
     changed: i64,
 }
 
@@ -42,6 +42,8 @@ pub struct Identity {
 #[derive(Clone, Debug)]
 pub struct RealLake {
     pub path: PathBuf,
+    /// It does not get [`var::INSIDE_LAKE`], so that in a child the variable says that a Lake has run since.
+    is_script: bool,
     /// [`var::SEEN`] for its children.
     seen: String,
 }
@@ -56,7 +58,7 @@ impl RealLake {
     pub fn find(env: &Environment) -> Result<Self> {
         let myself = Identity::of(&own_path()?).map_err(|e| Failure::CannotExec(e.to_string()))?;
         let mut seen = parse_seen(env.seen.as_deref());
-        let passes = seen.iter().filter(|identity| **identity == myself).count();
+        let passes = seen.iter().filter(|identity| identity.is_now(myself)).count();
         if passes >= MAX_PASSES {
             bail!(Failure::CannotExec(hint(
                 format!("this `lake` has called itself {passes} times over"),
@@ -66,19 +68,20 @@ impl RealLake {
         let path = match &env.lake {
             Some(named) => {
                 let (path, identity) = named_lake(Path::new(named), myself)?;
-                // A script that calls `lake` means the next one, unless a real lake has run since.
-                let is_called_by_it = env.inside_lake.is_none() && seen.contains(&identity);
-                let next =
-                    is_called_by_it.then(|| first_on_path(env, &seen, myself).ok()).flatten();
-                next.unwrap_or(path)
+                // A script that calls `lake` means the next one. Started again it would do so again.
+                match calls_us(env, &seen, &path, identity) {
+                    true => first_on_path(env, &seen, myself).map_err(|_| calls_itself(&path))?,
+                    false => path,
+                }
             }
             None => first_on_path(env, &seen, myself)?,
         };
         seen.push(myself);
-        if is_script(&path) {
+        let is_script = is_script(&path);
+        if is_script {
             seen.extend(Identity::of(&path));
         }
-        Ok(Self { path, seen: print_seen(&seen) })
+        Ok(Self { path, is_script, seen: print_seen(&seen) })
     }
 
     /// A command that runs the real lake as a child, with `env` besides, and not in a hook's
@@ -88,6 +91,9 @@ impl RealLake {
         command.arg0(ARG0).args(args).envs(env).env(var::SEEN, &self.seen);
         for name in ELSEWHERE {
             command.env_remove(name);
+        }
+        if self.is_script {
+            command.env_remove(var::INSIDE_LAKE);
         }
         with_signals_put_back(&mut command);
         command
@@ -100,6 +106,9 @@ impl RealLake {
         let mut all: Variables = std::env::vars_os().collect();
         all.extend(env.clone());
         all.insert(var::SEEN.into(), self.seen.clone().into());
+        if self.is_script {
+            all.remove(OsStr::new(var::INSIDE_LAKE));
+        }
         let errno = become_program(self.path.clone().into(), args, all.into_iter().collect());
         bail!(Failure::CannotExec(hint(
             format!("cannot execute `{}`: {}", self.path.display(), errno.desc()),
@@ -125,6 +134,11 @@ impl Identity {
         let changed = meta.ctime().wrapping_mul(1_000_000_000).wrapping_add(meta.ctime_nsec());
         Ok(Self { device: meta.dev(), inode: meta.ino(), changed })
     }
+
+    /// `true` if it is the file that `other` is, which exists: it may have got another name meanwhile.
+    fn is_now(self, other: Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
 }
 
 fn named_lake(path: &Path, myself: Identity) -> Result<(PathBuf, Identity)> {
@@ -134,7 +148,7 @@ fn named_lake(path: &Path, myself: Identity) -> Result<(PathBuf, Identity)> {
             format!("{named}: {}", e.kind()),
             "name the real lake there, or unset it to search PATH",
         ))),
-        Ok(identity) if identity == myself => bail!(Failure::NoLake(hint(
+        Ok(identity) if identity.is_now(myself) => bail!(Failure::NoLake(hint(
             format!("{named}, which is this shim"),
             "name the real lake there, or unset it to search PATH",
         ))),
@@ -142,7 +156,19 @@ fn named_lake(path: &Path, myself: Identity) -> Result<(PathBuf, Identity)> {
     }
 }
 
-/// A script may call `lake` by name. The one that it means is the next on PATH.
+/// `true` if `path` is a script that was started as the real lake, and no Lake has run since: it has called
+/// `lake` by name.
+fn calls_us(env: &Environment, seen: &[Identity], path: &Path, identity: Identity) -> bool {
+    seen.contains(&identity) && !(env.inside_lake.is_some() && is_script(path))
+}
+
+fn calls_itself(path: &Path) -> Failure {
+    Failure::CannotExec(hint(
+        format!("`{}` has called itself: it calls `lake`, and PATH has no other", path.display()),
+        format!("set `{}` to the real lake, not to a script that calls `lake`", var::LAKE),
+    ))
+}
+
 fn is_script(path: &Path) -> bool {
     let mut start = [0; 2];
     let read = read::open(path).and_then(|mut file| file.read_exact(&mut start));
@@ -153,7 +179,12 @@ fn first_on_path(env: &Environment, seen: &[Identity], myself: Identity) -> Resu
     let mut shims = Vec::new();
     for candidate in on_path(ARG0) {
         match Identity::of(&candidate) {
-            Ok(found) if found != myself && !seen.contains(&found) => return Ok(candidate),
+            Ok(found) if !found.is_now(myself) && !calls_us(env, seen, &candidate, found) => {
+                return Ok(candidate);
+            }
+            Ok(_) if is_script(&candidate) => {
+                shims.push(format!("`{}` (a script that calls `lake`)", candidate.display()));
+            }
             _ => shims.push(format!("`{}` (this shim)", candidate.display())),
         }
     }

@@ -87,7 +87,10 @@ pub fn names(
 pub fn no_mathlib(workspace: &Workspace) -> String {
     match workspace.lacks_manifest_for_mathlib() {
         true => hint(
-            format!("this project requires mathlib, and has no `{}`", workspace.manifest_path.display()),
+            format!(
+                "this project requires mathlib, and has no `{}`",
+                workspace.manifest_path.display()
+            ),
             "`lake-shim resolve` writes it if a store has the lock, `lake update` does with network",
         ),
         false => hint("this workspace does not use mathlib", "there is nothing to restore"),

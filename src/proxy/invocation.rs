@@ -81,11 +81,12 @@ impl Invocation {
             _ if parser.wants_help => Command::Other,
             Command::Other => Command::Other,
             Command::Update => Command::Update,
+            // Behind an option of a newer Lake the verb may not be where we looked.
+            _ if parser.has_unknown && args.iter().any(|arg| arg == "clean") => Command::CleanAll,
             _ if parser.has_unknown => Command::Guarded,
             command => command,
         };
         let Parser { toolchain, mut location, has_unknown, .. } = parser;
-        // Behind an option of a newer Lake the verb may not be where we looked.
         const UPDATES: [&str; 4] = ["update", "upgrade", "-U", "--update"];
         location.updates |=
             has_unknown && args.iter().any(|arg| UPDATES.iter().any(|update| arg == *update));

@@ -19,6 +19,7 @@ use crate::lake::{RealLake, work_signals};
 use crate::mathlib::Module;
 use crate::mathlib::request::no_mathlib;
 use crate::report::Report;
+use crate::restore::Event;
 use crate::settings::{Environment, Network, Settings, current_dir, var};
 use crate::store::Stores;
 use crate::store::resolve::{Choice, Unresolved, resolve};
@@ -29,7 +30,7 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use guard::{Guard, Protection};
 use invocation::{Command, Invocation};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
@@ -39,14 +40,15 @@ use std::process::{Child, ExitCode, Stdio};
 pub fn run(args: &[OsString]) -> Result<ExitCode> {
     let env = Environment::capture();
     let invocation = Invocation::parse(args);
-    if env.is_disabled() || invocation.command == Command::Other {
+    if env.is_disabled() || invocation.command == Command::Other || is_handed_over(args) {
         match RealLake::find(&env)?.exec(args, &Variables::new())? {}
     }
     work_signals();
     let report = Report::new(&env);
     let lake = RealLake::find(&env).ok();
     let (invocation, report, version) = (&invocation, &report, OnceCell::new());
-    let proxy = Proxy { args, env: &env, invocation, report, lake, version };
+    let has_run_lake = Cell::new(false);
+    let proxy = Proxy { args, env: &env, invocation, report, lake, version, has_run_lake };
     let protection = match proxy.prepare() {
         Ok(Answer::Done(code)) => return Ok(code),
         Ok(Answer::Lake(protection)) => protection,
@@ -59,6 +61,11 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
     match proxy.lake()?.exec(&protection.arguments(args), &protection.variables)? {}
 }
 
+/// `true` if another shim, further ahead on PATH, has made everything ready.
+fn is_handed_over(args: &[OsString]) -> bool {
+    args.iter().take(2).any(|arg| settled::is_option(arg))
+}
+
 struct Proxy<'a> {
     args: &'a [OsString],
     env: &'a Environment,
@@ -68,6 +75,8 @@ struct Proxy<'a> {
     lake: Option<RealLake>,
     /// Of the real lake, once it was needed.
     version: OnceCell<Option<Version>>,
+    /// Lake was started with what was asked for, and must not be once more.
+    has_run_lake: Cell<bool>,
 }
 
 impl Proxy<'_> {
@@ -194,7 +203,7 @@ impl Proxy<'_> {
     /// failure is a warning.
     fn must_succeed(&self, error: &anyhow::Error) -> bool {
         let is_request = matches!(self.invocation.command, Command::MathlibCache(_));
-        is_request || error.is::<Failure>()
+        is_request || self.has_run_lake.get() || error.is::<Failure>()
     }
 
     fn guard<'g>(&'g self, workspace: &'g Workspace, cwd: &Path, network: Network) -> Guard<'g> {
@@ -242,7 +251,8 @@ pub fn place_packages(workspace: &Workspace, settings: &Settings, report: &Repor
     }
     let Some(shared) = &settings.pkg_dir else { return Ok(()) };
     let place = |dir: &Path| -> Result<bool> {
-        let linked = link(workspace, dir, shared)?;
+        let waiting = |holder| report.event(Event::Waiting { holder });
+        let linked = link(workspace, dir, shared, waiting)?;
         if let Linked::Left { reason } = &linked
             && workspace.is_news("link", &format!("{} {reason}", shared.display()))
         {

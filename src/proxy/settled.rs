@@ -11,8 +11,8 @@ use crate::workspace::{Package, Workspace};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 /// The schema of package overrides that every Lake which knows them reads.
 const SCHEMA: &str = "1.1.0";
@@ -50,6 +50,17 @@ pub fn option(workspace: &Workspace, packages: &[&Package], env: &Environment) -
         workspace.write_state(&name, text.as_bytes()).or_else(|_| in_cache(&name, &text, env))?;
     let file = file.to_str().context("Lake takes no path that is not UTF-8")?;
     Ok(format!("--packages={file}").into())
+}
+
+/// `true` for what [`option`] returns.
+pub fn is_option(arg: &OsStr) -> bool {
+    let file = arg.to_str().and_then(|arg| Some(Path::new(arg.strip_prefix("--packages=")?)));
+    let is_named = |name: &OsStr| name.to_str().is_some_and(|name| name.starts_with("settled-"));
+    let is_ours = |file: &Path| {
+        let dir = file.parent().and_then(Path::file_name);
+        dir.is_some_and(|dir| dir == "lake-shim" || dir == "settled")
+    };
+    file.is_some_and(|file| file.file_name().is_some_and(is_named) && is_ours(file))
 }
 
 /// For a workspace that is read-only.

@@ -43,16 +43,9 @@ impl GitAnswers {
     /// # Errors
     /// [`Failure::Refused`] if the command would lose something.
     pub fn new(guard: &Guard) -> Result<Self> {
-        let mut places = Self::places(guard)?;
-        let mut variables = guard.safe_directories(places.iter().map(|place| place.dir.as_path()));
+        let (places, mut variables) = guard.resolving()?;
         let mut answers = Vec::new();
-        for place in &mut places {
-            if place.wanted.is_empty() {
-                // The URL is Lake's to find out: most likely the one that it cloned from.
-                let configured = place.checkout.as_ref().and_then(|c| c.configured_origin());
-                place.wanted = configured.unwrap_or_default();
-            }
-            guard.check(place, Reason::Resolve, &variables)?;
+        for place in &places {
             if let Some(origin) = &place.origin
                 && *origin != place.wanted
             {
@@ -65,7 +58,11 @@ impl GitAnswers {
         if answers.is_empty() {
             return Ok(Self { _dir: None, variables });
         }
-        let dir = install(&guard.workspace.root, &answers)?;
+        let dir = install(&guard.workspace.root, &answers).map_err(|why| {
+            let what = "cannot write the `git` that keeps Lake from deleting a checkout";
+            let way = "set `TMPDIR` to a directory that can be written";
+            Failure::Refused(hint(format!("{what}: {why:#}"), way))
+        })?;
         let mut path = OsString::from(dir.path());
         path.push(":");
         path.push(process_path());
@@ -73,24 +70,6 @@ impl GitAnswers {
         let answers = Self { _dir: Some(dir), variables };
         answers.prove(&places)?;
         Ok(answers)
-    }
-
-    /// The packages' directories that exist, with the URLs that Lake will want: empty where only Lake knows.
-    fn places(guard: &Guard) -> Result<Vec<Place>> {
-        let map = UrlMap::parse(guard.env.url_map.as_deref());
-        let urls = wanted::urls(guard.workspace)?;
-        let packages_dir = guard.workspace.packages_now();
-        let mut places = Vec::new();
-        for entry in fs::read_dir(&packages_dir).into_iter().flatten().filter_map(Result::ok) {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let url = map.get(&name).or_else(|| Some(urls.get(&name)?.url.as_str()));
-            let is_package = entry.path().is_dir() && !name.starts_with('.');
-            // What nothing requires is not Lake's to look at, unless a program may require it.
-            if is_package && (url.is_some() || entry.path().join(".git").exists()) {
-                places.push(guard.place_of(&name, &entry.path(), url.unwrap_or_default()));
-            }
-        }
-        Ok(places)
     }
 
     /// Asks as Lake will, and compares.
@@ -111,6 +90,45 @@ impl GitAnswers {
             }
         }
         Ok(())
+    }
+}
+
+impl Guard<'_> {
+    /// The packages that Lake may look at while it resolves, with `safe.directory` for them. Writes nothing.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] if Lake would lose something.
+    pub(super) fn resolving(&self) -> Result<(Vec<Place>, Variables)> {
+        let mut places = self.resolving_places();
+        let variables = self.safe_directories(places.iter().map(|place| place.dir.as_path()));
+        for place in &mut places {
+            if place.wanted.is_empty() {
+                // The URL is Lake's to find out: most likely the one that it cloned from.
+                let configured = place.checkout.as_ref().and_then(|c| c.configured_origin());
+                place.wanted = configured.unwrap_or_default();
+            }
+            self.check(place, Reason::Resolve, &variables)?;
+        }
+        Ok((places, variables))
+    }
+
+    /// The packages' directories that exist, with the URLs that Lake will want: empty where only Lake knows.
+    fn resolving_places(&self) -> Vec<Place> {
+        let map = UrlMap::parse(self.env.url_map.as_deref());
+        // A configuration that we do not understand is Lake's to complain of, or not.
+        let urls = wanted::urls(self.workspace).unwrap_or_default();
+        let packages_dir = self.workspace.packages_now();
+        let mut places = Vec::new();
+        for entry in fs::read_dir(&packages_dir).into_iter().flatten().filter_map(Result::ok) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let url = map.get(&name).or_else(|| Some(urls.get(&name)?.url.as_str()));
+            let is_package = entry.path().is_dir() && !name.starts_with('.');
+            // What nothing requires is not Lake's to look at, unless a program may require it.
+            if is_package && (url.is_some() || entry.path().join(".git").exists()) {
+                places.push(self.place_of(&name, &entry.path(), url.unwrap_or_default()));
+            }
+        }
+        places
     }
 }
 

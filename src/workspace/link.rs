@@ -5,24 +5,21 @@
 //! directory, and nothing else is ever moved. Everything else (local work, submodules, mounts, a link that
 //! the user made, another user's directory) stays as it is, and [`Linked::Left`] says why.
 
-use super::git::{Checkout, Work};
+use super::adopt::{adopt, adoptable};
 use super::shared::Shared;
-use super::url::same_repository;
-use super::{GitLock, Package, Workspace, without_dots};
-use crate::child::Variables;
+use super::{Workspace, without_dots};
 use crate::error::hint;
 use crate::fs::{
-    Renamed, WorkDir, copy_tree, create_symlink, ensure_dirs, exists, if_there, is_dir,
-    is_same_file, is_symlink, links, rename_to_new, replace_by_dir, replace_symlink,
+    Lock, WorkDir, copy_tree, create_symlink, ensure_dirs, exists, if_there, is_dir, is_same_file,
+    is_symlink, links, replace_by_dir, replace_symlink,
 };
 use crate::settings::{home_dir, var};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use nix::unistd::geteuid;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// How the packages directory was left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,56 +39,108 @@ pub enum Linked {
 /// A packages directory with this in it is not to be linked.
 pub const PRIVATE_MARK: &str = ".lake-shim.private";
 
+/// What [`link`] has to do.
+#[derive(Debug)]
+pub enum Step {
+    /// Nothing: it is a link to the shared directory, or that directory itself.
+    None,
+    /// Make a link where there is nothing.
+    Create,
+    /// Put a link in the place of one, which counts as this.
+    Replace(Linked),
+    /// Move the packages of that name, and put a link in the place of their directory.
+    Adopt(Vec<String>),
+    /// As [`Linked::Left`].
+    Leave { reason: String },
+    /// As [`Linked::Private`].
+    Private,
+}
+
 /// Links `packages_dir`, the packages directory of `workspace` or the one that it had before, to `shared`,
-/// which is made if it does not exist.
+/// which is made if it does not exist. If another process works on the packages, `waiting` is told which.
 ///
 /// # Errors
-/// Fails if `shared` cannot be a shared directory of this workspace, naming the value, and if the disk
-/// refuses.
-pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result<Linked> {
-    let root = &workspace.root;
+/// Those of [`look`], and if the disk refuses.
+pub fn link(
+    workspace: &Workspace,
+    packages_dir: &Path,
+    shared: &Path,
+    waiting: impl FnOnce(String),
+) -> Result<Linked> {
     let done = |linked| {
-        Shared::of(shared).record(root);
+        Shared::of(shared).record(&workspace.root);
         Ok(linked)
     };
-    if fs::read_link(packages_dir).is_ok_and(|target| target == shared)
-        && shared.is_dir()
-        && links::counts(packages_dir)?
-    {
+    let is_link = fs::read_link(packages_dir).is_ok_and(|target| target == shared);
+    if is_link && shared.is_dir() && links::counts(packages_dir)? {
         return done(Linked::Already);
     }
-    check_shared(root, packages_dir, shared)?;
+    match look(workspace, packages_dir, shared)? {
+        Step::None => {
+            make_shared(shared)?;
+            done(Linked::Already)
+        }
+        Step::Create => {
+            make_shared(shared)?;
+            ensure_dirs(parent_of(packages_dir)?)?;
+            // `false`: another process was faster, and the next command looks again.
+            match create_symlink(shared, packages_dir)? {
+                true => done(Linked::Now { moved: Vec::new() }),
+                false => done(Linked::Already),
+            }
+        }
+        Step::Replace(linked) => {
+            make_shared(shared)?;
+            replace_symlink(shared, packages_dir)?;
+            done(linked)
+        }
+        Step::Adopt(_) => {
+            make_shared(shared)?;
+            // Two processes that move the same packages are in each other's way.
+            let _turn = Lock::acquire(&workspace.lock_dir(), waiting, || Ok(()))?;
+            match adopt(workspace, packages_dir, shared) {
+                Ok(moved) => done(Linked::Now { moved }),
+                // Another process has linked it meanwhile.
+                Err(_) if is_same_file(packages_dir, shared) => done(Linked::Already),
+                Err(reason) => Ok(Linked::Left { reason: format!("{reason:#}") }),
+            }
+        }
+        Step::Leave { reason } => Ok(Linked::Left { reason }),
+        Step::Private => Ok(Linked::Private),
+    }
+}
+
+/// Finds out what [`link`] has to do. Writes nothing.
+///
+/// # Errors
+/// Fails if `shared` cannot be a shared directory of this workspace ([`check_shared`]), or if there can be no
+/// link at `packages_dir`.
+pub fn look(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result<Step> {
+    check_shared(&workspace.root, packages_dir, shared)?;
     if without_dots(packages_dir) == without_dots(shared) {
-        ensure_dirs(shared)?; // `packagesDir` names the shared directory itself
-        return done(Linked::Already);
+        return Ok(Step::None); // `packagesDir` names the shared directory itself
     }
     workspace.check_packages_dir(Some(shared))?;
-    let parent = packages_dir.parent().context("a packages directory has a parent")?;
+    let parent = parent_of(packages_dir)?;
     links::check_way(parent)?;
-    let left = |reason: &str| Ok(Linked::Left { reason: reason.to_owned() });
     let Some(meta) = if_there(fs::symlink_metadata(packages_dir))? else {
-        ensure_dirs(shared)?;
-        ensure_dirs(parent)?;
-        // `false`: another process was faster, and the next command looks again.
-        return match create_symlink(shared, packages_dir)? {
-            true => done(Linked::Now { moved: Vec::new() }),
-            false => done(Linked::Already),
-        };
+        return Ok(Step::Create);
     };
-    ensure_dirs(shared)?;
-    if is_same_file(packages_dir, shared) {
-        if meta.is_symlink() && !links::counts(packages_dir)? {
-            replace_symlink(shared, packages_dir)?; // another user's, and now this user wants it too
-        }
-        return done(Linked::Already); // by another spelling, or mounted there
+    let target = fs::read_link(packages_dir).ok();
+    if target.as_deref() == Some(shared) || is_same_file(packages_dir, shared) {
+        return Ok(match meta.is_symlink() && !links::counts(packages_dir)? {
+            true => Step::Replace(Linked::Already), // another user's, and now this user wants it too
+            false => Step::None,                    // by another spelling, too, or mounted there
+        });
     }
-    if meta.is_symlink() {
-        let target = parent.join(fs::read_link(packages_dir)?);
-        if Shared::of(&target).has(root) {
-            replace_symlink(shared, packages_dir)?; // we made it, for an earlier value of the setting
-            return done(Linked::Now { moved: Vec::new() });
-        }
-        return left(&format!("it is a symlink to `{}`, which you made", target.display()));
+    let leave = |reason: &str| Ok(Step::Leave { reason: reason.to_owned() });
+    if let Some(target) = target {
+        let target = parent.join(target);
+        return match Shared::of(&target).has(&workspace.root) {
+            // We made it, for an earlier value of the setting.
+            true => Ok(Step::Replace(Linked::Now { moved: Vec::new() })),
+            false => leave(&format!("it is a symlink to `{}`, which you made", target.display())),
+        };
     }
     if !meta.is_dir() {
         bail!(hint(
@@ -100,26 +149,35 @@ pub fn link(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
         ));
     }
     if exists(&packages_dir.join(PRIVATE_MARK))? {
-        return Ok(Linked::Private);
+        return Ok(Step::Private);
     }
     if meta.uid() != geteuid().as_raw() {
-        return left("it belongs to another user");
+        return leave("it belongs to another user");
     }
-    let adoption = Adoption { packages_dir, shared };
-    let adopted =
-        entries(workspace, packages_dir).and_then(|entries| adoption.run(parent, &entries));
-    match adopted {
-        Ok(moved) => done(Linked::Now { moved }),
-        // Another process has linked it meanwhile.
-        Err(_) if is_same_file(packages_dir, shared) => done(Linked::Already),
-        Err(reason) => left(&format!("{reason:#}")),
+    match adoptable(workspace, packages_dir, shared) {
+        Ok(packages) => {
+            Ok(Step::Adopt(packages.into_iter().map(|(name, _)| name.to_owned()).collect()))
+        }
+        Err(reason) => leave(&format!("{reason:#}")),
     }
 }
 
-/// Before anything is written: `shared` can be a directory of packages for this workspace.
-fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<()> {
+fn make_shared(shared: &Path) -> Result<()> {
+    ensure_dirs(shared).with_context(|| format!("`{}` is `{}`", var::PKG_DIR, shared.display()))
+}
+
+fn parent_of(packages_dir: &Path) -> Result<&Path> {
+    packages_dir.parent().context("a packages directory has a parent")
+}
+
+/// Checks whether `shared` can be a directory of packages for this workspace.
+///
+/// # Errors
+/// Names the setting, its value and what is wrong with it.
+pub fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<()> {
     let is = format!("`{}` is `{}`", var::PKG_DIR, shared.display());
-    let real = real_path(shared).with_context(|| is.clone())?;
+    let way = format!("set `{}` to a directory for packages alone, or unset it", var::PKG_DIR);
+    let real = real_path(shared).with_context(|| hint(is.clone(), way.clone()))?;
     let is_around =
         root.starts_with(&real) || packages_dir.starts_with(&real) && real != packages_dir;
     let fault =
@@ -132,15 +190,12 @@ fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<()> {
         } else if real.parent().is_none() {
             "the root of the file system".to_owned()
         } else {
-            match if_there(fs::metadata(shared)).with_context(|| is.clone())? {
+            match if_there(fs::metadata(shared)).with_context(|| hint(is.clone(), way.clone()))? {
                 Some(meta) if !meta.is_dir() => "not a directory".to_owned(),
                 _ => return Ok(()),
             }
         };
-    bail!(hint(
-        format!("{is}, {fault}"),
-        format!("set `{}` to a directory for packages alone, or unset it", var::PKG_DIR),
-    ))
+    bail!(hint(format!("{is}, {fault}"), way))
 }
 
 /// The real path that `path` has, or will have once it exists.
@@ -160,185 +215,6 @@ fn real_path(path: &Path) -> Result<PathBuf> {
     bail!("no part of it exists")
 }
 
-/// The packages in the packages directory, each of them reproducible.
-///
-/// # Errors
-/// Says which entry is not, and why.
-fn entries<'a>(workspace: &'a Workspace, dir: &Path) -> Result<Vec<&'a Package>> {
-    WorkDir::sweep(dir);
-    let mut packages = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        let package = workspace.packages.iter().find(|package| {
-            package.name == name && package.lock.is_some() && !package.is_overridden
-        });
-        let package = package
-            .with_context(|| format!("it has `{name}`, which is not a package of the manifest"))?;
-        packages.push(package);
-    }
-    if packages.is_empty() {
-        return Ok(packages);
-    }
-    if is_tracked(workspace, dir) {
-        bail!("it is tracked by this project's git repository");
-    }
-    for package in &packages {
-        let lock =
-            package.lock.as_ref().context("a package of the packages directory has a lock")?;
-        if let Err(reason) = check_reproducible(lock, &dir.join(&package.name)) {
-            bail!("`{}` {reason:#}", package.name);
-        }
-    }
-    Ok(packages)
-}
-
-/// `true` if the project's own repository has anything of the packages directory.
-fn is_tracked(workspace: &Workspace, packages_dir: &Path) -> bool {
-    let git = super::git::command(&workspace.root, &["ls-files", "--"]);
-    let listed = git.and_then(|mut git| git.arg(packages_dir).output());
-    listed.is_ok_and(|output| !output.stdout.is_empty())
-}
-
-/// # Errors
-/// Says why the checkout could not be made again from its repository and the lock.
-fn check_reproducible(lock: &GitLock, dir: &Path) -> Result<()> {
-    let parent = dir.parent().context("a package has a parent")?;
-    let meta = fs::symlink_metadata(dir)?;
-    ensure!(!meta.is_symlink(), "is a symlink that you made");
-    ensure!(meta.is_dir(), "is not a directory");
-    ensure!(meta.uid() == geteuid().as_raw(), "belongs to another user");
-    ensure!(meta.dev() == fs::metadata(parent)?.dev(), "is a file system of its own");
-    let checkout = Checkout::open(dir).context("is not a git checkout")?;
-    if let Some(reason) = checkout.is_tied() {
-        bail!("cannot be moved: {reason}");
-    }
-    ensure!(checkout.head().as_ref() == Some(&lock.rev), "is not at its locked revision");
-    let origin = checkout.configured_origin().context("has no `origin`")?;
-    ensure!(same_repository(&origin, &lock.url), "is a checkout of `{origin}`");
-    let lakes_own = dir.join(".lake");
-    for entry in if_there(fs::read_dir(&lakes_own))?.into_iter().flatten() {
-        let name = entry?.file_name();
-        let is_made_again = ["build", "config", "lake-shim"].iter().any(|own| name == *own)
-            || name.as_encoded_bytes().starts_with(b"lakefile.");
-        ensure!(is_made_again, "has `.lake/{}`", name.display());
-    }
-    let work = Work::of(&checkout, &Variables::new())?;
-    ensure!(work.is_none(), "has local work ({work})");
-    Ok(())
-}
-
-/// Moves reproducible packages to a shared directory, and puts the link in their place.
-struct Adoption<'a> {
-    packages_dir: &'a Path,
-    shared: &'a Path,
-}
-
-impl Adoption<'_> {
-    /// Returns the names of the packages that were moved. If the link cannot be made at the end, they are
-    /// moved back.
-    fn run(&self, parent: &Path, packages: &[&Package]) -> Result<Vec<String>> {
-        let packages_dir = self.packages_dir;
-        for package in packages {
-            self.check_other(package)?;
-        }
-        // Both have to be writable, which is found out before anything is moved.
-        let here = WorkDir::new_in(parent)?;
-        let there = WorkDir::new_in(self.shared)?;
-        let link = here.path().join("link");
-        fs_err::os::unix::fs::symlink(self.shared, &link)?;
-        let mut moved = Vec::new();
-        let linked = self.move_all(packages, &there, &mut moved).and_then(|()| {
-            // Fails if something appeared in it meanwhile, or if it is a mount point.
-            fs::remove_dir(packages_dir)?;
-            Ok(fs::rename(&link, packages_dir)?)
-        });
-        if let Err(error) = linked {
-            ensure_dirs(packages_dir)?;
-            for name in &moved {
-                rename_to_new(&self.shared.join(name), &packages_dir.join(name))?;
-            }
-            return Err(error);
-        }
-        Ok(moved)
-    }
-
-    /// Refuses a package that the shared directory has otherwise.
-    fn check_other(&self, package: &Package) -> Result<()> {
-        let Some(lock) = &package.lock else { return Ok(()) };
-        let there = self.shared.join(&package.name);
-        if !exists(&there)? {
-            return Ok(());
-        }
-        let other = Checkout::open(&there);
-        let is_equal = other.as_ref().is_some_and(|other| {
-            other.head().as_ref() == Some(&lock.rev)
-                && other.configured_origin().is_some_and(|url| same_repository(&url, &lock.url))
-                && Work::of(other, &Variables::new()).is_ok_and(|work| work.changed.is_empty())
-        });
-        ensure!(is_equal, "`{}` has another `{}`", self.shared.display(), package.name);
-        Ok(())
-    }
-
-    fn move_all(
-        &self,
-        packages: &[&Package],
-        there: &WorkDir,
-        moved: &mut Vec<String>,
-    ) -> Result<()> {
-        for package in packages {
-            let from = self.packages_dir.join(&package.name);
-            let to = self.shared.join(&package.name);
-            match rename_to_new(&from, &to)? {
-                Renamed::Done => moved.push(package.name.clone()),
-                Renamed::Taken => {
-                    // The same package. Its build is worth keeping where there is none.
-                    let build = Path::new(".lake/build");
-                    if is_dir(&from.join(build))? && !exists(&to.join(build))? {
-                        ensure_dirs(&to.join(".lake"))?;
-                        rename_to_new(&from.join(build), &to.join(build))?;
-                    }
-                    remove_unchanged(&from, SystemTime::now())?;
-                }
-                Renamed::Elsewhere => {
-                    let before = SystemTime::now();
-                    let copy = there.path().join(&package.name);
-                    copy_tree(&from, &copy)?;
-                    if rename_to_new(&copy, &to)? == Renamed::Done {
-                        moved.push(package.name.clone());
-                    }
-                    remove_unchanged(&from, before)?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Removes the files below `dir` that were not changed after `since`, and the directories that this
-/// empties. What was edited meanwhile stays where it is.
-///
-/// # Errors
-/// Names a file that stays.
-fn remove_unchanged(dir: &Path, since: SystemTime) -> Result<()> {
-    let since = since.duration_since(SystemTime::UNIX_EPOCH)?;
-    let is_older = |path: &Path| -> Result<bool> {
-        let meta = fs::symlink_metadata(path)?;
-        let changed = (meta.ctime(), meta.ctime_nsec());
-        Ok(changed < (since.as_secs().cast_signed(), i64::from(since.subsec_nanos())))
-    };
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_type()?.is_dir() {
-            remove_unchanged(&path, SystemTime::UNIX_EPOCH + since)?;
-        } else {
-            ensure!(is_older(&path)?, "`{}` was changed while it was moved", path.display());
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(fs::remove_dir(dir)?)
-}
-
 /// What [`unlink`] has undone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unlinked {
@@ -356,7 +232,7 @@ pub struct Unlinked {
 /// Fails if the directory is outside of the workspace by no link of its own, or if the disk refuses.
 pub fn unlink(workspace: &Workspace, packages: &[&str]) -> Result<Unlinked> {
     let Workspace { root, packages_dir, .. } = workspace;
-    let parent = packages_dir.parent().context("a packages directory has a parent")?;
+    let parent = parent_of(packages_dir)?;
     links::check_way(parent)?;
     workspace.check_packages_dir(None)?;
     if !is_symlink(packages_dir)? {
@@ -398,7 +274,7 @@ pub fn unlink(workspace: &Workspace, packages: &[&str]) -> Result<Unlinked> {
 /// of all packages and of one. Links to `shared`, and those that we made, are ours to undo.
 pub fn keep_private(workspace: &Workspace, shared: Option<&Path>) -> Result<Unlinked> {
     let Workspace { root, packages_dir, .. } = workspace;
-    let parent = packages_dir.parent().context("a packages directory has a parent")?;
+    let parent = parent_of(packages_dir)?;
     if let Ok(target) = fs::read_link(packages_dir) {
         let target = parent.join(target);
         let is_ours = shared

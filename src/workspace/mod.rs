@@ -1,5 +1,6 @@
 //! A Lake workspace as it lies on disk: its root, its lock, its packages. Reading only.
 
+mod adopt;
 pub mod git;
 pub mod lakefile;
 pub mod lean_json;
@@ -319,7 +320,8 @@ impl Workspace {
     pub fn lacks_manifest_for_mathlib(&self) -> bool {
         let (Config::Toml(path) | Config::Lean(path)) = &self.config;
         self.manifest.is_none()
-            && read::text(path, read::TEXT).is_ok_and(|text| text.to_lowercase().contains("mathlib"))
+            && read::text(path, read::TEXT)
+                .is_ok_and(|text| text.to_lowercase().contains("mathlib"))
     }
 
     /// What the root's `lakefile.toml` says; nothing of a `lakefile.lean`.

@@ -150,6 +150,13 @@ pub fn judge(scene: &Scene, struck: &Struck) -> Vec<Found> {
                 Expected::Death | Expected::Stop(_) | Expected::Anyhow => {}
             }
         }
+        // Where git cannot even be run, Lake might delete what it cannot read.
+        (Some(1), Ends::Build) if run.stderr.contains(REFUSED) => match expected {
+            Expected::Failure { at, hint } => {
+                mute(scene, run, at, *hint).into_iter().for_each(|mute| say(Kind::Message, mute));
+            }
+            _ => say(Kind::Unsound, "refused for no reason".to_owned()),
+        },
         (_, Ends::Build) => say(Kind::Unsound, "lake did not run".to_owned()),
         (Some(0), Ends::Command) if matches!(expected, Expected::Anyhow) => {}
         (Some(0), Ends::Command) => {
@@ -200,6 +207,9 @@ fn mute(scene: &Scene, run: &Run, at: &[At], hint: bool) -> Vec<String> {
     }
     mute
 }
+
+/// What is said of a package that is left to git, and that git does not read.
+const REFUSED: &str = "cannot be read by git, and Lake may delete what git cannot read: ";
 
 /// How a line begins that says what went wrong; the third is one of a list.
 const SAID: [&str; 4] = ["lake-shim: error: ", "lake-shim: warning: ", "lake-shim:   ", "hint: "];

@@ -1,7 +1,13 @@
 //! Linking the packages directory to the shared one of `LAKE_PKG_DIR`, by `lake-shim link` and by the proxy.
 
+mod clean;
+mod moves;
+mod nonsense;
+mod packages;
+mod private;
 mod races;
 mod refusals;
+mod reproducible;
 mod states;
 mod verbs;
 
@@ -9,7 +15,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use shim_tests::{Call, Sandbox};
+use shim_tests::{Call, Run, Sandbox, Tree};
 
 /// A workspace of its own without packages, and the shared directory that is not made yet.
 fn bare() -> (Sandbox, PathBuf) {
@@ -24,13 +30,6 @@ fn link<'a>(sandbox: &'a Sandbox, shared: &Path) -> Call<'a> {
     sandbox.lake_shim("link").env("LAKE_PKG_DIR", shared)
 }
 
-/// A package of a file, which says whose it is.
-fn write_package(sandbox: &Sandbox, dir: impl AsRef<Path>, owner: &str) {
-    sandbox
-        .write(dir.as_ref().join("lakefile.toml"), owner)
-        .write(dir.as_ref().join(".git/HEAD"), "0123\n");
-}
-
 /// Asserts that a packages directory is a symlink to exactly this directory, which is one.
 #[track_caller]
 fn expect_link(packages: &Path, shared: &Path) {
@@ -40,7 +39,20 @@ fn expect_link(packages: &Path, shared: &Path) {
         "the link at {}",
         packages.display()
     );
-    assert!(shared.is_dir(), "{} is no directory", shared.display());
+    assert!(shared.is_dir(), "{} is not a directory", shared.display());
+}
+
+/// Asserts that a run has left `packages` as it was, unlinked, and said so with these parts.
+#[track_caller]
+fn expect_left(run: &Run, packages: &Tree, parts: &[&str]) {
+    run.expect_code(1).expect_stdout("").stderr_contains("lake-shim: warning: ");
+    run.stderr_contains("is not linked to `").stderr_contains("\nhint: nothing was moved");
+    for part in parts {
+        run.stderr_contains(part);
+    }
+    let meta = fs::symlink_metadata(packages.root()).expect("a packages directory");
+    assert!(meta.is_dir(), "{run}");
+    packages.assert_unchanged();
 }
 
 /// What tells whether a path was written, even if by the same thing once more.

@@ -4,7 +4,8 @@ use std::fs;
 
 use shim_tests::{Run, Sandbox, Tree};
 
-use crate::{bare, link, write_package};
+use crate::packages::add_package;
+use crate::{bare, link};
 
 /// Links with some value, of which nothing may come.
 #[track_caller]
@@ -31,7 +32,7 @@ fn expect_refused(sandbox: &Sandbox, value: &str) -> Run {
 fn with_package() -> Sandbox {
     let (sandbox, _) = bare();
     sandbox.shim_bin();
-    write_package(&sandbox, "app/.lake/packages/a", "mine");
+    add_package(&sandbox, sandbox.packages(), "a");
     sandbox
 }
 
@@ -74,7 +75,77 @@ fn a_file_is_refused() {
         expect_refused(&sandbox, &sandbox.path(value).display().to_string());
     }
     let file = sandbox.path("file").display().to_string();
-    expect_refused(&sandbox, &file).stderr_contains("no directory").stderr_contains("hint: ");
+    expect_refused(&sandbox, &file).stderr_contains("not a directory").stderr_contains("hint: ");
+}
+
+#[test]
+fn what_is_neither_file_nor_directory_is_refused() {
+    let sandbox = with_package();
+    let fifo = sandbox.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    for value in ["/dev/null", &*fifo.to_string_lossy()] {
+        expect_refused(&sandbox, value).stderr_contains("not a directory");
+    }
+}
+
+#[test]
+fn the_root_of_the_file_system_is_refused() {
+    let sandbox = with_package();
+    sandbox.symlink("/", "root");
+    let link = sandbox.path("root").display().to_string();
+    for value in ["/", "//", "/.", "/..", "/tmp/..", &*link] {
+        expect_refused(&sandbox, value)
+            .stderr_contains("hint: set `LAKE_PKG_DIR` to a directory for packages");
+    }
+}
+
+#[test]
+fn the_home_directory_is_refused() {
+    let sandbox = with_package();
+    sandbox.symlink("home", "my-home");
+    for value in ["home", "home/", "home/.", "home/x/..", "my-home"] {
+        let value = format!("{}{value}", sandbox.path("").display());
+        expect_refused(&sandbox, &value).stderr_contains("your home directory");
+    }
+}
+
+#[test]
+fn a_directory_around_the_workspace_is_refused() {
+    let (sandbox, _) = bare();
+    sandbox.shim_bin();
+    add_package(&sandbox, sandbox.packages(), "a");
+    sandbox
+        .rename("app", "mono/projects/app")
+        .symlink("mono/projects/app", "app")
+        .symlink("mono", "alias");
+    let (app, before) = (sandbox.path("app"), Tree::of(sandbox.path("mono")));
+    for value in ["mono", "mono/projects", "mono/projects/app/..", "alias", "alias/projects"] {
+        let value = sandbox.path(value).display().to_string();
+        let run = sandbox.lake_shim("link").cwd(&app).env("LAKE_PKG_DIR", &value).run();
+        run.expect_code(1).stderr_contains("around the workspace").stderr_contains(&value);
+        before.assert_unchanged();
+    }
+    // A monorepo's shared directory at its root is fine, `..` in it too.
+    for value in ["mono/.packages", "mono/projects/../.other"] {
+        let value = sandbox.path(value);
+        let run = sandbox.lake_shim("link").cwd(&app).env("LAKE_PKG_DIR", &value).run();
+        run.expect_code(0);
+        assert!(sandbox.packages().is_symlink() && value.join("a/.git").is_dir(), "{run}");
+        sandbox.remove(sandbox.packages()).rename(&value, sandbox.packages());
+        sandbox.remove(sandbox.packages().join(".lake-shim"));
+    }
+}
+
+#[test]
+fn a_place_where_nothing_can_be_made_is_an_error_that_names_it() {
+    let sandbox = with_package();
+    let long = format!("/tmp/{}", "x".repeat(300));
+    for value in ["/proc/packages", "/sys/packages", "/dev/null/packages", &*long] {
+        let before = Tree::of(sandbox.workspace());
+        let run = sandbox.lake_shim("link").env("LAKE_PKG_DIR", value).run();
+        run.expect_code(1).expect_stdout("").stderr_contains(value);
+        before.assert_unchanged();
+    }
 }
 
 #[test]
@@ -128,49 +199,4 @@ fn a_place_that_may_not_be_written_is_an_error_that_names_it() {
     sandbox.mkdir("shared");
     let run = link(&sandbox, &shared).as_user(shim_tests::NOBODY).run();
     run.expect_code(1).stderr_contains("/app/.lake").stderr_contains("Permission denied");
-}
-
-#[test]
-#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
-fn a_build_goes_on_where_linking_fails_fake_lake_only() {
-    for value in ["relative", "ROOT/app/inside", "ROOT/file"] {
-        let sandbox = Sandbox::mini_mathlib();
-        sandbox.write("file", "");
-        let value = value.replace("ROOT", &sandbox.path("").display().to_string());
-        let packages = Tree::of(sandbox.packages());
-        let run = sandbox.lake("build").env("LAKE_PKG_DIR", &value).run();
-        run.expect_code(0)
-            .expect_stdout("Build completed successfully.\n")
-            .stderr_contains("warning: ")
-            .stderr_contains("`LAKE_PKG_DIR` is `");
-        packages.assert_unchanged();
-        let get = sandbox
-            .lake("exe cache get")
-            .env("LAKE_PKG_DIR", &value)
-            .env("LAKE_SHIM_NETWORK", "never")
-            .run();
-        get.expect_code(1).expect_stdout("").stderr_contains("`LAKE_PKG_DIR` is `");
-        packages.assert_unchanged();
-    }
-}
-
-/// Lake's own removes the build of every package, and of its link's target with it.
-#[test]
-fn lake_clean_spares_what_is_shared() {
-    let sandbox = Sandbox::mini_mathlib_without_packages();
-    let shared = sandbox.path("shared");
-    sandbox.clone_packages(&shared);
-    let lake = |line: &str| sandbox.lake(line).env("LAKE_PKG_DIR", &shared).run();
-    lake("exe cache get").expect_code(0);
-    let before = Tree::of(&shared);
-    let run = lake("clean");
-    run.expect_code(1)
-        .stderr_contains(&format!("would remove the builds in `{}`", shared.display()))
-        .stderr_contains("hint: `lake clean app` removes");
-    before.assert_unchanged();
-    lake("clean app").expect_code(0).stderr_lacks("lake-shim: ");
-    before.assert_unchanged();
-    // A directory of the workspace's own is the user's to clean.
-    sandbox.remove("app/.lake/packages").clone_packages(&sandbox.packages());
-    sandbox.lake("clean").run().expect_code(0).stderr_lacks("lake-shim: ");
 }

@@ -46,7 +46,7 @@ fn a_manifest_that_is_not_understood_is_a_warning_and_lakes_affair() {
         let sandbox = Sandbox::mini_mathlib();
         break_it(&sandbox);
         let path = sandbox.path(MANIFEST).display().to_string();
-        for words in ["resolve-deps", "exe no-such-exe", "setup-file App.lean"] {
+        for words in ["resolve-deps", "exe no-such-exe", "setup-file App.lean", "frobnicate"] {
             let direct = sandbox.real_lake(words).run();
             let shim = sandbox.lake(words).run();
             assert_alike_but_warned(&direct, &shim, &[said, &path]);
@@ -84,7 +84,7 @@ fn commands_that_need_no_workspace_do_not_look_at_it() {
     for (_, break_it) in BREAKS {
         let sandbox = Sandbox::mini_mathlib();
         break_it(&sandbox);
-        for words in ["--version", "--help", "build --help", "frobnicate"] {
+        for words in ["--version", "--help", "build --help", "new x", "self-check"] {
             crate::alike(&sandbox, words, |call| call).stderr_lacks("lake-shim");
         }
     }

@@ -191,6 +191,32 @@ fn a_file_that_is_no_program_is_not_handed_to_a_shell() {
 }
 
 #[test]
+fn a_script_that_calls_lake_by_name_means_the_next_one() {
+    let sandbox = crowded();
+    for body in [
+        "exec lake \"$@\"",
+        "lake \"$@\"",
+        "exec env lake \"$@\"",
+        "exec sh -c 'lake \"$@\"; exit $?' sh \"$@\"",
+        "lake --version >/dev/null; exec lake \"$@\"",
+        "case $(lake --version) in *real*) exec lake \"$@\" ;; esac",
+    ] {
+        sandbox.script("wrapper/lake", body);
+        let wrapper = sandbox.path("wrapper/lake");
+        for words in ["build", "--version", "exe cache"] {
+            for folders in [&["shim/bin", "copy", "real"][..], &["copy", "wrapper", "real"]] {
+                let call = sandbox.command(sandbox.shim_bin().join("lake"), words);
+                let call = call.env("PATH", path_of(&sandbox, folders));
+                let is_named = !folders.contains(&"wrapper");
+                let call = if is_named { call.env("LAKE_SHIM_LAKE", &wrapper) } else { call };
+                let run = call.timeout(Duration::from_secs(20)).run();
+                run.expect_code(0).expect_stdout(&format!("real: {words}\n")).expect_stderr("");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_lake_that_calls_the_shim_again_and_again_is_stopped() {
     let sandbox = crowded();
     for body in [
@@ -198,17 +224,106 @@ fn a_lake_that_calls_the_shim_again_and_again_is_stopped() {
         "lake \"$@\"",
         "exec env lake \"$@\"",
         "exec sh -c 'lake \"$@\"; exit $?' sh \"$@\"",
+        "version=$(lake --version) || exit; exec lake \"$@\"",
     ] {
-        let path = path_of(&sandbox, &["shim/bin", "copy", "wrapper", "real"]);
         sandbox.script("wrapper/lake", body);
-        let named = |call: Call<'_>| call.env("LAKE_SHIM_LAKE", sandbox.path("wrapper/lake")).run();
-        let found = |call: Call<'_>| call.run();
+        let wrapper = sandbox.path("wrapper/lake");
+        let path = path_of(&sandbox, &["shim/bin", "copy"]);
         for words in ["build", "--version", "exe cache"] {
-            let call = || sandbox.lake(words).env("PATH", &path).timeout(Duration::from_secs(20));
-            for run in [named(call()), found(call())] {
-                run.expect_code(126).expect_stdout("").stderr_contains("called itself");
-                run.stderr_contains("LAKE_SHIM_LAKE").stderr_contains("\nhint: ");
-            }
+            let call = sandbox.lake(words).env("PATH", &path).env("LAKE_SHIM_LAKE", &wrapper);
+            let run = call.timeout(Duration::from_secs(20)).run();
+            run.expect_code(126).expect_stdout("").stderr_contains("called itself");
+            run.stderr_contains("LAKE_SHIM_LAKE").stderr_contains("\nhint: ");
+        }
+        // Found on PATH it is no lake when it asks for one, and there is no other.
+        let path = path_of(&sandbox, &["shim/bin", "copy", "wrapper"]);
+        let run = sandbox.lake("build").env("PATH", path).timeout(Duration::from_secs(20)).run();
+        run.expect_code(127).expect_stdout("").stderr_contains("no real lake");
+    }
+}
+
+/// Each of the two calls starts the script again, and so on: without an end this doubles.
+#[test]
+fn a_lake_that_calls_the_shim_twice_is_stopped_in_time() {
+    let sandbox = crowded();
+    let count = sandbox.path("tmp/count");
+    let body = format!("echo x >>{0}; lake --version 2>&1; exec lake \"$@\"", count.display());
+    sandbox.script("wrapper/lake", &body);
+    let call = sandbox.lake("build").env("PATH", path_of(&sandbox, &["shim/bin"]));
+    let call = call.env("LAKE_SHIM_LAKE", sandbox.path("wrapper/lake"));
+    let run = call.timeout(Duration::from_secs(60)).run();
+    run.expect_code(126).stderr_contains("called itself");
+    let started = sandbox.read(count).lines().count();
+    assert!(started <= 64, "the script was started {started} times");
+}
+
+/// The first makes everything ready, and the others stand aside: a warning is not said twice, nor is an option.
+#[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
+fn a_second_shim_on_path_stands_aside_fake_lake_only() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.copy(sandbox.shim_bin().join("lake-shim"), "copy/lake");
+    sandbox.write(sandbox.package("mathlib").join("Mathlib.lean"), "mine\n");
+    for _ in 0..2 {
+        let run = sandbox
+            .lake("build")
+            .env("LAKE_SHIM_NETWORK", "never")
+            .env("LAKE_PKG_DIR", sandbox.path("shared"))
+            .path_first("copy")
+            .run();
+        run.expect_code(0);
+        assert!(run.stderr.matches("is not linked").count() <= 1, "{run}");
+        let call = sandbox.lake_calls().pop().expect("a call");
+        assert_eq!(call.line(), "build", "one option of the shim's");
+        assert!(call.settled.is_some());
+    }
+    let last = sandbox.lake("build").env("LAKE_SHIM_NETWORK", "never").path_first("copy");
+    last.run().expect_code(0).expect_stderr("");
+}
+
+/// `cargo install`, a second link, `chmod`: none of them makes another file of the shim.
+#[test]
+fn a_shim_whose_file_was_touched_is_the_same() {
+    let sandbox = crowded();
+    let shim = sandbox.shim_bin().join("lake-shim");
+    let body = format!(
+        "ln -f {0} {1}; exec lake \"$@\"",
+        shim.display(),
+        sandbox.path("tmp/ln").display()
+    );
+    sandbox.symlink(shim_tests::tools::find_on_path("ln").unwrap_or_default(), "tools/ln");
+    sandbox.script("wrapper/lake", &body);
+    let run = sandbox
+        .lake("build")
+        .env("PATH", path_of(&sandbox, &["shim/bin", "real"]))
+        .env("LAKE_SHIM_LAKE", sandbox.path("wrapper/lake"))
+        .run();
+    run.expect_code(0).expect_stdout("real: build\n").expect_stderr("");
+}
+
+/// Lake sets `LAKE` for what it runs, which may call `lake` through the same script again. What was set before the script
+/// was started says nothing.
+#[test]
+fn a_script_is_used_again_by_what_lake_runs() {
+    let sandbox = crowded();
+    // A program for a lake: its "commands" are scripts in the current directory.
+    sandbox.symlink(sandbox.path("tools/sh"), "hidden/lake");
+    sandbox
+        .write("app/outer", "LAKE=/the/lake exec lake inner")
+        .write("app/inner", "echo real: inner");
+    let by_path = format!("echo wrapped; exec {} \"$@\"", sandbox.path("hidden/lake").display());
+    for (body, expected) in [
+        (&*by_path, "wrapped\nwrapped\nreal: inner\n"),
+        ("echo wrapped; exec lake \"$@\"", "wrapped\nwrapped\nreal: inner\n"),
+    ] {
+        sandbox.script("wrapper/lake", body);
+        for folders in [&["shim/bin", "hidden"][..], &["shim/bin", "wrapper", "hidden"]] {
+            let call = sandbox.lake("outer").env("PATH", path_of(&sandbox, folders));
+            let call = call.env("LAKE", "/some/lake").timeout(Duration::from_secs(10));
+            let is_named = !folders.contains(&"wrapper");
+            let wrapper = sandbox.path("wrapper/lake");
+            let call = if is_named { call.env("LAKE_SHIM_LAKE", wrapper) } else { call };
+            call.run().expect_code(0).expect_stdout(expected).expect_stderr("");
         }
     }
 }
@@ -216,8 +331,8 @@ fn a_lake_that_calls_the_shim_again_and_again_is_stopped() {
 #[test]
 fn a_lake_may_call_lake_within_reason() {
     let sandbox = Sandbox::mini_mathlib();
-    // Scripts of `lake run` do that; ten deep is deep.
-    let body = "case $1 in 10) echo bottom ;; *) lake $(($1 + 1)) ;; esac";
+    // Scripts of `lake run` do that, with the variable that Lake sets for them; ten deep is deep.
+    let body = "case $1 in 10) echo bottom ;; *) LAKE=$0 lake $(($1 + 1)) ;; esac";
     sandbox.script("nesting/lake", body);
     let run = sandbox.lake("1").env("LAKE_SHIM_LAKE", sandbox.path("nesting/lake")).run();
     run.expect_code(0).expect_stdout("bottom\n").expect_stderr("");

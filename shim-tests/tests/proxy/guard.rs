@@ -7,7 +7,7 @@ use shim_tests::{NOBODY, Run, Sandbox, Tree};
 
 use crate::{
     FORK, Keepsake, MATHLIB, OTHER_REV, assert_alike, assert_lost_without, lost_without_kept_with,
-    relock, set_origin, spelled,
+    move_head, relock, set_origin, spelled,
 };
 
 const SSH: &str = "ssh://git@github.com/leanprover-community/mathlib4";
@@ -149,8 +149,12 @@ fn a_clone_spelled_otherwise_in_a_shared_directory_is_kept() {
 #[test]
 fn a_fork_in_a_shared_directory_is_refused() {
     let prepare = || shared(spelled(FORK, MATHLIB));
-    for words in ["resolve-deps", "build", "serve", "exe cache get", "lint"] {
-        assert_lost_without(prepare, words);
+    for words in
+        ["resolve-deps", "build", "serve", "exe cache get", "lint", "frobnicate", "build --new"]
+    {
+        if !words.contains("frobnicate") && !words.contains("--new") {
+            assert_lost_without(prepare, words); // a verb that this Lake lacks loads nothing yet
+        }
         let sandbox = prepare();
         let everything = Tree::of(sandbox.path("shared"));
         let run = sandbox.lake(words).run();
@@ -167,7 +171,7 @@ fn a_fork_in_a_shared_directory_is_refused() {
         everything.assert_same_content();
     }
     let sandbox = prepare();
-    for words in ["--version", "build --help", "frobnicate"] {
+    for words in ["--version", "build --help", "frobnicate --help"] {
         crate::alike(&sandbox, words, |call| call);
     }
 }
@@ -195,17 +199,42 @@ fn a_fork_at_the_locked_revision_is_fine_for_lake_and_for_the_shim() {
 }
 
 #[test]
-fn a_directory_that_is_no_clone_in_a_shared_directory_is_refused() {
+fn a_directory_without_git_is_refused_wherever_it_is() {
+    for is_shared in [true, false] {
+        let prepare = || {
+            let sandbox = Sandbox::mini_mathlib();
+            sandbox.remove("app/.lake/packages/mathlib/.git");
+            if is_shared { shared(sandbox) } else { sandbox }
+        };
+        assert_lost_without(prepare, "resolve-deps");
+        for words in ["resolve-deps", "build", "exe cache get", "frobnicate"] {
+            let sandbox = prepare();
+            let everything = Tree::of(sandbox.package("mathlib"));
+            let run = sandbox.lake(words).run();
+            assert_refused(&run, &["`mathlib`", "no `.git` of its own", "`mv "]);
+            everything.assert_unchanged();
+        }
+    }
+}
+
+/// git then answers for the repository around it, whose HEAD may even be the locked revision.
+#[test]
+fn a_directory_without_git_inside_of_another_repository_is_refused() {
     let prepare = || {
-        let sandbox = shared(Sandbox::mini_mathlib());
-        sandbox.remove("shared/mathlib/.git").write("shared/mathlib/mine", "");
+        let sandbox = Sandbox::mini_mathlib();
+        let package = sandbox.package("mathlib");
+        sandbox.rename(package.join(".git"), "app/.git");
         sandbox
     };
-    assert_lost_without(prepare, "resolve-deps");
     let sandbox = prepare();
-    let everything = Tree::of(sandbox.path("shared"));
-    assert_refused(&sandbox.lake("resolve-deps").run(), &["`mathlib`", MATHLIB]);
-    everything.assert_same_content();
+    let everything = Tree::of(sandbox.package("mathlib"));
+    assert_eq!(
+        sandbox.git(&sandbox.package("mathlib"), &["rev-parse", "HEAD"]),
+        sandbox.locked("mathlib").1,
+        "Lake would take it for the package"
+    );
+    assert_refused(&sandbox.lake("build").run(), &["`mathlib`", "no `.git` of its own"]);
+    everything.assert_unchanged();
 }
 
 #[test]
@@ -232,22 +261,19 @@ fn linked_package(sandbox: Sandbox) -> Sandbox {
 }
 
 #[test]
-fn a_fork_in_the_workspaces_own_directory_is_left_to_lake() {
+fn a_fork_in_the_workspaces_own_directory_is_left_to_lake_if_nothing_is_lost() {
     let prepare = || spelled(FORK, MATHLIB).online();
     let (direct, shim) = (prepare(), prepare());
     let direct = direct.real_lake("resolve-deps").run();
-    let keepsake = Keepsake::leave(&shim, &shim.package("mathlib"));
     let run = shim.lake("resolve-deps").run();
     run.stderr_contains("URL has changed; deleting").stderr_lacks("lake-shim");
-    assert!(keepsake.is_lost(), "the user asked for another repository");
     assert_eq!(direct.code, run.code);
 
     // The revision is there: Lake ends with a clone of what is wanted.
     let rev = Sandbox::mini_mathlib().locked("mathlib").1;
     let sandbox = prepare();
     relock(&sandbox, MATHLIB, &rev);
-    sandbox.git(&sandbox.package("mathlib"), &["checkout", "--quiet", "--orphan", "other"]);
-    sandbox.git(&sandbox.package("mathlib"), &["commit", "--quiet", "--message", "other"]);
+    move_head(&sandbox, &sandbox.package("mathlib"));
     sandbox.lake("resolve-deps").run().expect_code(0).stderr_contains("deleting");
     let package = sandbox.package("mathlib");
     assert_eq!(sandbox.git(&package, &["remote", "get-url", "origin"]), MATHLIB);
@@ -348,7 +374,7 @@ fn a_hooks_git_dir_costs_no_clone() {
     let run = hook(sandbox.lake("build"), &sandbox);
     keepsake.assert_kept(&run);
     run.expect_code(1)
-        .stderr_contains("`GIT_DIR` is `")
+        .stderr_contains("because of `GIT_DIR`")
         .stderr_contains("hint: ")
         .stderr_contains("env -u GIT_DIR");
     // A relative one is that of each clone.
@@ -369,6 +395,8 @@ fn a_clone_whose_configuration_is_locked_is_kept_all_the_same() {
         sandbox.write("app/.lake/packages/mathlib/.git/config.lock", "");
         sandbox
     };
-    let (_, run) = lost_without_kept_with(prepare, "update");
-    run.stderr_contains("lake-shim: warning: ").stderr_contains("config");
+    let (sandbox, run) = lost_without_kept_with(prepare, "update");
+    run.expect_code(0).stderr_lacks("lake-shim");
+    let origin = sandbox.git(&sandbox.package("mathlib"), &["remote", "get-url", "origin"]);
+    assert_eq!(origin, MATHLIB, "no `origin` is rewritten");
 }

@@ -1,20 +1,44 @@
-//! Where a clone's HEAD is, is read from files, in whatever way git keeps it: no process is started while it is where
-//! the manifest wants it.
+//! Where a clone's HEAD is, is read from files, in every way in which git keeps it: no process is started while it is
+//! where the manifest wants it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use shim_tests::{Call, Run, Sandbox};
+use shim_tests::{Call, Run, Sandbox, Tree};
 
 use crate::{FORK, MATHLIB, OTHER_REV, relock, set_origin};
 
-/// How the shim calls git in a run, a line per call. Lake itself is `true`, which calls nothing.
+/// A lake of a known version that starts no process.
+fn quiet(sandbox: &Sandbox) -> PathBuf {
+    sandbox.script("quiet/lake", "exit 0");
+    sandbox.path("quiet/lake")
+}
+
+/// A sandbox without a network, so that nothing is left for which Lake would need git.
+fn offline() -> Sandbox {
+    let mut sandbox = Sandbox::mini_mathlib();
+    sandbox.set_env("LAKE_SHIM_NETWORK", "never");
+    sandbox
+}
+
+/// git works there, and knows the wanted URL.
+#[test]
+fn a_head_on_a_branch_without_commits_is_lakes_affair() {
+    let sandbox = offline();
+    sandbox.write(sandbox.package("mathlib").join(".git/HEAD"), "ref: refs/heads/nowhere\n");
+    let objects = Tree::of(sandbox.package("mathlib").join(".git/objects"));
+    let run = sandbox.lake("build").run();
+    run.expect_code(1).stderr_lacks("lake-shim").stderr_lacks("deleting"); // the fetch fails
+    objects.assert_unchanged();
+}
+
+/// How the shim calls git in a run, a line per call. Lake itself calls none.
 fn gits_of(sandbox: &Sandbox, call: Call<'_>) -> (Vec<String>, Run) {
     let log = sandbox.path("tmp/git-calls");
     let git = sandbox.path("tools/git");
     let body = format!("echo \"$*\" >>{}\nexec {} \"$@\"", log.display(), git.display());
     sandbox.script("spy/git", &body);
     sandbox.write(&log, "");
-    let run = call.path_first("spy").env("LAKE_SHIM_LAKE", sandbox.path("tools/true")).run();
+    let run = call.path_first("spy").env("LAKE_SHIM_LAKE", quiet(sandbox)).run();
     (sandbox.read(&log).lines().map(asked).collect(), run)
 }
 
@@ -115,7 +139,7 @@ fn git(sandbox: &Sandbox, clone: &Path, words: &str) -> String {
 #[test]
 fn head_is_read_without_git_however_it_is_stored() {
     for (name, lay) in LAYOUTS {
-        let sandbox = Sandbox::mini_mathlib();
+        let sandbox = offline();
         let clone = sandbox.package("mathlib");
         let (_, rev) = sandbox.locked("mathlib");
         lay(&sandbox, &clone, &rev);
@@ -125,17 +149,18 @@ fn head_is_read_without_git_however_it_is_stored() {
         assert!(calls.is_empty(), "{name}: {calls:?}");
         let accepted = sandbox.real_lake("resolve-deps").run();
         accepted.expect_code(0).stderr_lacks("cloning").stderr_lacks("checking out");
-        // It looks at this very clone: a revision further, and git is asked for the URL that Lake will compare.
+        // It looks at this very clone: a revision further, and git is asked what Lake will ask.
         relock(&sandbox, &format!("{MATHLIB}.git"), OTHER_REV);
         let (calls, run) = gits_of(&sandbox, sandbox.lake("build"));
         run.expect_code(0);
-        assert_eq!(calls, ["remote get-url origin"], "{name}");
+        assert!(calls.iter().any(|call| call == "remote get-url origin"), "{name}: {calls:?}");
+        assert!(calls.iter().any(|call| call.starts_with("rev-parse")), "{name}: {calls:?}");
     }
 }
 
 #[test]
 fn head_of_a_repository_with_long_names_is_read_without_git() {
-    let sandbox = Sandbox::mini_mathlib();
+    let sandbox = offline();
     let clone = sandbox.package("mathlib");
     sandbox.remove(&clone).mkdir(&clone);
     git(&sandbox, &clone, "init --quiet --object-format=sha256");
@@ -151,18 +176,18 @@ fn head_of_a_repository_with_long_names_is_read_without_git() {
 #[test]
 #[cfg_attr(not(has = "strace"), ignore = "needs strace")]
 fn no_process_is_started_on_the_way_through() {
-    let sandbox = Sandbox::mini_mathlib();
+    let sandbox = offline();
     let traced = |words: &str| {
         let strace = shim_tests::tools::find_on_path("strace").unwrap_or_default();
         let log = sandbox.path("tmp/strace");
         let call =
             sandbox.command(strace, "-f -qq -e trace=fork,vfork,clone,clone3,execve -o").arg(&log);
         let call = call.arg(sandbox.shim_bin().join("lake")).args(words.split(' '));
-        call.env("LAKE_SHIM_LAKE", sandbox.path("tools/true")).run().expect_code(0);
+        call.env("LAKE_SHIM_LAKE", quiet(&sandbox)).run().expect_code(0);
         sandbox.read(log).lines().filter(|line| !line.contains(" +++ ")).count()
     };
     // Itself and lake.
-    for words in ["build", "--version", "serve", "exe app", "lint"] {
+    for words in ["build", "--version", "serve", "exe app", "lint", "frobnicate"] {
         assert_eq!(traced(words), 2, "{words}");
     }
     relock(&sandbox, &format!("{MATHLIB}.git"), OTHER_REV);
@@ -188,13 +213,13 @@ fn a_head_that_files_do_not_tell_is_asked_of_git() {
 }
 
 #[test]
-fn a_broken_clone_does_not_stop_a_build() {
+fn a_broken_clone_is_refused_and_kept() {
     let breaks: [Lay; 6] = [
         |s, clone, _| {
             s.write(clone.join(".git/HEAD"), "");
         },
         |s, clone, _| {
-            s.write(clone.join(".git/HEAD"), "ref: refs/heads/nowhere\n");
+            s.write(clone.join(".git/HEAD"), "nonsense\n");
         },
         |s, clone, _| {
             s.write(clone.join(".git/HEAD"), "ref: ../../../../../../etc/passwd\n");
@@ -210,9 +235,16 @@ fn a_broken_clone_does_not_stop_a_build() {
         },
     ];
     for (number, break_it) in breaks.iter().enumerate() {
-        let sandbox = Sandbox::mini_mathlib();
-        break_it(&sandbox, &sandbox.package("mathlib"), "");
-        let (_, run) = gits_of(&sandbox, sandbox.lake("build"));
-        assert_eq!((run.code, &*run.stdout), (Some(0), ""), "case {number}: {run}");
+        let sandbox = offline();
+        let package = sandbox.package("mathlib");
+        break_it(&sandbox, &package, "");
+        let everything = Tree::of(&package);
+        let run = sandbox.lake("build").run();
+        assert_eq!((run.code, &*run.stdout), (Some(1), ""), "case {number}: {run}");
+        run.stderr_contains("lake-shim: error: `mathlib` in `").stderr_contains("\nhint: ");
+        run.stderr_lacks("deleting");
+        everything.assert_unchanged();
+        // The bare Lake deletes it.
+        sandbox.real_lake("build").run().stderr_contains("deleting");
     }
 }

@@ -57,10 +57,18 @@ fn assert_alike_but_warned(direct: &Run, shim: &Run, parts: &[&str]) {
     }
 }
 
-/// A lake that writes its arguments to stdout, a NUL behind each.
+/// A lake that writes its arguments to stdout, a NUL behind each. The shim's own option is left out.
 fn mirror(sandbox: &Sandbox) -> PathBuf {
-    sandbox.script("mirror/lake", "for arg; do printf '%s\\0' \"$arg\"; done");
+    let body = "for arg; do case $arg in --packages=*/settled-*.json) ;; *) printf '%s\\0' \"$arg\" ;; esac; done";
+    sandbox.script("mirror/lake", body);
     sandbox.path("mirror/lake")
+}
+
+/// Checks out another revision in a clone, as a fetch and a checkout do. By plumbing: what `git commit` makes is local
+/// work.
+fn move_head(sandbox: &Sandbox, clone: &Path) {
+    let next = sandbox.git(clone, &["commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "next"]);
+    sandbox.git(clone, &["checkout", "--quiet", "--detach", &next]);
 }
 
 /// Changes what the manifest says of mathlib.

@@ -1,8 +1,8 @@
 //! `lake update`, and a build without a manifest: Lake compares every URL, and what it finds becomes the manifest.
 
-use shim_tests::{Run, Sandbox};
+use shim_tests::{Run, Sandbox, Tree};
 
-use crate::{FORK, Keepsake};
+use crate::{FORK, Keepsake, move_head};
 
 const A: &str = "https://example.org/org/a";
 
@@ -52,7 +52,7 @@ fn origin(sandbox: &Sandbox) -> String {
 const OUT_OF_DATE: &str = "out of date";
 
 #[test]
-fn update_in_a_private_directory_keeps_the_clone_and_agrees_with_the_configuration() {
+fn update_keeps_the_clone_and_its_origin_and_agrees_with_the_configuration() {
     for (wanted, cloned) in
         [(&*format!("{A}.git"), A), (A, &*format!("{A}.git")), (&*format!("{A}/"), A)]
     {
@@ -61,7 +61,7 @@ fn update_in_a_private_directory_keeps_the_clone_and_agrees_with_the_configurati
         for words in ["update"].iter().chain(more) {
             let (sandbox, run) = lost_without_kept_with(|| locked(wanted, cloned), words);
             run.expect_code(0);
-            assert_eq!(origin(&sandbox), wanted, "{run}");
+            assert_eq!(origin(&sandbox), cloned, "no `origin` is rewritten\n{run}");
             assert_eq!(sandbox.locked("a").0, wanted, "{run}");
             let next = sandbox.lake("resolve-deps").run();
             next.expect_code(0).stderr_lacks(OUT_OF_DATE).stderr_lacks("deleting");
@@ -70,11 +70,13 @@ fn update_in_a_private_directory_keeps_the_clone_and_agrees_with_the_configurati
 }
 
 #[test]
-fn update_that_has_nothing_to_align_changes_no_config() {
-    let sandbox = locked(A, A);
-    let config = sandbox.read("app/.lake/packages/a/.git/config");
-    sandbox.lake("update").run().expect_code(0);
-    assert_eq!(sandbox.read("app/.lake/packages/a/.git/config"), config);
+fn update_changes_no_configuration_of_git() {
+    for (wanted, cloned) in [(A, A), (A, &*format!("{A}.git"))] {
+        let sandbox = locked(wanted, cloned);
+        let config = Tree::of(sandbox.package("a").join(".git/config"));
+        sandbox.lake("update").run().expect_code(0);
+        config.assert_unchanged();
+    }
 }
 
 #[test]
@@ -134,8 +136,12 @@ fn update_to_another_repository_in_a_private_directory_is_lakes_affair() {
     sandbox.git(&sandbox.package("a"), &["remote", "set-url", "origin", FORK]);
     let keepsake = Keepsake::leave(&sandbox, &sandbox.package("a"));
     let run = sandbox.lake("update").run();
+    run.expect_code(1).expect_stdout("").stderr_contains(FORK).stderr_contains("`MARKER`");
+    keepsake.assert_kept(&run);
+    // With nothing to lose it is what the user asked for.
+    sandbox.remove(sandbox.package("a").join("MARKER"));
+    let run = sandbox.lake("update").run();
     run.expect_code(0).stderr_contains("deleting").stderr_lacks("lake-shim");
-    assert!(keepsake.is_lost());
     assert_eq!(origin(&sandbox), A);
 }
 
@@ -163,7 +169,7 @@ fn a_dependency_of_a_path_dependency_is_kept_as_well() {
         sandbox
             .git(&sandbox.workspace(), &["clone", "--quiet", &cloned, &package.to_string_lossy()]);
         // Off the locked revision, or nothing would be compared.
-        sandbox.git(&package, &["commit", "--quiet", "--allow-empty", "-m", "next"]);
+        move_head(&sandbox, &package);
         sandbox
     };
     for words in ["update", "resolve-deps"] {

@@ -21,7 +21,8 @@ pub struct Work {
     /// Ignored files, Lake's own directory left out.
     pub ignored: Vec<String>,
     pub has_stash: bool,
-    /// Commits that were made here and that no remote-tracking branch or tag reaches: on a branch.
+    /// Commits that no remote-tracking branch reaches: on a branch, and where commits were made also on a tag. (A tag
+    /// that was fetched looks like one of the user's.)
     pub on_branches: Vec<String>,
     /// The same, but only HEAD reaches them: a checkout of another commit loses them.
     pub on_head: Vec<String>,
@@ -82,8 +83,10 @@ impl Work {
             let args = [&["log", "--format=%h %s", "--max-count=4"], of].concat();
             Ok(git(&args)?.lines().map(str::to_owned).collect())
         };
-        work.on_branches = log(&["--branches", "--not", "--remotes", "--tags"])?;
-        if checkout.made_commits() {
+        if !checkout.made_commits() {
+            work.on_branches = log(&["--branches", "--not", "--remotes", "--tags"])?;
+        } else {
+            work.on_branches = log(&["--branches", "--tags", "--not", "--remotes"])?;
             work.on_head = log(&["HEAD", "--not", "--branches", "--remotes", "--tags"])?;
         }
         Ok(work)
@@ -192,8 +195,17 @@ impl Checkout {
 
     /// The value of `remote.origin.url`, before any `insteadOf`. `None` if there is none, or if git fails.
     pub fn configured_origin(&self) -> Option<String> {
-        let output = self.git(&["config", "--get", "remote.origin.url"]).ok()?.output().ok()?;
-        let url = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-        (output.status.success() && !url.is_empty()).then_some(url)
+        self.asked_origin().ok()?
+    }
+
+    /// As [`Checkout::configured_origin`], but a git that fails is an error.
+    pub fn asked_origin(&self) -> Result<Option<String>> {
+        let git = self.git(&["config", "--get", "remote.origin.url"]);
+        let output = git.and_then(|mut git| git.output()).context("cannot run `git`")?;
+        // 1: there is no such value.
+        let is_answer = matches!(output.status.code(), Some(0 | 1));
+        ensure!(is_answer, "cannot be read by git: `git config` ended with {}", output.status);
+        let url = String::from_utf8(output.stdout)?.trim().to_owned();
+        Ok((!url.is_empty()).then_some(url))
     }
 }

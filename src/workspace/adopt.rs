@@ -1,0 +1,350 @@
+//! Moving the packages of a workspace to a shared directory, on the way to a link ([`super::link`]).
+//!
+//! Only packages that their repository and the lock can reproduce are moved. Other processes may be at work in
+//! the same directory: one that links it too, a build, an editor. So a package is first taken out of the
+//! directory, then looked at once more, and only what nothing has changed since it was checked is deleted. The
+//! directory is held open meanwhile: its path may lead to the shared one by then.
+
+use super::git::{Checkout, Work};
+use super::url::same_repository;
+use super::{GitLock, Package, Workspace};
+use crate::child::Variables;
+use crate::fs::{
+    Renamed, WorkDir, copy_tree, ensure_dirs, exists, if_there, is_dir, is_symlink, mount_in,
+    rename_to_new, rename_to_new_from,
+};
+use anyhow::{Context, Result, bail, ensure};
+use fs_err as fs;
+use fs_err::os::unix::fs::{OpenOptionsExt, symlink};
+use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
+use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// How far a file's change time may lag behind the clock: a tick of the kernel's timer.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Moves the packages in `packages_dir` to `shared`, and puts a link in the place of the directory. Returns the
+/// names of those that were moved.
+///
+/// # Errors
+/// Says why the directory stays as it is: one of its entries could not be made again from its repository, the
+/// shared directory has another package of that name, or the disk refuses.
+pub(super) fn adopt(
+    workspace: &Workspace,
+    packages_dir: &Path,
+    shared: &Path,
+) -> Result<Vec<String>> {
+    let parent = packages_dir.parent().context("a packages directory has a parent")?;
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+    let dir = fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(packages_dir)?;
+    let since = SystemTime::now();
+    std::thread::sleep(TICK);
+    let packages = adoptable(workspace, packages_dir, shared)?;
+    WorkDir::sweep(packages_dir);
+    // Both have to be writable, which is found out before anything is moved.
+    let (here, there) = (WorkDir::new_in(parent)?, WorkDir::new_in(shared)?);
+    let link = here.path().join("link");
+    symlink(shared, &link)?;
+    let dir = dir.into_file();
+    let mut adoption =
+        Adoption { packages_dir, shared, dir, since, here, there, moved: Vec::new() };
+    let linked = adoption.take_all(&packages).and_then(|()| {
+        // Fails if something appeared in it meanwhile.
+        fs::remove_dir(packages_dir)?;
+        Ok(fs::rename(&link, packages_dir)?)
+    });
+    if let Err(error) = linked {
+        adoption.put_back()?;
+        return Err(error);
+    }
+    adoption.keep_builds();
+    Ok(adoption
+        .moved
+        .into_iter()
+        .filter(|moved| !moved.was_there)
+        .map(|moved| moved.name)
+        .collect())
+}
+
+/// The packages in the packages directory `dir`, each of them reproducible, and the same as in `shared` if it is
+/// there too. Writes nothing.
+///
+/// # Errors
+/// Says which entry is not, and why.
+pub(super) fn adoptable<'a>(
+    workspace: &'a Workspace,
+    dir: &Path,
+    shared: &Path,
+) -> Result<Vec<(&'a str, &'a GitLock)>> {
+    if let Some(mount) = mount_in(dir)? {
+        bail!("`{}` is a mount", mount.display());
+    }
+    let abandoned: Vec<_> = WorkDir::abandoned(dir).collect();
+    let mut packages = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if abandoned.contains(&entry.path()) {
+            continue; // which will be swept
+        }
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_it = |package: &&Package| package.name == name && !package.is_overridden;
+        let package = workspace.packages.iter().find(is_it);
+        let lock = package.and_then(|package| Some((&*package.name, package.lock.as_ref()?)));
+        let lock = lock
+            .with_context(|| format!("it has `{name}`, which is not a package of the manifest"))?;
+        packages.push(lock);
+    }
+    if packages.is_empty() {
+        return Ok(packages);
+    }
+    packages.sort_by_key(|(name, _)| *name);
+    ensure!(!is_tracked(workspace, dir)?, "it is tracked by this project's git repository");
+    for (name, lock) in &packages {
+        if let Err(reason) = check_reproducible(lock, &dir.join(name)) {
+            bail!("`{name}` {reason:#}");
+        }
+        check_other(name, lock, shared)?;
+    }
+    Ok(packages)
+}
+
+/// `true` if the project's own repository has anything of the packages directory.
+fn is_tracked(workspace: &Workspace, packages_dir: &Path) -> Result<bool> {
+    let root = &workspace.root;
+    if !root.ancestors().any(|dir| dir.join(".git").exists()) {
+        return Ok(false);
+    }
+    let git = super::git::command(root, &["ls-files", "--"]);
+    let listed = git.and_then(|mut git| git.arg(packages_dir).output());
+    let listed = listed.context("cannot run `git`")?;
+    let dir = root.display();
+    ensure!(listed.status.success(), "`git ls-files` in `{dir}` ended with {}", listed.status);
+    Ok(!listed.stdout.is_empty())
+}
+
+/// # Errors
+/// Says why the checkout could not be made again from its repository and the lock.
+fn check_reproducible(lock: &GitLock, dir: &Path) -> Result<()> {
+    let parent = dir.parent().context("a package has a parent")?;
+    let meta = fs::symlink_metadata(dir)?;
+    ensure!(!meta.is_symlink(), "is a symlink that you made");
+    ensure!(meta.is_dir(), "is not a directory");
+    ensure!(meta.uid() == geteuid().as_raw(), "belongs to another user");
+    ensure!(meta.dev() == fs::metadata(parent)?.dev(), "is a file system of its own");
+    let dot_git = dir.join(".git");
+    let is_none = || format!("is not a git checkout: `{}`", dot_git.display());
+    let checkout = Checkout::open(dir).with_context(is_none)?;
+    if let Some(reason) = checkout.is_tied() {
+        bail!("cannot be moved: {reason}");
+    }
+    let head = checkout.head_or_asked();
+    let head = head.with_context(|| format!("has no HEAD in `{}`", dot_git.display()))?;
+    ensure!(head == lock.rev, "is not at its locked revision");
+    let origin = checkout.asked_origin()?.context("has no `origin`")?;
+    ensure!(same_repository(&origin, &lock.url), "is a checkout of `{origin}`");
+    let lakes_own = dir.join(".lake");
+    for own in [&lakes_own, &lakes_own.join("build")] {
+        ensure!(!is_symlink(own)?, "has a symlink of yours at `{}`", own.display());
+    }
+    for entry in if_there(fs::read_dir(&lakes_own))?.into_iter().flatten() {
+        let name = entry?.file_name();
+        let is_made_again = ["build", "config", "lake-shim"].iter().any(|own| name == *own)
+            || name.as_encoded_bytes().starts_with(b"lakefile.");
+        ensure!(is_made_again, "has `.lake/{}`", name.display());
+    }
+    let work = Work::of(&checkout, &Variables::new())?;
+    ensure!(work.is_none(), "has local work ({work})");
+    Ok(())
+}
+
+/// Refuses a package that the shared directory has otherwise.
+fn check_other(name: &str, lock: &GitLock, shared: &Path) -> Result<()> {
+    let there = shared.join(name);
+    if !exists(&there)? {
+        return Ok(());
+    }
+    let other = Checkout::open(&there);
+    let is_equal = other.as_ref().is_some_and(|other| {
+        other.head().as_ref() == Some(&lock.rev)
+            && other.configured_origin().is_some_and(|url| same_repository(&url, &lock.url))
+            && Work::of(other, &Variables::new()).is_ok_and(|work| work.changed.is_empty())
+    });
+    ensure!(is_equal, "`{}` has another `{name}`", shared.display());
+    Ok(())
+}
+
+struct Adoption<'a> {
+    packages_dir: &'a Path,
+    shared: &'a Path,
+    /// The packages directory, which the path may not lead to any more.
+    dir: std::fs::File,
+    /// From before the packages were checked.
+    since: SystemTime,
+    /// Beside the packages directory. Has the packages that the shared directory has too, until the link is made.
+    here: WorkDir,
+    /// In the shared directory.
+    there: WorkDir,
+    moved: Vec<Moved>,
+}
+
+struct Moved {
+    name: String,
+    /// The shared directory had an equal package.
+    was_there: bool,
+    now: Now,
+}
+
+/// Where the original of a package is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Now {
+    /// In the shared directory.
+    There,
+    /// In [`Adoption::here`].
+    Here,
+    /// Deleted, all or in part. The shared directory has a copy.
+    Deleted,
+}
+
+impl Adoption<'_> {
+    fn take_all(&mut self, packages: &[(&str, &GitLock)]) -> Result<()> {
+        packages.iter().try_for_each(|(name, _)| self.take(name))
+    }
+
+    fn take(&mut self, name: &str) -> Result<()> {
+        let to = self.shared.join(name);
+        match rename_to_new_from(&self.dir, name, &to) {
+            // Another process is moving the packages too.
+            Err(e) if e.kind() == ErrorKind::NotFound && exists(&to)? => Ok(()),
+            Err(e) => Err(e.into()),
+            Ok(Renamed::Done) => {
+                self.moved.push(Moved { name: name.to_owned(), was_there: false, now: Now::There });
+                Ok(())
+            }
+            Ok(Renamed::Taken) => self.replace(name, None),
+            Ok(Renamed::Elsewhere) => {
+                let copy = self.there.path().join(name);
+                copy_tree(&self.packages_dir.join(name), &copy)?;
+                self.replace(name, Some(&copy))
+            }
+        }
+    }
+
+    /// Takes away a package of which the shared directory has, or gets, a `copy`.
+    fn replace(&mut self, name: &str, copy: Option<&Path>) -> Result<()> {
+        let aside = self.here.path().join(name);
+        // On overlayfs a directory of a lower layer cannot be renamed at all.
+        let is_aside = rename_to_new_from(&self.dir, name, &aside)? == Renamed::Done;
+        let now = if is_aside { Now::Here } else { Now::Deleted };
+        self.moved.push(Moved { name: name.to_owned(), was_there: true, now });
+        let original = if is_aside { aside } else { self.held(name) };
+        check_unchanged(&original, self.since)?;
+        if let Some(copy) = copy
+            && rename_to_new(copy, &self.shared.join(name))? == Renamed::Done
+            && let Some(moved) = self.moved.last_mut()
+        {
+            moved.was_there = false;
+        }
+        if !is_aside {
+            remove_unchanged(&original, self.since)?;
+        }
+        Ok(())
+    }
+
+    /// A path to a package in the directory that is held open.
+    fn held(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.dir.as_raw_fd())).join(name)
+    }
+
+    /// Has the packages directory as it was.
+    ///
+    /// # Errors
+    /// Says where the packages are.
+    fn put_back(&self) -> Result<()> {
+        ensure_dirs(self.packages_dir)?;
+        for Moved { name, now, .. } in &self.moved {
+            let (old, new) = (self.packages_dir.join(name), self.shared.join(name));
+            let back = match now {
+                Now::There => rename_to_new(&new, &old).map_err(Into::into).map(drop),
+                Now::Here => {
+                    rename_to_new(&self.here.path().join(name), &old).map_err(Into::into).map(drop)
+                }
+                Now::Deleted => copy_missing(&new, &old),
+            };
+            back.with_context(|| format!("`{name}` is in `{}` now", self.shared.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Moves builds to packages that have none.
+    fn keep_builds(&self) {
+        let build = Path::new(".lake/build");
+        for Moved { name, was_there, now } in &self.moved {
+            let (from, to) =
+                (self.here.path().join(name).join(build), self.shared.join(name).join(build));
+            if *was_there && *now == Now::Here && is_dir(&from).unwrap_or(false) {
+                let _ = ensure_dirs(&self.shared.join(name).join(".lake"))
+                    .and_then(|()| rename_to_new(&from, &to)); // else it is built again
+            }
+        }
+    }
+}
+
+fn is_unchanged(path: &Path, since: SystemTime) -> Result<bool> {
+    let since = since.duration_since(SystemTime::UNIX_EPOCH)?;
+    let meta = fs::symlink_metadata(path)?;
+    let changed = (meta.ctime(), meta.ctime_nsec());
+    Ok(changed < (since.as_secs().cast_signed(), i64::from(since.subsec_nanos())))
+}
+
+/// # Errors
+/// Names a file below `dir` that was changed or made after `since`.
+fn check_unchanged(dir: &Path, since: SystemTime) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            check_unchanged(&entry.path(), since)?;
+        } else {
+            let name = entry.file_name();
+            let is_unchanged = is_unchanged(&entry.path(), since)?;
+            ensure!(is_unchanged, "`{}` was changed while it was moved", name.display());
+        }
+    }
+    Ok(())
+}
+
+/// Removes the files below `dir` that were not changed after `since`, and the directories that this empties.
+///
+/// # Errors
+/// Names a file that stays.
+fn remove_unchanged(dir: &Path, since: SystemTime) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_unchanged(&entry.path(), since)?;
+        } else {
+            let name = entry.file_name();
+            let is_unchanged = is_unchanged(&entry.path(), since)?;
+            ensure!(is_unchanged, "`{}` was changed while it was moved", name.display());
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(fs::remove_dir(dir)?)
+}
+
+/// Copies what is below `from` and not below `to`.
+fn copy_missing(from: &Path, to: &Path) -> Result<()> {
+    if !exists(to)? {
+        return copy_tree(from, to);
+    }
+    if is_dir(from)? && !is_symlink(from)? {
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            copy_missing(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
