@@ -156,6 +156,11 @@ impl LeantarCall {
             .collect()
     }
 
+    /// The shim asks every leantar for its version before it uses it.
+    pub fn asks_for_version(&self) -> bool {
+        self.args == ["--version"]
+    }
+
     fn parse(line: &Value) -> Result<LeantarCall> {
         Ok(LeantarCall {
             args: args(line)?,

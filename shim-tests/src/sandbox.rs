@@ -299,12 +299,15 @@ impl Sandbox {
     }
 }
 
-/// The oleans that a fake `lake build --no-build` looks for, relative to the workspace.
+/// What a fake `lake build --no-build` looks at.
 fn built_modules() -> String {
-    let olean =
-        |module: &mini_mathlib::Module| json!(Path::new(".lake/packages").join(module.olean()));
-    let oleans = modules().iter().map(|module| (module.name.clone(), olean(module)));
-    Value::Object(oleans.collect()).to_string()
+    let packages = Path::new(".lake/packages");
+    let built = modules().iter().map(|module| {
+        let (olean, trace) = (packages.join(module.olean()), packages.join(&module.trace));
+        let dep_hash = format!("{:016x}", module.dep_hash);
+        (module.name.clone(), json!({ "olean": olean, "trace": trace, "depHash": dep_hash }))
+    });
+    Value::Object(built.collect()).to_string()
 }
 
 /// Puts a program at a path that is its own: the fakes find their directory by it, the shim itself.

@@ -100,6 +100,8 @@ impl Place {
             die_with_us(&mut command);
             command.status().with_context(|| format!("cannot run `{}`", lake.path.display()))
         };
+        // The store itself may not be there yet.
+        let in_stores = Stores::open(&self.settings).unwrap_or_default();
         let bake = Bake {
             workspace: &workspace,
             store: &store,
@@ -108,7 +110,7 @@ impl Place {
             level: args.level,
             jobs: self.settings.jobs(),
             others: &others,
-            leantar: &|at_least| session.leantar(&Stores::default(), at_least),
+            leantar: &|at_least| session.leantar(&in_stores, at_least),
             names: &|_| session.wanted(&Request::default()),
             run_lake: &run_lake,
             observer: &|event| match &event {

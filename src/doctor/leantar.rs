@@ -4,6 +4,7 @@ use super::{Area, Finding, Severity, nearest, quoted, shown};
 use crate::ask::{ask, version};
 use crate::confine::State;
 use crate::mathlib::leantar::{self, Leantar};
+use crate::mathlib::recipe::Recipe;
 use crate::settings::{Confine, Environment, Network, Settings, var};
 use crate::workspace::Workspace;
 use fs_err as fs;
@@ -30,15 +31,22 @@ pub fn look(
     bin: Option<&Path>,
     unpacks: bool,
 ) -> Area {
+    let at_least = workspace.and_then(Workspace::mathlib).and_then(|mathlib| Recipe::read(mathlib).ok());
+    let at_least = at_least.and_then(|recipe| recipe.leantar);
     let named = settings.leantar.as_deref();
-    let candidates = leantar::candidates(bin, &settings.stores, env);
-    let chosen = leantar::choose(&candidates, None, settings).ok();
-    let path = named.map(Path::to_owned).or_else(|| Some(chosen?.path().to_owned()));
-    let path = path.or_else(|| candidates.first().cloned());
+    let candidates = match named {
+        Some(named) => vec![named.to_owned()],
+        None => leantar::candidates(bin, &settings.stores, env),
+    };
+    let chosen = leantar::choose(&candidates, at_least.as_ref(), settings);
+    let (path, unfit) = match chosen {
+        Ok(leantar) => (Some(leantar.path().to_owned()), Vec::new()),
+        Err(unfit) => (candidates.first().cloned(), unfit),
+    };
     let found = path.as_deref().map(|path| Found::ask(path, settings, workspace));
     let (summary, finding) = match &found {
         Some(found) => {
-            let finding = found.judge(named.is_some(), settings.confine);
+            let finding = found.judge(named.is_some(), &unfit, settings.confine);
             (found.summary(), finding.map(|finding| weighed(finding, unpacks || named.is_some())))
         }
         None if unpacks => ("not found".to_owned(), Some(missing(settings.network))),
@@ -89,15 +97,12 @@ impl<'a> Found<'a> {
         format!("{version} {}, {state}", self.path.display())
     }
 
-    fn judge(&self, is_named: bool, confine: Confine) -> Option<Finding> {
+    /// `unfit` says of every candidate why it cannot be used, if none can.
+    fn judge(&self, is_named: bool, unfit: &[String], confine: Confine) -> Option<Finding> {
         match &self.answer {
             Err(reason) if self.is_hindered => Some(hindered(self.path, reason)),
-            Err(reason) => Some(broken(self.path, is_named, reason)),
-            Ok(text) if self.version().is_none() => {
-                let said = format!("says no version, but `{}`", text.escape_debug());
-                Some(broken(self.path, is_named, &said))
-            }
-            Ok(_) => unconfined(&self.state, confine),
+            _ if !unfit.is_empty() => Some(broken(self.path, is_named, unfit)),
+            _ => unconfined(&self.state, confine),
         }
     }
 }
@@ -158,12 +163,12 @@ fn missing(network: Network) -> Finding {
         .seen(seen)
 }
 
-fn broken(path: &Path, is_named: bool, reason: &str) -> Finding {
+fn broken(path: &Path, is_named: bool, unfit: &[String]) -> Finding {
     let hint = if is_named {
         format!("name leantar by `{0}`, or `unset {0}` to have it searched for", var::LEANTAR)
     } else {
         format!("replace {}, or name another by `{}`", quoted(path), var::LEANTAR)
     };
-    let seen = format!("{} {reason}", quoted(path));
-    Finding::error("leantar-fails", "leantar does not run", hint).seen(seen)
+    let finding = Finding::error("leantar-fails", "leantar does not run", hint);
+    unfit.iter().fold(finding, |finding, reason| finding.seen(reason))
 }

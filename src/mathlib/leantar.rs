@@ -181,7 +181,10 @@ impl Leantar {
         at_least: Option<&Version>,
         settings: &Settings,
     ) -> Result<Self, String> {
-        let meta = fs::metadata(path).map_err(|e| format!("cannot be looked at: {}", e.kind()))?;
+        let meta = fs::metadata(path).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => "is not there".to_owned(),
+            kind => format!("cannot be looked at: {kind}"),
+        })?;
         if !meta.is_file() {
             return Err("is not a file".to_owned());
         }

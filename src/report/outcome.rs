@@ -52,8 +52,8 @@ impl Report {
             );
         }
         self.summary(outcome);
-        if !outcome.is_whole() {
-            print(&hint_for(outcome));
+        if let Some(hint) = hint_for(outcome).filter(|_| !outcome.is_whole()) {
+            print(&hint);
         }
     }
 
@@ -158,13 +158,13 @@ fn is_idle(outcome: &Outcome) -> bool {
 }
 
 /// What to do about a restore that is not whole.
-fn hint_for(outcome: &Outcome) -> String {
+fn hint_for(outcome: &Outcome) -> Option<String> {
     let mut reasons = outcome.failed.values().chain(outcome.failed_packs.values());
     let hint = if let Some(full) = &outcome.full {
-        return format!(
+        return Some(format!(
             "hint: the disk of `{}` is full: make room, and run it again",
             full.display()
-        );
+        ));
     } else if reasons.any(|reason| reason.contains("(os error ")) {
         "the disk refused, as said above: see to that, and run it again"
     } else if !outcome.failed_packs.is_empty() && outcome.missing.is_empty() {
@@ -175,13 +175,13 @@ fn hint_for(outcome: &Outcome) -> String {
         "these files of the store are damaged: replace them, or allow the network \
          (`LAKE_SHIM_NETWORK=auto`)"
     } else if outcome.missing.is_empty() && outcome.not_unpacked.is_some() {
-        "`lake-shim doctor` looks at every leantar; `lake-shim bake` puts one into the store"
+        return None; // which was said with the reason
     } else if outcome.network == Network::Never {
         "complete the store for this mathlib, or allow the network (`LAKE_SHIM_NETWORK=auto`)"
     } else {
         "`lake exe cache get`, with network, fetches them; `lake-shim bake` completes the store"
     };
-    format!("hint: {hint}")
+    Some(format!("hint: {hint}"))
 }
 
 /// A plan as one JSON object.

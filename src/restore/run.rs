@@ -1,6 +1,6 @@
 //! One restore under way: unpack what the stores have, then ask the real lake for the rest.
 
-use super::Outcome;
+use super::{Event, Outcome};
 use super::apply::{Tools, apply};
 use super::fallback::{self, Lacking, Task};
 use super::ledger::{self, Origin, Recorded};
@@ -16,7 +16,7 @@ use crate::mathlib::outputs::{Files, Look};
 use crate::mathlib::request::Wanted;
 use crate::settings::Network;
 use crate::store::Stores;
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, anyhow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -168,8 +168,11 @@ impl<'a> Run<'a> {
         let before = self.archives(&stores);
         let lacking = Lacking { wanted: &self.wanted.modules, outcome, stores: &stores };
         // Without a leantar the stock tool fetches its own, and unpacks.
-        let task = match outcome.not_unpacked {
-            Some(_) => Task::Unpack,
+        let task = match &outcome.not_unpacked {
+            Some((_, why)) => {
+                (self.session.observer)(Event::Warning(anyhow!(why.clone())));
+                Task::Unpack
+            }
             None => Task::Download,
         };
         let asked = fallback::ask(

@@ -20,8 +20,10 @@ fn a_dry_run_says_everything_and_does_nothing() {
     let sandbox = Sandbox::mini_mathlib();
     sandbox.remove(sandbox.ltar("Batteries")).write(sandbox.ltar("Mathlib.Init"), "");
     let before = ["app", "store", "home", "tmp"].map(|place| Tree::of(sandbox.path(place)));
-    let run = never(&sandbox, "restore --dry-run").run();
-    run.expect_code(0);
+    let run = never(&sandbox, "restore --dry-run --log debug").run();
+    run.expect_code(1);
+    let brief = never(&sandbox, "restore --dry-run").run();
+    let json = never(&sandbox, "restore --dry-run --json").run();
     before.iter().for_each(Tree::assert_unchanged);
     expect_leantar_runs(&sandbox, 0);
     expect_no_lake(&sandbox);
@@ -33,8 +35,38 @@ fn a_dry_run_says_everything_and_does_nothing() {
         .stdout_contains(&line("Batteries.Data.N", "batteries"));
     run.stdout_contains("\ncannot restore Mathlib.Init: ").stdout_contains("it is empty\n");
     run.stdout_contains("\nmiss Batteries (583b48dc5ddc6a0c.ltar)\n");
-    assert!(run.stdout.ends_with("\n9 to unpack, 0 up to date, 1 missing, 1 unfit\n"), "{run}");
+    assert!(run.stdout.ends_with("\n9 to unpack, 1 in no store, 1 damaged\n"), "{run}");
     assert_eq!(run.stdout.lines().count(), 12, "{run}");
+    brief.expect_code(1).stdout_contains("cannot restore Mathlib.Init: ");
+    assert!(brief.stdout.ends_with("\n9 to unpack, 1 in no store, 1 damaged\n"), "{brief}");
+    assert_eq!(brief.stdout.lines().count(), 2, "{brief}");
+    let plan = outcome(json.expect_code(1));
+    assert_eq!(plan["whole"], false);
+    assert_eq!(plan["missing"], json!(["Batteries"]));
+    assert_eq!(plan["unpack"].as_object().map(serde_json::Map::len), Some(9), "{plan}");
+    let damaged = plan["damaged"]["Mathlib.Init"].as_str().unwrap_or_default();
+    assert!(damaged.contains("it is empty"), "{plan}");
+}
+
+#[test]
+fn a_dry_run_of_a_fresh_checkout_tells_what_will_come() {
+    let sandbox = Sandbox::mini_mathlib_without_packages();
+    // Sources that no store has: nothing can be told of modules.
+    let run = never(&sandbox, "restore --dry-run").run();
+    run.expect_code(1).stderr_contains("the sources of `mathlib`, `batteries` are missing");
+    sandbox.clone_packages(&sandbox.packages());
+    let store = sandbox.path("baked");
+    let bake = sandbox.lake_shim("bake --level 1 --store").arg(&store);
+    bake.env("MATHLIB_CACHE_DIR", sandbox.store()).run().expect_code(0);
+    sandbox.remove("app/.lake");
+    let dry = || never(&sandbox, "restore --dry-run").env("LAKE_SHIM_STORE", &store).run();
+    let run = dry();
+    run.expect_code(0).stdout_contains("unpack the sources of mathlib from ");
+    assert!(run.stdout.ends_with("\n0 to unpack, 11 to unpack once the sources are there\n"), "{run}");
+    sandbox.remove(store.join("583b48dc5ddc6a0c.ltar"));
+    let run = dry();
+    run.expect_code(1).stdout_contains("10 to unpack once the sources are there, 1 in no store");
+    assert!(!sandbox.path("app/.lake/packages").exists(), "a dry run writes nothing");
 }
 
 #[test]
@@ -42,9 +74,9 @@ fn a_dry_run_with_nothing_to_do_says_so() {
     let sandbox = Sandbox::mini_mathlib();
     never(&sandbox, "restore").run().expect_code(0);
     let run = never(&sandbox, "restore --dry-run").run();
-    run.expect_code(0).expect_stdout("0 to unpack, 11 up to date, 0 missing, 0 unfit\n");
+    run.expect_code(0).expect_stdout("0 to unpack, 11 up to date\n");
     let run = never(&sandbox, "restore --dry-run --force Mathlib.Init").run();
-    run.stdout_contains("2 to unpack, 0 up to date");
+    run.expect_code(0).expect_stdout("2 to unpack\n");
 }
 
 #[test]
@@ -149,8 +181,6 @@ fn a_wrong_call_is_told_with_code_2() {
         "frobnicate",
         "",
         "restore --frobnicate",
-        "restore --json --dry-run",
-        "names --json --where",
     ] {
         let run = sandbox.lake_shim(line).run();
         run.expect_code(2).expect_stdout("");
@@ -203,13 +233,6 @@ fn a_store_that_is_none_is_an_error_that_names_it() {
             never(&sandbox, "names --where").env("LAKE_SHIM_STORE", &place).run(),
             never(&sandbox, "restore --json").arg("--store").arg(&place).run(),
             offline_get(&sandbox).env("LAKE_SHIM_STORE", &place).run(),
-            // After one that is there, too: it was named.
-            offline_get(&sandbox)
-                .env(
-                    "LAKE_SHIM_STORE",
-                    format!("{}:{}", sandbox.store().display(), place.display()),
-                )
-                .run(),
         ];
         for run in runs {
             run.expect_code(1)
@@ -220,6 +243,33 @@ fn a_store_that_is_none_is_an_error_that_names_it() {
     }
     sandbox.expect_restored(&[]);
     expect_no_lake(&sandbox);
+}
+
+#[test]
+fn a_store_of_a_list_that_is_none_is_a_warning() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.write("file", "");
+    for list in ["nowhere:store", "store:nowhere", "file:store:nowhere"] {
+        let list = std::env::join_paths(list.split(':').map(|store| sandbox.path(store)));
+        let run = offline_get(&sandbox).env("LAKE_SHIM_STORE", list.expect("a list")).run();
+        run.expect_code(0)
+            .stderr_contains(&format!("warning: the store `{}`", sandbox.path("nowhere").display()))
+            .stderr_contains("hint: ");
+        sandbox.expect_all_restored();
+    }
+    expect_no_lake(&sandbox);
+}
+
+#[test]
+fn names_and_where_they_lie_are_one_object_on_request() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.remove(sandbox.ltar("Mathlib.Init"));
+    let found = outcome(never(&sandbox, "names --json --where").run().expect_code(0));
+    let lattice = sandbox.ltar("Mathlib.Order.Lattice");
+    let name = lattice.file_name().and_then(|name| name.to_str());
+    assert_eq!(found["Mathlib.Order.Lattice"], json!({ "file": name, "where": lattice }));
+    assert_eq!(found["Mathlib.Init"]["where"], Value::Null);
+    assert_eq!(found.as_object().map(serde_json::Map::len), Some(11));
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn damaged_archives_are_named_each_with_its_own_message() {
             Box::new(|sandbox| {
                 sandbox.truncate(sandbox.ltar(INIT));
             }),
-            "removing corrupted file",
+            "it ends early",
         ),
         (Box::new(init("")), "it is empty"),
         (Box::new(init("LTAR1234")), "it is cut short"),

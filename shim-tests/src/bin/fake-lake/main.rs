@@ -17,7 +17,7 @@
 //! | `FAKE_LAKE_SIGNAL` | `SEGV`, `KILL`, …: die of that signal instead |
 //! | `FAKE_LAKE_SLEEP` | seconds to sleep before the end |
 //! | `FAKE_LAKE_READ_STDIN` | `1`: read stdin to its end and print how many bytes came |
-//! | `FAKE_LAKE_MODULES` | JSON, module → olean relative to the workspace: what `build --no-build` looks for |
+//! | `FAKE_LAKE_MODULES` | JSON, module → `olean`, `trace` (relative to the workspace) and `depHash`: what `build --no-build` looks at |
 //! | `FAKE_LAKE_PROGRAM` | the executable that `build` writes to `.lake/build/bin`; it prints its name |
 //! | `FAKE_LAKE_LEANTAR` | leantar; else `leantar-*` in the cache directory, else PATH |
 //! | `MATHLIB_NO_CACHE_ON_UPDATE` | `1`: mathlib's hook after an update does nothing (as the real one) |

@@ -25,7 +25,7 @@ const WOULD_BUILD: u8 = 3;
 
 pub(crate) fn run(options: &Options, verb: &str, args: &[OsString]) -> Result<u8> {
     match verb {
-        "build" => build(options),
+        "build" => build(options, args),
         "exe" | "exec" => exe(options, args),
         "env" => env_verb(options, args),
         "serve" => serve(options),
@@ -39,19 +39,19 @@ pub(crate) fn run(options: &Options, verb: &str, args: &[OsString]) -> Result<u8
     }
 }
 
-fn build(options: &Options) -> Result<u8> {
+fn build(options: &Options, targets: &[OsString]) -> Result<u8> {
     let workspace = Workspace::load(options)?;
     if !options.no_build {
         write_program(&workspace)?;
         println!("Build completed successfully.");
         return Ok(0);
     }
-    let missing = missing_modules(&workspace)?;
-    if missing.is_empty() {
+    let stale = stale_modules(&workspace, targets)?;
+    if stale.is_empty() {
         println!("All targets up-to-date.");
         return Ok(0);
     }
-    for module in missing {
+    for module in stale {
         eprintln!("error: target is out-of-date and needs to be rebuilt: {module}");
     }
     Ok(WOULD_BUILD)
@@ -69,18 +69,28 @@ fn write_program(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The modules of `FAKE_LAKE_MODULES` without an olean.
-fn missing_modules(workspace: &Workspace) -> Result<Vec<String>> {
+/// Those of the modules of `FAKE_LAKE_MODULES` that lack an olean, or whose trace has another `depHash`. Targets
+/// such as `+Mathlib.Init` ask for these modules only.
+fn stale_modules(workspace: &Workspace, targets: &[OsString]) -> Result<Vec<String>> {
     let Ok(modules) = env::var("FAKE_LAKE_MODULES") else {
         return Ok(Vec::new());
     };
     let modules: Value = serde_json::from_str(&modules).context("FAKE_LAKE_MODULES")?;
     let modules = modules.as_object().context("FAKE_LAKE_MODULES is no object")?;
-    let missing = modules.iter().filter(|(_, olean)| {
-        let olean = olean.as_str().unwrap_or_default();
-        !workspace.root.join(olean).exists()
-    });
-    Ok(missing.map(|(module, _)| module.clone()).collect())
+    let asked: Vec<_> =
+        targets.iter().filter_map(|target| target.to_str()?.strip_prefix('+')).collect();
+    let mut stale = Vec::new();
+    for (module, built) in modules {
+        let text = |key: &str| built[key].as_str().unwrap_or_default();
+        let trace = fs::read(workspace.root.join(text("trace"))).unwrap_or_default();
+        let trace: Value = serde_json::from_slice(&trace).unwrap_or_default();
+        let is_built =
+            workspace.root.join(text("olean")).exists() && trace["depHash"] == text("depHash");
+        if !is_built && (asked.is_empty() || asked.contains(&module.as_str())) {
+            stale.push(module.clone());
+        }
+    }
+    Ok(stale)
 }
 
 fn exe(options: &Options, args: &[OsString]) -> Result<u8> {
