@@ -63,6 +63,12 @@ impl Sandbox {
         self.expect_files(self.packages().as_ref(), &names, is_recorded);
     }
 
+    /// The modules that have a trace.
+    pub fn restored(&self) -> Vec<&'static str> {
+        let traced = modules().iter().filter(|module| self.packages().join(&module.trace).exists());
+        traced.map(|module| module.name.as_str()).collect()
+    }
+
     #[track_caller]
     fn expect_files(&self, packages: &Path, names: &[&str], counts: impl Fn(&Path) -> bool) {
         let packages = self.path(packages);

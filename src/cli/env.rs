@@ -50,8 +50,14 @@ impl Shell {
                 let value = value.replace('\\', "\\\\").replace('\'', "\\'");
                 format!("set -gx {name} '{value}'\n")
             }
-            // The long form takes any value.
-            Self::Github => format!("{name}<<LAKE_SHIM_END\n{value}\nLAKE_SHIM_END\n"),
+            // The long form takes any value that lacks its last line.
+            Self::Github => {
+                let mut end = "LAKE_SHIM_END".to_owned();
+                while value.contains(&end) {
+                    end.push('_');
+                }
+                format!("{name}<<{end}\n{value}\n{end}\n")
+            }
             Self::Json => String::new(),
         };
         if let Self::Json = self {
@@ -73,6 +79,9 @@ mod tests {
         assert_eq!(Shell::Sh.print(&variables), "export A='{\"it'\\''s\": \"\\n\"}'\n");
         assert_eq!(Shell::Fish.print(&variables), "set -gx A '{\"it\\'s\": \"\\\\n\"}'\n");
         assert_eq!(Shell::Github.print(&[("A", "b")]), "A<<LAKE_SHIM_END\nb\nLAKE_SHIM_END\n");
+        let hostile = "/a\nLAKE_SHIM_END\nPATH=/evil";
+        let printed = Shell::Github.print(&[("A", hostile)]);
+        assert_eq!(printed, format!("A<<LAKE_SHIM_END_\n{hostile}\nLAKE_SHIM_END_\n"));
         assert_eq!(Shell::Json.print(&[("A", "b")]), "{\n  \"A\": \"b\"\n}\n");
         assert_eq!(Shell::Sh.print(&[]), "");
     }

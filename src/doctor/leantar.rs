@@ -31,7 +31,8 @@ pub fn look(
     bin: Option<&Path>,
     unpacks: bool,
 ) -> Area {
-    let at_least = workspace.and_then(Workspace::mathlib).and_then(|mathlib| Recipe::read(mathlib).ok());
+    let at_least =
+        workspace.and_then(Workspace::mathlib).and_then(|mathlib| Recipe::read(mathlib).ok());
     let at_least = at_least.and_then(|recipe| recipe.leantar);
     let named = settings.leantar.as_deref();
     let candidates = match named {

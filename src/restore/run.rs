@@ -1,6 +1,5 @@
 //! One restore under way: unpack what the stores have, then ask the real lake for the rest.
 
-use super::{Event, Outcome};
 use super::apply::{Tools, apply};
 use super::fallback::{self, Lacking, Task};
 use super::ledger::{self, Origin, Recorded};
@@ -8,6 +7,7 @@ use super::packs::{PackPlan, PackStep};
 use super::plan::{Plan, Step, build_dir, plan};
 use super::session::{Mode, Session};
 use super::turn::Turn;
+use super::{Event, Outcome};
 use crate::fs::is_full;
 use crate::interrupt::Interrupts;
 use crate::mathlib::Module;

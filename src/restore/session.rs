@@ -250,8 +250,16 @@ impl Session<'_> {
     ) -> Result<bool> {
         let Some(is_built) = is_built else { return Ok(false) };
         (self.observer)(Event::AskingWhetherBuilt { modules: modules.len() });
-        let status = interrupts.while_waiting(&mut is_built(modules)?, |lake| Ok(lake.wait()?))?;
-        Ok(status.success())
+        match is_built(modules) {
+            Ok(mut lake) => {
+                let status = interrupts.while_waiting(&mut lake, |lake| Ok(lake.wait()?))?;
+                Ok(status.success())
+            }
+            Err(e) => {
+                (self.observer)(Event::Warning(e));
+                Ok(false)
+            }
+        }
     }
 
     /// What a restore would do.

@@ -62,7 +62,10 @@ fn a_dry_run_of_a_fresh_checkout_tells_what_will_come() {
     let dry = || never(&sandbox, "restore --dry-run").env("LAKE_SHIM_STORE", &store).run();
     let run = dry();
     run.expect_code(0).stdout_contains("unpack the sources of mathlib from ");
-    assert!(run.stdout.ends_with("\n0 to unpack, 11 to unpack once the sources are there\n"), "{run}");
+    assert!(
+        run.stdout.ends_with("\n0 to unpack, 11 to unpack once the sources are there\n"),
+        "{run}"
+    );
     sandbox.remove(store.join("583b48dc5ddc6a0c.ltar"));
     let run = dry();
     run.expect_code(1).stdout_contains("10 to unpack once the sources are there, 1 in no store");
@@ -177,11 +180,7 @@ fn threads_are_passed_on_fake_leantar_only() {
 #[test]
 fn a_wrong_call_is_told_with_code_2() {
     let sandbox = Sandbox::mini_mathlib();
-    for line in [
-        "frobnicate",
-        "",
-        "restore --frobnicate",
-    ] {
+    for line in ["frobnicate", "", "restore --frobnicate"] {
         let run = sandbox.lake_shim(line).run();
         run.expect_code(2).expect_stdout("");
         if !line.is_empty() {

@@ -309,7 +309,10 @@ fn the_release_of_proofwidgets_counts_as_missing() {
         "def LEANTARVERSION",
         "def getProofWidgets := 0\n\ndef LEANTARVERSION",
     );
-    offline_get(&sandbox).run().expect_code(1).stderr_contains("missing, and in no `.ltar`: proofwidgets:release");
+    offline_get(&sandbox)
+        .run()
+        .expect_code(1)
+        .stderr_contains("missing, and in no `.ltar`: proofwidgets:release");
     let skip = "exe cache --skip-proofwidgets get";
     offline(&sandbox, skip).run().expect_code(0).stderr_lacks("proofwidgets");
     sandbox.mkdir("proofwidgets/.lake/build/js");

@@ -111,7 +111,8 @@ fn make_unfit(sandbox: &Sandbox, kind: &str, path: &str) {
             sandbox.mkdir(path);
         }
         "pipe" => {
-            nix::unistd::mkfifo(&sandbox.path(path), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+            nix::unistd::mkfifo(&sandbox.path(path), nix::sys::stat::Mode::S_IRWXU)
+                .expect("a pipe");
         }
         "another program" => {
             sandbox.script(path, "echo tar 1.34");

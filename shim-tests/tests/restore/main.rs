@@ -1,13 +1,17 @@
 //! Restoring build files from a store: by `lake exe cache get` and by `lake-shim restore`, through the real binary.
 //! With `SHIM_TEST_REAL_LAKE` the archives are real ones and so is leantar.
 
+mod arguments;
 mod cache_get;
 mod cli;
 mod damage;
+mod endings;
 mod fallback;
 mod faults;
 mod leantar;
 mod names;
+mod origins;
+mod own_builds;
 mod places;
 mod revisions;
 

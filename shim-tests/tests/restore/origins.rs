@@ -1,0 +1,277 @@
+//! Which archive a module came from, and which store: what the trace does not say (mathlib4#42660).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use shim_tests::lean_hash::lean_hash_hex;
+use shim_tests::ltar::{Entry, Ltar};
+use shim_tests::{Run, Sandbox, modules};
+
+use crate::{all, expect_leantar_runs, expect_no_lake, lake_lines, offline_get};
+
+const INIT: &str = "Mathlib.Init";
+const OLEAN: &str = "app/.lake/packages/mathlib/.lake/build/lib/lean/Mathlib/Init.olean";
+const TRACE: &str = "app/.lake/packages/mathlib/.lake/build/lib/lean/Mathlib/Init.trace";
+
+/// An archive as another build of the same sources has it: the same name, the same `depHash`, and another olean.
+fn rebuilt(archive: &[u8], mark: &str) -> Vec<u8> {
+    let mut ltar = Ltar::parse(archive).expect("an archive of the fake's");
+    let mut hash = String::new();
+    for entry in &mut ltar.entries {
+        if let Entry::File { path, bytes } = entry
+            && path.ends_with("/Init.olean")
+        {
+            bytes.extend(mark.as_bytes());
+            hash = lean_hash_hex(bytes);
+        }
+    }
+    assert!(!hash.is_empty(), "the archive has an olean");
+    for entry in &mut ltar.entries {
+        match entry {
+            Entry::File { path, bytes } if path.ends_with("/Init.olean.hash") => {
+                *bytes = hash.clone().into_bytes();
+            }
+            Entry::File { path, bytes } if path.ends_with("/Init.trace") => {
+                let mut trace: Value = serde_json::from_slice(bytes).expect("a trace");
+                trace["outputs"]["o"][0] = format!("{hash}.olean").into();
+                *bytes = trace.to_string().into_bytes();
+            }
+            _ => {}
+        }
+    }
+    ltar.to_bytes()
+}
+
+/// Puts another build of `Mathlib.Init` into a store.
+fn rebuild_in(sandbox: &Sandbox, store: &Path, mark: &str) {
+    let name = sandbox.ltar(INIT).file_name().expect("a name").to_owned();
+    let other = rebuilt(&fs::read(store.join(&name)).expect("an archive"), mark);
+    sandbox.write(store.join(name), other);
+}
+
+/// A second store with everything, in which `Mathlib.Init` is of another build.
+fn second_store(sandbox: &Sandbox) -> PathBuf {
+    let store = sandbox.path("second");
+    sandbox.copy("store", "second");
+    rebuild_in(sandbox, &store, "of the second build");
+    store
+}
+
+fn get_from(sandbox: &Sandbox, stores: &[&Path]) -> Run {
+    let list = std::env::join_paths(stores).expect("a list");
+    offline_get(sandbox).env("LAKE_SHIM_STORE", list).run()
+}
+
+fn is_of_second_build(sandbox: &Sandbox) -> bool {
+    sandbox.read(OLEAN).ends_with("of the second build")
+}
+
+/// The names of the modules in the workspace as it is now.
+fn names(sandbox: &Sandbox) -> BTreeMap<String, String> {
+    let run = sandbox.lake_shim("names --json").run();
+    serde_json::from_str(&run.expect_code(0).stdout).expect("an object of names")
+}
+
+/// Bumps mathlib: another toolchain, so that every archive has another name, and no module another `depHash`.
+/// Returns a store for it, in which `Mathlib.Init` came out with other bytes.
+fn bump(sandbox: &Sandbox) -> PathBuf {
+    let old = names(sandbox);
+    for toolchain in ["app/lean-toolchain", "app/.lake/packages/mathlib/lean-toolchain"] {
+        sandbox.write(toolchain, "leanprover/lean4:v4.28.0\n");
+    }
+    let store = sandbox.path("bumped");
+    sandbox.mkdir("bumped");
+    for (module, name) in names(sandbox) {
+        assert_ne!(old[&module], name, "a bump renames the archive of {module}");
+        sandbox.copy(sandbox.store().join(&old[&module]), store.join(&name));
+        if module == INIT {
+            let other =
+                rebuilt(&fs::read(store.join(&name)).expect("an archive"), "of the second build");
+            sandbox.write(store.join(name), other);
+        }
+    }
+    store
+}
+
+#[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "makes archives of the fake's")]
+fn a_bump_is_unpacked_though_no_dep_hash_has_changed_fake_leantar_only() {
+    let sandbox = Sandbox::mini_mathlib();
+    offline_get(&sandbox).run().expect_code(0);
+    let store = bump(&sandbox);
+    get_from(&sandbox, &[&store]).expect_code(0).stderr_contains("restored 11 modules");
+    assert!(is_of_second_build(&sandbox));
+    get_from(&sandbox, &[&store]).expect_code(0).stderr_contains("nothing to do");
+    expect_leantar_runs(&sandbox, 2);
+    expect_no_lake(&sandbox);
+}
+
+#[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "makes archives of the fake's")]
+fn a_stock_tool_in_between_fools_nobody_fake_leantar_only() {
+    let sandbox = Sandbox::mini_mathlib();
+    offline_get(&sandbox).run().expect_code(0);
+    // As `leantar` does it for the stock tool, from a cache with another build.
+    let second = second_store(&sandbox);
+    let archive = second.join(sandbox.ltar(INIT).file_name().expect("a name"));
+    let leantar = sandbox.toolchain_bin().join("leantar");
+    let list = format!(
+        r#"[{{"file":"{}","base":"{}"}}]"#,
+        archive.display(),
+        sandbox.package("mathlib").display()
+    );
+    sandbox.command(leantar, "-f -x -j -").stdin(list).run().expect_code(0);
+    assert!(is_of_second_build(&sandbox));
+    // Lake finds nothing wrong with the module; what was built against the first build tells.
+    let stale = sandbox.env_var("FAKE_LAKE_MODULES").expect("set").replacen(
+        "\"depHash\":\"",
+        "\"depHash\":\"x",
+        1,
+    );
+    let run = offline_get(&sandbox).env("FAKE_LAKE_MODULES", stale).run();
+    run.expect_code(0).stderr_contains("restored 1 module");
+    assert!(!is_of_second_build(&sandbox));
+    sandbox.expect_all_restored();
+}
+
+#[test]
+fn a_ledger_that_is_gone_or_damaged_costs_one_look() {
+    for damage in
+        ["", "garbage", "lake-shim ledger 1\nhalf a line", "lake-shim ledger 99\n", "remove"]
+    {
+        let sandbox = Sandbox::mini_mathlib();
+        offline_get(&sandbox).run().expect_code(0);
+        for package in ["mathlib", "batteries"] {
+            let ledger = sandbox.package(package).join(".lake/build/.lake-shim.ledger");
+            match damage {
+                "remove" => sandbox.remove(ledger),
+                text => sandbox.write(ledger, text),
+            };
+        }
+        offline_get(&sandbox).run().expect_code(0);
+        sandbox.expect_all_restored();
+        let again = offline_get(&sandbox).run();
+        again.expect_code(0).stderr_contains("nothing to do").stderr_lacks("asking");
+    }
+}
+
+#[test]
+fn a_ledger_survives_where_whole_seconds_are_kept_only() {
+    let sandbox = Sandbox::mini_mathlib();
+    offline_get(&sandbox).run().expect_code(0);
+    for module in modules() {
+        let trace = sandbox.packages().join(&module.trace);
+        let file = fs::File::options().write(true).open(&trace).expect("a trace");
+        let time = fs::metadata(&trace).and_then(|meta| meta.modified()).expect("a time");
+        let since = time.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(since))
+            .expect("set");
+    }
+    let run = offline_get(&sandbox).run();
+    run.expect_code(0).stderr_contains("nothing to do").stderr_lacks("asking");
+}
+
+#[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "makes archives of the fake's")]
+fn one_store_answers_for_everything_if_one_can_fake_leantar_only() {
+    let sandbox = Sandbox::mini_mathlib();
+    let second = second_store(&sandbox);
+    // The first has a part only.
+    for module in all().into_iter().filter(|module| *module != INIT) {
+        sandbox.remove(sandbox.ltar(module));
+    }
+    let run = get_from(&sandbox, &[&sandbox.store(), &second]);
+    let from = format!("restored 11 modules, 2 packages from {} in ", second.display());
+    run.expect_code(0).stderr_contains(&from);
+    assert!(is_of_second_build(&sandbox));
+}
+
+#[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "makes archives of the fake's")]
+fn what_is_there_comes_from_the_same_store_fake_leantar_only() {
+    let sandbox = Sandbox::mini_mathlib();
+    let second = second_store(&sandbox);
+    let lattice = sandbox.ltar("Mathlib.Order.Lattice");
+    let hidden = sandbox.path("hidden.ltar");
+    sandbox.rename(&lattice, &hidden);
+    get_from(&sandbox, &[&sandbox.store()]).expect_code(1);
+    assert!(!is_of_second_build(&sandbox));
+    // Only the second store has the last one: then all of it is from there.
+    let run = get_from(&sandbox, &[&sandbox.store(), &second]);
+    run.expect_code(0).stderr_contains("restored 11 modules");
+    assert!(is_of_second_build(&sandbox));
+    // And the first serves for what it gave before, where it has what is missing now.
+    sandbox
+        .rename(&hidden, &lattice)
+        .remove("app/.lake/packages/mathlib/.lake/build/lib/lean/Mathlib/Order/Lattice.olean");
+    let run = get_from(&sandbox, &[&sandbox.store(), &second]);
+    run.expect_code(0)
+        .stderr_contains("restored 1 module")
+        .stderr_contains(&second.display().to_string());
+    assert!(is_of_second_build(&sandbox));
+}
+
+#[test]
+fn stores_are_mixed_only_where_none_has_everything_and_then_it_is_said() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.mkdir("other");
+    let lattice = sandbox.ltar("Mathlib.Order.Lattice");
+    sandbox.rename(&lattice, Path::new("other").join(lattice.file_name().expect("a name")));
+    let (store, other) = (sandbox.store(), sandbox.path("other"));
+    let dry = sandbox.lake_shim("restore --dry-run");
+    let list = std::env::join_paths([&store, &other]).expect("a list");
+    dry.env("LAKE_SHIM_STORE", list).run().expect_code(0).stdout_contains("no store has them all");
+    let run = get_from(&sandbox, &[&store, &other]);
+    run.expect_code(0).stderr_contains(&format!(
+        "restored 11 modules, 2 packages from {} (1), {} (10), for no store has them all, in ",
+        other.display(),
+        store.display()
+    ));
+    sandbox.expect_all_restored();
+    get_from(&sandbox, &[&store, &other]).expect_code(0).stderr_contains("nothing to do");
+}
+
+#[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "makes archives of the fake's")]
+fn a_damaged_archive_has_another_store_answer_for_everything_fake_leantar_only() {
+    let sandbox = Sandbox::mini_mathlib();
+    let second = second_store(&sandbox);
+    sandbox.truncate(sandbox.ltar("Mathlib.Order.Lattice"));
+    let run = get_from(&sandbox, &[&sandbox.store(), &second]);
+    run.expect_code(0);
+    assert!(is_of_second_build(&sandbox), "a mixture: {run}");
+    get_from(&sandbox, &[&sandbox.store(), &second])
+        .expect_code(0)
+        .stderr_contains("nothing to do");
+}
+
+#[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
+fn what_was_downloaded_beside_a_store_costs_no_second_unpacking_fake_lake_only() {
+    let sandbox = Sandbox::mini_mathlib().with_cloud();
+    sandbox.remove(sandbox.ltar(INIT));
+    let run = sandbox.lake("exe cache get").run();
+    run.expect_code(0).stderr_contains("restored 11 modules").stderr_contains("with the real lake");
+    expect_leantar_runs(&sandbox, 2);
+    let again = sandbox.lake("exe cache get").run();
+    again.expect_code(0).stderr_contains("nothing to do");
+    assert_eq!(lake_lines(&sandbox), ["exe cache get-"]);
+}
+
+#[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "makes archives of the fake's")]
+fn a_trace_that_another_program_wrote_since_is_not_ours_fake_leantar_only() {
+    let sandbox = Sandbox::mini_mathlib();
+    offline_get(&sandbox).run().expect_code(0);
+    sandbox.write(OLEAN, "from elsewhere").write(TRACE, sandbox.read(TRACE) + " ");
+    let stale = sandbox.env_var("FAKE_LAKE_MODULES").expect("set").replacen(
+        "\"depHash\":\"",
+        "\"depHash\":\"x",
+        1,
+    );
+    let run = offline_get(&sandbox).env("FAKE_LAKE_MODULES", stale).run();
+    run.expect_code(0).stderr_contains("restored 1 module");
+    sandbox.expect_all_restored();
+}
