@@ -212,7 +212,7 @@ fn mute(scene: &Scene, run: &Run, at: &[At], hint: bool) -> Vec<String> {
     mute
 }
 
-/// What is said of a package that Lake would delete.
+/// Words of a refusal: Lake would delete the package.
 const REFUSED: [&str; 2] = [
     "cannot be read by git, and Lake may delete what git cannot read: ",
     "has no `.git` of its own: Lake would delete it",
