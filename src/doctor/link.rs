@@ -9,7 +9,7 @@ use anyhow::Error;
 use fs_err as fs;
 use std::path::{Path, PathBuf};
 
-/// What is at the packages directory, and what linking would do about it.
+/// The packages directory, and the next link.
 #[derive(Debug)]
 pub struct Link {
     packages_dir: PathBuf,
@@ -36,7 +36,7 @@ struct Shared {
     outlook: Outlook,
 }
 
-/// What the next command does.
+/// The effect of the next command.
 #[derive(Debug)]
 enum Outlook {
     /// `LAKE_PKG_DIR` cannot be a shared directory of this workspace.

@@ -6,7 +6,7 @@
 //! `.lake-shim-notes` too. A lock proves nothing either: on NFS, virtiofs or 9p everybody gets it.
 //!
 //! `owner` comes first and whole, and goes last. A directory that has nothing but the beginning of one holds
-//! nothing, so it is removed whoever made it; a process that is alive makes another one.
+//! nothing, so any process removes it; one that is alive makes another.
 
 use super::if_there;
 use anyhow::Result;

@@ -114,8 +114,8 @@ impl Guard<'_> {
         Ok(Protection { variables, overrides })
     }
 
-    /// What a build would be refused over, by package; without a manifest, as Lake resolves then, the first
-    /// and without a name. Writes nothing.
+    /// Refusals of a build, by package. Without a manifest Lake resolves, and there is at most one, without a
+    /// name. Writes nothing.
     pub fn refusals(&self) -> Vec<(Option<String>, Error)> {
         if self.workspace.manifest.is_none() {
             return self.resolving().err().map(|error| (None, error)).into_iter().collect();
@@ -338,7 +338,7 @@ impl Guard<'_> {
     }
 }
 
-/// What to do about a git that does not work in `dir`.
+/// The way on where git does not work in `dir`.
 fn way_to_git(dir: &Path) -> String {
     let set: Vec<_> = ELSEWHERE.into_iter().filter(|name| is_set(name)).collect();
     if set.is_empty() {

@@ -138,7 +138,7 @@ fn check_reproducible(lock: &GitLock, dir: &Path) -> Result<()> {
     let dot_git = dir.join(".git");
     let is_none = || format!("is not a git checkout: `{}`", dot_git.display());
     let checkout = Checkout::open(dir).with_context(is_none)?;
-    if let Some(reason) = checkout.is_tied() {
+    if let Some(reason) = checkout.is_tied()? {
         bail!("cannot be moved: {reason}");
     }
     let head = checkout.head_or_asked();

@@ -39,7 +39,7 @@ pub enum Linked {
 /// A packages directory with this in it is not to be linked.
 pub const PRIVATE_MARK: &str = ".lake-shim.private";
 
-/// What [`link`] has to do.
+/// The work that [`link`] has to do.
 #[derive(Debug)]
 pub enum Step {
     /// Nothing: it is a link to the shared directory, or that directory itself.

@@ -69,7 +69,7 @@ fn linked_to_nowhere() {
     none(&sandbox);
 }
 
-/// That the link leads nowhere, which is an error, among what comes of it.
+/// The error that the link leads nowhere, among those that come of it.
 #[track_caller]
 fn dangling(sandbox: &Sandbox) -> Value {
     let findings = crate::findings(sandbox);

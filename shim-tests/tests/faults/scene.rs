@@ -12,10 +12,10 @@ use shim_tests::tree::{Entry, Tree};
 use crate::operation::{Ends, LAKE_RAN, Operation};
 use crate::verdict::{Found, Kind};
 
-/// What differs from run to run: git writes its index again when it looks at a clone (and leaves its lock there when it
+/// Files that differ from run to run: git writes its index again when it looks at a clone (and leaves its lock there when it
 /// is killed).
 const VOLATILE: [&str; 2] = [".git/index", ".git/index.lock"];
-/// What the shim can find out again, and notes where it can.
+/// Notes of the shim that it can find out again.
 const CACHE: &str = ".cache/lake-shim";
 
 /// What is said where the operation goes wrong by itself.

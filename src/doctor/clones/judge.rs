@@ -5,7 +5,7 @@ use crate::doctor::stores::{short, some};
 use crate::doctor::{Finding, Severity, quoted, word};
 use crate::report::count;
 
-/// What the shim answers for, and a Lake that bypasses it does not know.
+/// The way on where the shim answers for something, and a Lake that bypasses it does not know.
 const BYPASS: &str = "nothing to do behind the shim; for an editor that starts Lake by itself, \
                       `eval \"$(lake-shim env)\"` before it or, for good";
 

@@ -49,7 +49,7 @@ struct Git {
     is_shared: bool,
     /// `None` if the directory is no clone of its own.
     clone: Option<Clone>,
-    /// What the guard refuses a build over.
+    /// The guard's refusal of a build, if there is one.
     refused: Option<Finding>,
 }
 

@@ -49,7 +49,7 @@ impl Checkout {
         Some(String::from_utf8_lossy(&said).trim().to_owned())
     }
 
-    /// What git prints, without the line break at its end.
+    /// Returns what git prints, without the line break at its end.
     fn ask(&self, args: &[&str], env: &Variables) -> Result<Vec<u8>, String> {
         let path = env.get(OsStr::new("PATH")).map(|path| path.as_os_str());
         let mut git = lakes_git(path).ok_or("there is no `git` on PATH")?;
