@@ -69,7 +69,7 @@ pub fn look(
     // The real lake takes from the user's cache what it would download.
     let cache = env.user_cache().filter(|_| settings.network == Network::Auto);
     let usable = stores.open().and(cache);
-    let packs = match packs::plan(workspace, &usable) {
+    let packs = match packs::plan(workspace, &usable, false) {
         Ok(packs) => packs,
         Err(e) => {
             let reason = (located.area.worst() != Some(Severity::Error)).then_some(e);

@@ -73,8 +73,8 @@ pub struct PackPlan {
     pub indices: Vec<(PathBuf, Index)>,
 }
 
-/// Plans to unpack what the workspace lacks.
-pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
+/// Plans to unpack what the workspace lacks; with `force` also in the place of the user's own builds.
+pub fn plan(workspace: &Workspace, stores: &Stores, force: bool) -> Result<PackPlan> {
     let indices = stores.indices()?;
     let revisions = workspace.revisions();
     let toolchain = toolchain::read(&workspace.root)?.unwrap_or_default();
@@ -94,7 +94,11 @@ pub fn plan(workspace: &Workspace, stores: &Stores) -> Result<PackPlan> {
             let build = build_dir(package);
             let marks: Vec<_> = found.iter().map(|(_, pack)| pack.mark()).collect();
             let mark = read::text(&build.join(MARK), read::TEXT);
-            if !mark.is_ok_and(|mark| marks.iter().any(|fit| fit == mark.trim_start_matches(OWN))) {
+            let is_marked = |mark: String| {
+                let own = mark.strip_prefix(OWN).filter(|_| !force);
+                marks.iter().any(|fit| fit == own.unwrap_or(&mark))
+            };
+            if !mark.is_ok_and(is_marked) {
                 plan.steps.push(PackStep::new(&found, package, build, false));
             }
             plan.marks.insert(package.dir.clone(), marks);

@@ -85,7 +85,7 @@ impl Session<'_> {
             false => Turn::take(self, &interrupts)?,
             true => Turn::none(self, &interrupts),
         };
-        let mut packs = packs::plan(self.workspace, &stores)?;
+        let mut packs = packs::plan(self.workspace, &stores, mode.force)?;
         if mode.only_fetch {
             packs.steps.clear();
         }
@@ -176,7 +176,7 @@ impl Session<'_> {
         let stores = Stores::open(self.settings)?;
         let interrupts = Interrupts::catch()?;
         let turn = Turn::take(self, &interrupts)?;
-        let packs = packs::plan(self.workspace, &stores)?;
+        let packs = packs::plan(self.workspace, &stores, false)?;
         let mut packages = self.workspace.packages.iter().filter(|p| p.lock.is_some()).peekable();
         let has_any = packages.peek().is_some();
         if !has_any || !packages.all(|package| packs.built.contains(&package.dir)) {
@@ -265,7 +265,7 @@ impl Session<'_> {
     /// What a restore would do.
     pub fn plan(&self, request: &Request, force: bool) -> Result<Plan> {
         let stores = Stores::open(self.settings)?;
-        let packs = packs::plan(self.workspace, &stores)?;
+        let packs = packs::plan(self.workspace, &stores, force)?;
         let packed =
             |name: &str| packs.steps.iter().any(|step| step.is_source() && step.package == name);
         if packs.steps.iter().any(PackStep::is_source)

@@ -320,6 +320,35 @@ fn the_release_of_proofwidgets_counts_as_missing() {
 }
 
 #[test]
+fn native_targets_of_the_recipe_count_as_missing() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.write("csdp/lakefile.toml", "name = \"CSDP\"\n").write("csdp/CSDP.lean", "");
+    edit_manifest(&sandbox, |manifest| {
+        let package = json!({
+            "type": "path", "dir": "../csdp", "name": "CSDP", "inherited": true,
+            "scope": "", "manifestFile": "lake-manifest.json", "configFile": "lakefile.toml",
+        });
+        manifest["packages"].as_array_mut().expect("packages").push(package);
+    });
+    edit_mathlib(
+        &sandbox,
+        "Cache/IO.lean",
+        "def LEANTARVERSION",
+        "def native := #[\"CSDP:release\", \"CSDP:shared\", \"Elsewhere:shared\"]\n\ndef LEANTARVERSION",
+    );
+    let missing = "missing, and in no `.ltar`: ";
+    let dry = sandbox.lake_shim("restore --dry-run").run();
+    dry.expect_code(1).stdout_contains("miss CSDP:release\nmiss CSDP:shared\n");
+    let run = offline_get(&sandbox).run();
+    run.expect_code(1).stderr_contains(&format!("{missing}CSDP:release, CSDP:shared\n"));
+    sandbox.expect_all_restored();
+    sandbox.write("csdp/.lake/build/lib/lean/CSDP.olean", "x");
+    offline_get(&sandbox).run().expect_code(1).stderr_contains(&format!("{missing}CSDP:shared\n"));
+    sandbox.write("csdp/.lake/build/lib/libcsdp.so", "x");
+    offline_get(&sandbox).run().expect_code(0).stderr_contains("nothing to do");
+}
+
+#[test]
 fn downloads_that_nobody_could_keep_are_not_begun() {
     let sandbox = incomplete(&[LATTICE]);
     sandbox.write("no-directory", "");

@@ -53,6 +53,35 @@ fn a_dry_run_lists_and_removes_nothing() {
 }
 
 #[test]
+fn what_has_no_name_of_ours_stays() {
+    let sandbox = built();
+    bake(&sandbox, "").run().expect_code(0);
+    let packs = "baked/lake-shim/packs";
+    let digest = "0".repeat(64);
+    for file in [
+        "baked/my-backup.ltar",
+        "baked/0123456789ABCDEF.ltar",
+        "baked/0123456789abcde.ltar",
+        "baked/leantar-0.1.2",
+        &format!("{packs}/notes.tar.zst"),
+        &format!("{packs}/{digest}.tar"),
+    ] {
+        sandbox.write(file, "precious");
+    }
+    sandbox.mkdir("baked/0000000000000000.ltar").mkdir(format!("{packs}/{digest}.tar.zst"));
+    sandbox.symlink("my-backup.ltar", "baked/1111111111111111.ltar");
+    let before = files(baked(&sandbox));
+    sandbox
+        .write("baked/2222222222222222.ltar", "")
+        .write(format!("{packs}/{}.tar.zst", "1".repeat(64)), "");
+    gc(&sandbox, "").run().expect_code(0).stderr_contains("removed 2 files");
+    assert_eq!(files(baked(&sandbox)), before);
+    assert!(sandbox.path("baked/0000000000000000.ltar").is_dir());
+    assert!(sandbox.path("baked/1111111111111111.ltar").is_symlink());
+    verify(&sandbox, "").run().expect_code(0);
+}
+
+#[test]
 fn what_only_the_other_lock_needs_is_removed() {
     for kept in [0, 1] {
         let (sandbox, ids, only) = two_locks();

@@ -165,7 +165,7 @@ fn what_is_wrong_is_in_the_object() {
 #[test]
 fn an_index_that_cannot_be_used_is_an_error_that_names_it() {
     type Damage = fn(&Sandbox);
-    let damages: [(Damage, &str); 6] = [
+    let damages: [(Damage, &str); 7] = [
         (|sandbox| edit_index(sandbox, |index| index["schema"] = json!(2)), "schema 2"),
         (
             |sandbox| {
@@ -194,6 +194,10 @@ fn an_index_that_cannot_be_used_is_an_error_that_names_it() {
         (
             |sandbox| edit_index(sandbox, |index| index["packs"][0]["rev"] = Value::Null),
             "cannot understand",
+        ),
+        (
+            |sandbox| edit_index(sandbox, |index| index["packs"][1]["shards"] = json!([])),
+            "has no shards",
         ),
     ];
     let sandbox = baked_and_fresh();
@@ -233,7 +237,12 @@ fn a_store_without_an_index_is_verified_by_a_workspaces_names() {
     let sandbox = built();
     let plain =
         |cwd| sandbox.lake_shim("verify --json --store").arg(sandbox.store()).cwd(cwd).run();
+    let found = object(plain("app").expect_code(1));
+    let why = "neither the store nor the toolchain has a leantar";
+    assert_eq!(found["locks"][0]["no_leantar"], why);
+    sandbox.install_leantar("store/leantar-0.1.19");
     let found = object(plain("app").expect_code(0));
+    assert_eq!(found["locks"][0]["no_leantar"], Value::Null);
     assert_eq!(found["locks"][0]["covered"], modules().len());
     assert_eq!(found["locks"][0]["lock"], Value::Null);
     sandbox.write(sandbox.ltar(LATTICE), "no archive").remove(sandbox.ltar("Batteries"));
