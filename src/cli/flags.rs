@@ -12,7 +12,7 @@ pub struct Flags {
     /// The workspace, if not the one around the current directory
     #[arg(short = 'd', long, global = true, value_name = "DIR")]
     dir: Option<OsString>,
-    /// Stores, `:`-separated; the first hit wins [env: LAKE_SHIM_STORE]
+    /// Stores, `:`-separated, in order of preference [env: LAKE_SHIM_STORE]
     #[arg(long, global = true, value_name = "DIRS")]
     store: Option<OsString>,
     /// Shared packages directory [env: LAKE_PKG_DIR]

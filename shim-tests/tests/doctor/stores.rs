@@ -179,12 +179,29 @@ fn release_files_that_no_store_has() {
         json!({ "type": "git", "name": "proofwidgets", "url": url, "rev": rev, "inherited": true }),
     );
     sandbox.write("app/lake-manifest.json", manifest.to_string());
-    let finding = only(&sandbox, "note", "proofwidgets");
-    says(&finding, &["release files of ProofWidgets"]);
+    let finding = only(&sandbox, "note", "native-targets");
+    says(&finding, &["`proofwidgets:release`"]);
     sandbox.set_env("LAKE_SHIM_NETWORK", "never");
-    only(&sandbox, "error", "proofwidgets");
+    only(&sandbox, "error", "native-targets");
     sandbox.mkdir(sandbox.package("proofwidgets").join(".lake/build/js"));
     none(&sandbox);
+}
+
+#[test]
+fn pipes_and_directories_in_a_store_are_not_opened() {
+    let sandbox = sound();
+    let names = ["0000000000000000.ltar", "leantar-9.9.9", "lake-shim/index.json"];
+    for name in names {
+        let path = sandbox.store().join(name);
+        sandbox.mkdir(path.parent().expect("it has one"));
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    }
+    // It ends.
+    doctor(&sandbox, "").run().stdout_contains("index.json` is a pipe or a device");
+    for name in names {
+        sandbox.remove(sandbox.store().join(name)).mkdir(sandbox.store().join(name));
+    }
+    doctor(&sandbox, "").run().stdout_contains("index.json` is a directory");
 }
 
 #[test]

@@ -201,7 +201,7 @@ fn no_leantar() {
 fn a_leantar_that_fails() {
     let mut sandbox = sound();
     sandbox.script("bad/leantar", "exit 126");
-    for (leantar, why) in [("bad/leantar", "exit status: 126"), ("missing", "cannot be run")] {
+    for (leantar, why) in [("bad/leantar", "exit status: 126"), ("missing", "is not there")] {
         sandbox.set_env("LAKE_SHIM_LEANTAR", sandbox.path(leantar));
         let finding = only(&sandbox, "error", "leantar-fails");
         says(&finding, &[leantar, why, "`unset LAKE_SHIM_LEANTAR`"]);
@@ -210,7 +210,7 @@ fn a_leantar_that_fails() {
     none(&sandbox);
     sandbox.script("lean/bin/leantar", "echo hello");
     let finding = only(&sandbox, "error", "leantar-fails");
-    says(&finding, &["says no version, but `hello`"]);
+    says(&finding, &["lean/bin/leantar` is not a leantar"]);
 }
 
 #[test]
