@@ -24,7 +24,7 @@ pub const NOBODY: u32 = 65534;
 
 /// What a run finds on its PATH besides the shim and the toolchain, where the machine has it. No lake, lean,
 /// elan or leantar: a test that wants one puts it there.
-const SYSTEM_TOOLS: &str = "sh bash git env cat cp ls mkdir mv rm chgrp chmod dirname install uname sleep true false printf sed grep \
+const SYSTEM_TOOLS: &str = "sh bash git env cat cksum cp ls mkdir mv rm chgrp chmod dirname install uname sleep true false printf sed grep \
     head sort tar zstd id kill nproc readlink";
 
 /// See the [crate] for an example.

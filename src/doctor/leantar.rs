@@ -102,6 +102,9 @@ impl<'a> Found<'a> {
     fn judge(&self, is_named: bool, unfit: &[String], confine: Confine) -> Option<Finding> {
         match &self.answer {
             Err(reason) if self.is_hindered => Some(hindered(self.path, reason)),
+            _ if matches!((&self.state, confine), (State::Free(_), Confine::Always)) => {
+                unconfined(&self.state, confine)
+            }
             _ if !unfit.is_empty() => Some(broken(self.path, is_named, unfit)),
             _ => unconfined(&self.state, confine),
         }

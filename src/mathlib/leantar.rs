@@ -191,8 +191,12 @@ impl Leantar {
         if meta.permissions().mode() & 0o111 == 0 {
             return Err("is not executable".to_owned());
         }
-        let mut leantar = Self::new(path.to_owned(), settings);
-        let (mut command, _) = leantar.command(vec![], &[]).map_err(|e| e.to_string())?;
+        let path = absolute(path).map_err(|e| e.to_string())?;
+        let mut leantar = Self::new(path.clone(), settings);
+        // That it may read itself shows whether the rules hold at all.
+        let command = leantar.command(vec![&path], &[]);
+        let (mut command, _) = command
+            .map_err(|e| format!("is not run: {}", e.to_string().replace("\nhint: ", "; ")))?;
         let answer = ask(command.arg("--version"))?;
         let version =
             answer.strip_prefix("leantar ").and_then(|rest| rest.split_whitespace().next());

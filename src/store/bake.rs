@@ -10,7 +10,7 @@ use super::source::shallow_clone;
 use super::verify::{self, Found};
 use crate::confine::State;
 use crate::error::hint;
-use crate::fs::{Lock as FileLock, WorkDir, copy_tree, ensure_dirs, is_dir};
+use crate::fs::{Lock as FileLock, WorkDir, copy_tree, ensure_dirs, is_dir, new_file_mode};
 use crate::lake::toolchain;
 use crate::mathlib::leantar::{Leantar, Version};
 use crate::mathlib::names::NamedModule;
@@ -204,7 +204,9 @@ impl Bake<'_> {
             let work = WorkDir::new_in(self.store)?;
             let copy = work.path().join("leantar");
             copy_tree(leantar.path(), &copy)?;
-            fs::set_permissions(&copy, Permissions::from_mode(0o755))?;
+            let mode = new_file_mode(work.path())?;
+            // Who may read it may run it.
+            fs::set_permissions(&copy, Permissions::from_mode(mode | (mode & 0o444) >> 2))?;
             fs::rename(copy, path)?;
         }
         Ok(())

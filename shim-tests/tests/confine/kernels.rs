@@ -132,7 +132,7 @@ fn who_insists_gets_an_error() {
     let run = debug_get(&sandbox, NONE).env("LAKE_SHIM_CONFINE", "always").run();
     run.expect_code(1)
         .stderr_contains("leantar cannot be confined: this kernel has no Landlock")
-        .stderr_contains("hint: set `LAKE_SHIM_CONFINE` to `auto`");
+        .stderr_contains("set `LAKE_SHIM_CONFINE` to `auto`");
     sandbox.expect_restored(&[]);
     let call = with_kernel(&sandbox, NONE, "lake-shim doctor --confine always --json");
     call.run().expect_code(1).stdout_contains("leantar cannot be confined, and is not run without");
