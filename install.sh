@@ -152,7 +152,7 @@ build() {
   command -v cargo >/dev/null || fail '`cargo` is not on PATH' 'install Rust from https://rustup.rs, or use `--from`'
   target=${CARGO_TARGET_DIR:-target} # set for cargo too: a `target-dir` in its configuration would hide the result
   case $target in /*) ;; *) target=$here/$target ;; esac
-  triple=${CARGO_BUILD_TARGET:-$(rustc -vV | sed -n 's/^host: //p')}
+  triple=${CARGO_BUILD_TARGET:-$(cargo -vV | sed -n 's/^host: //p')}
   flags=${RUSTFLAGS:-}
   # Static and not position-independent: a loader would take longer than all that the shim does on the way to lake.
   case $triple in *-linux-*) flags="$flags -C target-feature=+crt-static -C relocation-model=static" ;; esac

@@ -205,20 +205,21 @@ test_build() {
   check unchanged
   cat >tools/cargo <<END
 #!/bin/sh
-echo "\$PWD \$*" >"$tmp/x/called"
+if [ "\$*" = -vV ]; then echo 'host: x86_64-unknown-linux-gnu' && exit; fi
+echo "\$PWD \$* \$RUSTFLAGS" >"$tmp/x/called"
 echo noise
-mkdir -p "\$CARGO_TARGET_DIR/release"
-cp "$tmp/built/lake-shim" "\$CARGO_TARGET_DIR/release"
+mkdir -p "\$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/release"
+cp "$tmp/built/lake-shim" "\$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/release"
 END
   for target in '' "$tmp/x/elsewhere" relative; do
     run PATH="$tmp/x/tools:$tmp/tools" ${target:+CARGO_TARGET_DIR="$target"} --prefix "$home/p"
     installed "$home/p"
-    check holds called "$tmp/x/a tree build --release --locked --bin lake-shim"
+    check holds called "$tmp/x/a tree build --release --locked --bin lake-shim --target x86_64-unknown-linux-gnu  -C target-feature=+crt-static -C relocation-model=static"
     check printed "$(line "$home/p")"
   done
-  check [ -f 'a tree/target/release/lake-shim' ]
-  check [ -f elsewhere/release/lake-shim ]
-  check [ -f 'a tree/relative/release/lake-shim' ]
+  for dir in 'a tree/target' elsewhere 'a tree/relative'; do
+    check [ -f "$dir/x86_64-unknown-linux-gnu/release/lake-shim" ]
+  done
   script=$script_here
 }
 
