@@ -111,9 +111,13 @@ exists() { [ -e "$1" ] || [ -L "$1" ]; }
 shim_is_ours() {
   [ -f "$bin/lake-shim" ] && [ ! -L "$bin/lake-shim" ] && grep -qsxF "$(cksum <"$bin/lake-shim")" "$record"
 }
-lake_is_ours() { # a symlink to our lake-shim beside it
-  shim_is_ours && [ -L "$bin/lake" ] || return 1
-  case $(readlink "$bin/lake") in lake-shim | "$bin/lake-shim") ;; *) return 1 ;; esac
+lake_is_ours() { # a symlink to our lake-shim beside it, or the same file
+  shim_is_ours || return 1
+  if [ -L "$bin/lake" ]; then
+    case $(readlink "$bin/lake") in lake-shim | "$bin/lake-shim") ;; *) return 1 ;; esac
+  else
+    [ -f "$bin/lake" ] && cmp -s "$bin/lake" "$bin/lake-shim"
+  fi
 }
 refuse_foreign() {
   hint='remove it, or choose another `--prefix`'

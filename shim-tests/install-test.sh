@@ -26,7 +26,7 @@ main() {
     esac
     for t in fresh twice upgrade sources unusable_sources build prefixes odd_prefix other_lake elan_directory path_line \
       modify_path profiles_of_shells profile_links_and_modes profile_write_fails broken_block uninstall \
-      uninstall_leaves_the_rest github options no_home; do
+      uninstall_leaves_the_rest users_own killed_on_the_way github options no_home; do
       case_name=$t
       rm -rf "${tmp:?}/home" "${tmp:?}/x"
       mkdir -p "$tmp/home" "$tmp/x"
@@ -123,7 +123,7 @@ test_fresh() {
   run --from "$tmp/built"
   installed "$data"
   check mode -rwxr-xr-x "$data/bin/lake-shim"
-  check [ "$(ls -A "$data" "$data/bin" | tr '\n' ' ')" = "$data: bin  $data/bin: lake lake-shim " ]
+  check [ "$(ls -A "$data" "$data/bin" | tr '\n' ' ')" = "$data: bin  $data/bin: .lake-shim.placed lake lake-shim " ]
   check [ "$(ls -A "$home")" = .local ]
   check [ -z "$(ls -A "$tmp/x")" ]
   check printed "$(line "$data")"
@@ -460,6 +460,47 @@ test_uninstall_leaves_the_rest() {
     check unchanged
     rm "$data/bin/lake" "$data/bin/lake-shim"
   done
+}
+
+test_users_own() {
+  mkdir -p "$data/bin"
+  for content in '#!/bin/sh' "$(cat "$tmp/built/lake-shim")"; do
+    printf '%s\n# mine\n' "$content" >"$data/bin/lake-shim" && keep
+    run --from "$tmp/built"
+    refused 'was not placed by this script'
+    run --uninstall
+    check exited 0
+    check said "left \`$data/bin/lake-shim\`"
+    check unchanged
+    # With a link of the user's own to it.
+    ln -s lake-shim "$data/bin/lake" && keep
+    run --uninstall
+    check unchanged
+    rm "$data/bin/lake"
+  done
+  rm "$data/bin/lake-shim"
+  # In the place of what was installed.
+  run --from "$tmp/built"
+  installed "$data"
+  echo mine >"$tmp/x/mine" && cp "$tmp/x/mine" "$data/bin/lake-shim" && keep
+  run --from "$tmp/built"
+  refused 'is another `lake`'
+  run --uninstall
+  check exited 0
+  check unchanged
+}
+
+test_killed_on_the_way() {
+  # The record comes first: what was placed is known whatever comes after.
+  run --from "$tmp/built"
+  installed "$data"
+  stub 0.2.0 >"$tmp/x/lake-shim" && chmod 755 "$tmp/x/lake-shim"
+  cksum <"$tmp/x/lake-shim" >>"$data/bin/.lake-shim.placed"
+  run --from "$tmp/x"
+  installed "$data"
+  run --uninstall
+  check exited 0
+  check gone "$data/bin"
 }
 
 test_github() {
