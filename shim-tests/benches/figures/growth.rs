@@ -58,7 +58,7 @@ fn at(lab: &Lab, seeds: &Seeds, project: &Project, modules: usize) -> Result<[Po
     project.write_build(seeds, lab.scale.small_bytes, true)?;
     project.write_ltars(lab, true)?;
     let nothing = point(&names::nothing_to_do(lab, project, "growth")?)?;
-    let ltars = point(&ltars::contenders(lab, project)?)?;
+    let ltars = point(&ltars::contenders(lab, project)?[..2])?;
     let packs = point(&packs::contenders(lab, project)?[..2])?;
     Ok([names, nothing, ltars, packs])
 }

@@ -9,27 +9,36 @@ use crate::workload::project::Project;
 use anyhow::{Result, ensure};
 use fs_err as fs;
 
-/// `lake exe cache get` and bare leantar, each into a Mathlib with nothing built.
-pub fn contenders(lab: &Lab, project: &Project) -> Result<[Contender; 2]> {
+/// `lake exe cache get` and bare leantar, each into a Mathlib with nothing built; and the first from a store
+/// without an index, of which every file that is unpacked is read back.
+pub fn contenders(lab: &Lab, project: &Project) -> Result<[Contender; 3]> {
     let list = project.app.join("list.json");
     fs::write(&list, project.list()?)?;
     let (leantar, list) = (lab.leantar.0.display(), list.display());
     let bare = lab.script("leantar", &format!("{leantar} -x -j - <{list}"))?;
     let clear = lab.clear("clear", &[&project.build()])?;
+    let indexed = project.index_ltars()?;
+    let plain = cache_get(lab, &project.app, &project.ltars);
     Ok([
-        Contender::new("shim", cache_get(lab, &project.app, &project.ltars)).prepared_by(&clear),
+        Contender::new("shim", cache_get(lab, &project.app, &indexed)).prepared_by(&clear),
         Contender::new("bare leantar", bare).prepared_by(&clear),
+        Contender::new("shim with a store without an index", plain).prepared_by(&clear),
     ])
 }
 
 /// Restores a tree that is there already, packed.
 pub fn measure(lab: &Lab, project: &Project) -> Result<Figure> {
-    let before = files(&project.build())?.len();
+    // Without the ledger.
+    let built = || -> Result<usize> {
+        let files = files(&project.build())?;
+        Ok(files.iter().filter(|file| file.extension().is_some_and(|end| end != "ledger")).count())
+    };
+    let before = built()?;
     let contenders = contenders(lab, project)?;
     let (runs, others) = compete(lab, &contenders, lab.scale.long)?;
     let leantars = peak_memory(lab, &contenders[1], is_program)?;
     let ours = peak_memory(lab, &contenders[0], is_shim)?;
-    let after = files(&project.build())?.len();
+    let after = built()?;
     ensure!(before == after, "{after} files are restored, and there were {before}");
     Ok(Figure {
         title: "Restore from cache files",

@@ -7,6 +7,7 @@ use fs_err as fs;
 use serde_json::{Value, json};
 use shim_tests::mini_mathlib::fixture;
 use shim_tests::random::Random;
+use shim_tests::tree::sha256;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -127,6 +128,27 @@ impl Project {
             let bytes = replaced(fs::read(file(from)?)?, from.as_bytes(), to.as_bytes());
             Ok(fs::write(file(to)?, bytes)?)
         })
+    }
+
+    /// Writes the index that a bake writes of the cache files, into a second store of links to them.
+    pub fn index_ltars(&self) -> Result<PathBuf> {
+        let indexed = self.ltars.with_file_name("indexed");
+        fs::create_dir_all(indexed.join("lake-shim"))?;
+        let mut ltars = serde_json::Map::new();
+        for entry in fs::read_dir(&self.ltars)? {
+            let file = entry?.path();
+            let name = file.file_name().context("a file has a name")?;
+            let bytes = fs::read(&file)?;
+            let record = json!({ "sha256": sha256(&bytes), "size": bytes.len() });
+            ltars.insert(name.to_string_lossy().into_owned(), record);
+            let link = indexed.join(name);
+            if !link.exists() {
+                fs::hard_link(&file, link)?;
+            }
+        }
+        let index = json!({ "schema": 1, "locks": {}, "ltars": ltars, "packs": [] });
+        fs::write(indexed.join("lake-shim/index.json"), index.to_string())?;
+        Ok(indexed)
     }
 
     fn pack(&self, lab: &Lab, path: &str, to: &Path) -> Result<()> {
