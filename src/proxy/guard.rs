@@ -60,7 +60,7 @@ pub(super) struct Place {
     pub dir: PathBuf,
     pub checkout: Option<Checkout>,
     /// Other workspaces may use it.
-    is_shared: bool,
+    pub is_shared: bool,
     /// The URL that Lake wants.
     pub wanted: String,
     /// What git prints of `origin`; `None` if it is not to be compared.
@@ -76,6 +76,8 @@ pub(super) enum Reason {
     Move,
     /// Lake resolves: it may check out any revision.
     Resolve,
+    /// Lake resolves, and HEAD is what it will come to.
+    Compare,
 }
 
 impl Guard<'_> {
@@ -214,7 +216,7 @@ impl Guard<'_> {
             let lost = if deletes { work.lost_by_deletion() } else { work.lost_by_checkout(true) };
             return self.refuse_loss(place, &wants, &lost);
         }
-        if reason == Reason::Confirm {
+        if matches!(reason, Reason::Confirm | Reason::Compare) {
             return Ok(());
         }
         if place.is_shared && !place.dir.is_symlink() {

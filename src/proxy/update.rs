@@ -16,11 +16,15 @@ use crate::interrupt::not_ignored;
 use crate::lake::RealLake;
 use crate::programs::on_path;
 use crate::settings::{process_path, temp_dir};
-use crate::workspace::wanted;
+use crate::workspace::Config;
+use crate::workspace::git::Checkout;
+use crate::workspace::link::real_path;
+use crate::workspace::wanted::{self, WantedPackage};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::Permissions;
@@ -43,22 +47,33 @@ impl GitAnswers {
     /// # Errors
     /// [`Failure::Refused`] if the command would lose something.
     pub fn new(guard: &Guard) -> Result<Self> {
-        let mut places = Self::places(guard)?;
+        let wanted = wanted::packages(guard.workspace)?;
+        let mut places = Self::places(guard, &wanted);
         let mut variables = guard.safe_directories(places.iter().map(|place| place.dir.as_path()));
+        let reason = match stays(&places, &wanted) {
+            true => Reason::Compare,
+            false => Reason::Resolve,
+        };
         let mut answers = Vec::new();
         for place in &mut places {
-            if place.wanted.is_empty() {
-                // The URL is Lake's to find out: most likely the one that it cloned from.
+            let is_required = !place.wanted.is_empty();
+            if !is_required {
+                // Should a program require it: most likely from where it was cloned.
                 let configured = place.checkout.as_ref().and_then(|c| c.configured_origin());
                 place.wanted = configured.unwrap_or_default();
             }
-            guard.check(place, Reason::Resolve, &variables)?;
+            let may_be_required = matches!(guard.workspace.config, Config::Lean(_));
+            match guard.check(place, reason, &variables) {
+                // Lake does not look at another workspace's package, nor at one that is left over.
+                Err(_) if !is_required && (place.is_shared || !may_be_required) => {}
+                checked => checked?,
+            }
             if let Some(origin) = &place.origin
                 && *origin != place.wanted
             {
                 answers.push((fs::canonicalize(&place.dir)?, place.wanted.clone()));
                 // Lake renames the packages directory first if `packagesDir` has changed.
-                let renamed = guard.workspace.packages_dir.join(&place.name);
+                let renamed = real_path(&guard.workspace.packages_dir)?.join(&place.name);
                 answers.push((renamed, place.wanted.clone()));
             }
         }
@@ -76,21 +91,20 @@ impl GitAnswers {
     }
 
     /// The packages' directories that exist, with the URLs that Lake will want: empty where only Lake knows.
-    fn places(guard: &Guard) -> Result<Vec<Place>> {
+    fn places(guard: &Guard, wanted: &BTreeMap<String, WantedPackage>) -> Vec<Place> {
         let map = UrlMap::parse(guard.env.url_map.as_deref());
-        let urls = wanted::urls(guard.workspace)?;
         let packages_dir = guard.workspace.packages_now();
         let mut places = Vec::new();
         for entry in fs::read_dir(&packages_dir).into_iter().flatten().filter_map(Result::ok) {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let url = map.get(&name).or_else(|| Some(urls.get(&name)?.url.as_str()));
+            let url = map.get(&name).or_else(|| Some(wanted.get(&name)?.url.as_str()));
             let is_package = entry.path().is_dir() && !name.starts_with('.');
             // What nothing requires is not Lake's to look at, unless a program may require it.
             if is_package && (url.is_some() || entry.path().join(".git").exists()) {
                 places.push(guard.place_of(&name, &entry.path(), url.unwrap_or_default()));
             }
         }
-        Ok(places)
+        places
     }
 
     /// Asks as Lake will, and compares.
@@ -112,6 +126,17 @@ impl GitAnswers {
         }
         Ok(())
     }
+}
+
+/// `true` if Lake will find each package at the revision that it wants. Names of branches may come to mean
+/// another one, and what is not there yet may lock the others otherwise.
+fn stays(places: &[Place], wanted: &BTreeMap<String, WantedPackage>) -> bool {
+    wanted.iter().all(|(name, wanted)| {
+        let place = places.iter().find(|place| place.name == *name);
+        let checkout = place.and_then(|place| place.checkout.as_ref());
+        let fixed = checkout.zip(wanted.rev.as_ref()).and_then(|(c, rev)| c.fixed(rev));
+        fixed.is_some() && fixed == checkout.and_then(Checkout::head_or_asked)
+    })
 }
 
 /// Writes the script, in a directory of our own that nothing else can write to.

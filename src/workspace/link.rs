@@ -148,7 +148,7 @@ fn make_shared(shared: &Path) -> Result<()> {
 }
 
 /// The real path that `path` has, or will have once it exists.
-fn real_path(path: &Path) -> Result<PathBuf> {
+pub fn real_path(path: &Path) -> Result<PathBuf> {
     let plain = without_dots(path);
     for ancestor in plain.ancestors() {
         match fs::canonicalize(ancestor) {
