@@ -254,11 +254,14 @@ impl Guard<'_> {
     /// How to get a package of one's own in the place of a shared one.
     fn way_out(&self, place: &Place) -> String {
         let packages_dir = &self.workspace.packages_dir;
-        if packages_dir.is_symlink() || place.dir.is_symlink() {
+        if packages_dir.is_symlink() && Shared::of(packages_dir).has(&self.workspace.root) {
             format!(
                 "`lake-shim unlink`, or `{}=1`, gives this workspace a packages directory of its own",
                 var::PRIVATE
             )
+        } else if packages_dir.is_symlink() || place.dir.is_symlink() {
+            // The user's own link, which the variable leaves alone.
+            "`lake-shim unlink` gives this workspace a packages directory of its own".to_owned()
         } else {
             "give `packagesDir` a directory in the workspace, such as `.lake/packages`".to_owned()
         }
