@@ -3,7 +3,7 @@
 use super::guard::Protection;
 use super::invocation::{CacheRequest, CacheVerb, Command};
 use super::update::{self, GitAnswers};
-use super::{Proxy, resolve_deps};
+use super::{Proxy, resolve_deps, warn_once};
 use crate::child::{Variables, die_with_us};
 use crate::error::Failure;
 use crate::fs::Lock;
@@ -198,9 +198,8 @@ impl At<'_> {
         let place = self.workspace.check_packages_dir(settings.pkg_dir.as_deref());
         if settings.restore != Restore::Never
             && let Err(reason) = &place
-            && self.workspace.is_news("restore", &reason.to_string())
         {
-            self.proxy.report.warn(reason);
+            warn_once(self.workspace, reason, self.proxy.report);
         }
         if settings.restore != Restore::Never && place.is_ok() {
             match self.restore_before_build(settings) {

@@ -220,6 +220,13 @@ pub fn resolve_deps(lake: &RealLake, guard: &Guard) -> Result<Child> {
     command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))
 }
 
+/// Says that the packages lie where nothing of ours is done.
+fn warn_once(workspace: &Workspace, outside: &anyhow::Error, report: &Report) {
+    if workspace.is_news("outside", &outside.to_string()) {
+        report.warn(outside);
+    }
+}
+
 /// Gives the workspace the packages directory that the settings ask for: a shared one, or one of its own.
 pub fn place_packages(workspace: &Workspace, settings: &Settings, report: &Report) -> Result<()> {
     let packages_dir = &workspace.packages_dir;
@@ -228,6 +235,13 @@ pub fn place_packages(workspace: &Workspace, settings: &Settings, report: &Repor
         return Ok(());
     }
     let Some(shared) = &settings.pkg_dir else { return Ok(()) };
+    let old = workspace.old_packages_dir();
+    for dir in old.iter().chain([packages_dir]) {
+        if let Err(reason) = workspace.check_inside(dir, Some(shared)) {
+            warn_once(workspace, &reason, report);
+            return Ok(());
+        }
+    }
     let place = |dir: &Path| -> Result<bool> {
         let waiting = |holder| report.event(Event::Waiting { holder });
         let linked = link(workspace, dir, shared, waiting)?;
@@ -241,7 +255,7 @@ pub fn place_packages(workspace: &Workspace, settings: &Settings, report: &Repor
     };
     // An update renames the old packages directory to the new one: a link can take the place of a link, and
     // nothing can take the place of the shared directory itself.
-    if let Some(old) = workspace.old_packages_dir() {
+    if let Some(old) = old {
         if !place(&old)? {
             return Ok(());
         }

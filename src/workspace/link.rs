@@ -67,7 +67,7 @@ pub fn link(
         make_shared(shared)?; // `packagesDir` names the shared directory itself
         return done(Linked::Already);
     }
-    workspace.check_packages_dir(Some(shared))?;
+    workspace.check_inside(packages_dir, Some(shared))?;
     let parent = packages_dir.parent().context("a packages directory has a parent")?;
     links::check_way(parent)?;
     let left = |reason: &str| Ok(Linked::Left { reason: reason.to_owned() });
