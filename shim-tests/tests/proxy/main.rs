@@ -10,9 +10,12 @@ mod elan;
 mod exec;
 mod guard;
 mod heads;
+#[path = "../link/packages.rs"]
+mod packages;
 mod passthrough;
 mod resolving;
 mod settings;
+mod settled;
 mod signals;
 mod variables;
 
