@@ -6,10 +6,12 @@
 
 mod arguments;
 mod broken;
+mod broken_git;
 mod elan;
 mod exec;
 mod guard;
 mod heads;
+mod local_work;
 #[path = "../link/packages.rs"]
 mod packages;
 mod passthrough;
