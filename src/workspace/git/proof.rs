@@ -21,7 +21,9 @@ impl Checkout {
         // Where HEAD is not born yet, asking for it would fail.
         let which = if head.is_some() { &["HEAD"][..] } else { &[] };
         let said = self.ask(&[&["rev-parse", "--absolute-git-dir"], which].concat(), env)?;
-        let (git_dir, found) = said.split_once('\n').unwrap_or((&said, ""));
+        // A path may have line ends of its own.
+        let last_line = head.as_ref().and_then(|_| said.rsplit_once('\n'));
+        let (git_dir, found) = last_line.unwrap_or((&said, ""));
         let is_own = match (fs::canonicalize(git_dir), fs::canonicalize(&self.git_dir)) {
             (Ok(found), Ok(own)) => found == own,
             _ => false,
