@@ -14,7 +14,7 @@ use crate::lake::version::Version;
 use crate::settings::{Environment, Network, is_set, var};
 use crate::workspace::git::{Checkout, ELSEWHERE, Work};
 use crate::workspace::shared::Shared;
-use crate::workspace::url::{has_secret, same_repository};
+use crate::workspace::url::{has_secret, same_repository, shown};
 use crate::workspace::{GitLock, Package, Workspace};
 use anyhow::{Result, bail};
 use fs_err as fs;
@@ -201,14 +201,17 @@ impl Guard<'_> {
         if origin.as_ref().is_some_and(|origin| self.is_wanted(place, origin, variables)) {
             place.origin = origin;
         } else {
-            let is =
-                origin.map_or("has no `origin`".into(), |url| format!("is a checkout of `{url}`"));
+            let is = origin.map_or("has no `origin`".into(), |url| {
+                format!("is a checkout of `{}`", shown(&url))
+            });
             let (what, deletes) = match self.never_deletes() {
                 true => ("repoint", false),
                 false => ("delete", true),
             };
-            let wants =
-                format!("{is}, and this workspace wants `{}`: Lake would {what} it", place.wanted);
+            let wants = format!(
+                "{is}, and this workspace wants `{}`: Lake would {what} it",
+                shown(&place.wanted)
+            );
             if place.is_shared {
                 bail!(place.refusal(&wants, &self.way_out(place)));
             }

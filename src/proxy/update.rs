@@ -19,8 +19,9 @@ use crate::settings::{process_path, temp_dir};
 use crate::workspace::Config;
 use crate::workspace::git::Checkout;
 use crate::workspace::link::real_path;
+use crate::workspace::url::shown;
 use crate::workspace::wanted::{self, WantedPackage};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use fs_err as fs;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
@@ -80,14 +81,30 @@ impl GitAnswers {
         if answers.is_empty() {
             return Ok(Self { _dir: None, variables });
         }
-        let dir = install(&guard.workspace.root, &answers)?;
-        let mut path = OsString::from(dir.path());
-        path.push(":");
-        path.push(process_path());
-        variables.insert("PATH".into(), path);
-        let answers = Self { _dir: Some(dir), variables };
-        answers.prove(&places)?;
-        Ok(answers)
+        let mut failure = None;
+        // Either may be where nothing can be written, or no program be run.
+        for parent in [guard.workspace.root.join(".lake"), temp_dir()] {
+            let proven = install(&parent, &answers).and_then(|dir| {
+                let mut path = OsString::from(dir.path());
+                path.push(":");
+                path.push(process_path());
+                variables.insert("PATH".into(), path);
+                let answers = Self { _dir: Some(dir), variables: variables.clone() };
+                answers.prove(&places).map(|()| answers)
+            });
+            match proven {
+                Ok(answers) => return Ok(answers),
+                Err(error) => failure = Some(error),
+            }
+        }
+        let error = failure.unwrap_or_else(|| anyhow!("there is no place for a script"));
+        if error.is::<Failure>() {
+            return Err(error);
+        }
+        bail!(Failure::Refused(hint(
+            format!("git cannot be answered for, and Lake may delete checkouts: {error:#}"),
+            WAY_TO_RUN,
+        )))
     }
 
     /// The packages' directories that exist, with the URLs that Lake will want: empty where only Lake knows.
@@ -115,12 +132,11 @@ impl GitAnswers {
                 bail!(Failure::Refused(hint(
                     format!(
                         "git prints `{}` for `{}`, and Lake wants `{}`: Lake may delete the checkout",
-                        answer.unwrap_or_default(),
+                        shown(&answer.unwrap_or_default()),
                         place.name,
-                        place.wanted
+                        shown(&place.wanted)
                     ),
-                    "the script that answers for git cannot be run: set `TMPDIR` to a directory in which \
-                     programs may be run",
+                    WAY_TO_RUN,
                 )));
             }
         }
@@ -139,11 +155,13 @@ fn stays(places: &[Place], wanted: &BTreeMap<String, WantedPackage>) -> bool {
     })
 }
 
-/// Writes the script, in a directory of our own that nothing else can write to.
-fn install(root: &Path, answers: &[(PathBuf, String)]) -> Result<WorkDir> {
+const WAY_TO_RUN: &str = "the script that answers for git cannot be run: set `TMPDIR` to a directory in which \
+                          programs may be run";
+
+/// Writes the script, in a directory of our own in `parent` that nothing else can write to.
+fn install(parent: &Path, answers: &[(PathBuf, String)]) -> Result<WorkDir> {
     let git = on_path("git").next().context("there is no `git` on PATH")?;
-    let lakes = root.join(".lake");
-    let dir = WorkDir::new_in(&lakes).or_else(|_| WorkDir::new_in(&temp_dir()))?;
+    let dir = WorkDir::new_in(parent)?;
     let script = dir.path().join("git");
     fs::write(&script, script_text(&git, answers))?;
     fs::set_permissions(&script, Permissions::from_mode(0o700))?;
