@@ -72,46 +72,10 @@ fn a_clone_spelled_otherwise_is_fetched_into() {
     assert_eq!(sandbox.git(&sandbox.package("mathlib"), &["rev-parse", "HEAD"]), rev);
 }
 
-fn rewriting(sandbox: Sandbox, base: &str) -> Sandbox {
-    let rewrite = format!("[url \"{base}\"]\n\tinsteadOf = https://github.com/\n");
-    let config = sandbox.read("home/.gitconfig");
-    sandbox.write("home/.gitconfig", config + &rewrite);
-    sandbox
-}
-
-#[test]
-fn a_url_that_the_user_rewrites_to_ssh_is_no_other_one() {
-    for (base, wanted) in
-        [("ssh://git@github.com/", MATHLIB), ("git@github.com:", &format!("{MATHLIB}.git"))]
-    {
-        let (_, run) =
-            lost_without_kept_with(|| rewriting(spelled(MATHLIB, wanted), base), "resolve-deps");
-        run.expect_code(1);
-    }
-}
-
-#[test]
-fn a_url_that_the_user_rewrites_to_a_mirror_is_no_other_one() {
-    for wanted in [MATHLIB, &format!("{MATHLIB}.git")] {
-        let prepare =
-            || rewriting(spelled(MATHLIB, wanted), "https://git.company.example/mirrors/");
-        let (_, run) = lost_without_kept_with(prepare, "resolve-deps");
-        run.expect_code(1);
-    }
-}
-
-#[test]
-fn a_mirrored_clone_in_a_shared_directory_is_neither_lost_nor_refused() {
-    let prepare =
-        || shared(rewriting(spelled(MATHLIB, MATHLIB), "https://git.company.example/mirrors/"));
-    let (_, run) = lost_without_kept_with(prepare, "resolve-deps");
-    run.stderr_lacks("lake-shim");
-}
-
 // Shared directories
 
 /// Makes the packages directory a link to one that other workspaces use.
-fn shared(mut sandbox: Sandbox) -> Sandbox {
+pub fn shared(mut sandbox: Sandbox) -> Sandbox {
     sandbox.rename("app/.lake/packages", "shared");
     sandbox.symlink(sandbox.path("shared"), "app/.lake/packages");
     let shared = sandbox.path("shared");

@@ -11,6 +11,7 @@ mod elan;
 mod exec;
 mod guard;
 mod heads;
+mod instead_of;
 mod local_work;
 #[path = "../link/packages.rs"]
 mod packages;
