@@ -23,6 +23,8 @@ impl Sandbox {
         self.commit(&extra);
         self.git(&extra, &["checkout", "--quiet", "--detach"]);
         self.git(&extra, &["remote", "add", "origin", EXTRA_URL]);
+        // As after a push: the commit is not only here.
+        self.git(&extra, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
         let rev = self.git(&extra, &["rev-parse", "HEAD"]);
         self.edit_json("app/lake-manifest.json", |manifest| {
             let entry = json!({

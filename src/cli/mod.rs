@@ -14,6 +14,7 @@ mod store;
 
 use crate::demo;
 use crate::error::{Failure, hint};
+use crate::fs::WorkDir;
 use crate::lake::RealLake;
 use crate::lake::version::version;
 use crate::mathlib::request::Request;
@@ -182,6 +183,8 @@ impl Place {
         })?;
         let packages_dir = &workspace.packages_dir;
         link::release(packages_dir)?;
+        // What a killed one has left after its last step.
+        packages_dir.parent().into_iter().chain([shared.as_path()]).for_each(WorkDir::sweep);
         let waiting = |holder| self.report.event(Event::Waiting { holder });
         let linked = link::link(&workspace, packages_dir, shared, waiting)?;
         if let Linked::Left { reason } = &linked {

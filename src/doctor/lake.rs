@@ -9,6 +9,7 @@ use super::{Area, Finding, quoted, shown};
 use crate::child::Variables;
 use crate::lake::RealLake;
 use crate::lake::toolchain::{self, is_elan};
+use crate::lake::version::Version;
 use crate::programs::on_path;
 use crate::settings::{Environment, var};
 use anyhow::Error;
@@ -130,6 +131,11 @@ impl Lake {
 
     fn version(&self) -> Option<String> {
         version(self.answer.as_ref()?.as_ref().ok()?)
+    }
+
+    /// Decides what it does with packages. `None` if it was not asked, or does not tell.
+    pub fn lean_version(&self) -> Option<Version> {
+        Version::of_answer(self.answer.as_ref()?.as_ref().ok()?)
     }
 
     fn judge(&self) -> Vec<Finding> {

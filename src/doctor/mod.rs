@@ -22,6 +22,7 @@ mod stores;
 mod variables;
 mod workspace;
 
+use crate::proxy::guard::Guard;
 use crate::report::message;
 use crate::settings::{Environment, current_dir};
 use crate::workspace::Location;
@@ -100,7 +101,16 @@ pub fn examine(env: &Environment, location: &Location) -> Diagnosis {
     let (unpacks, restore) = restore::look(env, &settings, &located, &stores, &lake);
     let leantar =
         leantar::look(env, &settings, located.workspace.as_ref(), lake.bin.as_deref(), unpacks);
-    let packages = clones::look(env, &located, git_runs, link);
+    // Where git does not run, or for every package fails alike, that is said once.
+    let guard = located.workspace.as_ref().filter(|_| git_runs && variables::are_gits_sound(env));
+    let guard = guard.map(|workspace| Guard {
+        workspace,
+        env,
+        version: lake.lean_version(),
+        network: settings.network,
+        takes_overrides: true,
+    });
+    let packages = clones::look(env, &located, git_runs, guard, link);
     let leftovers = leftovers::look(env, &settings, &located);
     let areas = vec![
         path::look(env),

@@ -43,6 +43,11 @@ fn url_map(value: Option<&OsStr>) -> Option<Finding> {
     Some(Finding::error("bad-variable", message, hint).seen(format!("Lake refuses it: {reason}")))
 }
 
+/// `true` unless git fails over its variables wherever it runs.
+pub fn are_gits_sound(env: &Environment) -> bool {
+    git_config_count(env.git_config_count.as_deref()).is_none()
+}
+
 /// git refuses to do anything at all, and Lake takes that for a clone that is not there.
 fn git_config_count(value: Option<&OsStr>) -> Option<Finding> {
     let value = value?.to_string_lossy();

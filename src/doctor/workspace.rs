@@ -98,12 +98,14 @@ pub fn look(cwd: Result<PathBuf>, location: &Location) -> Located {
 }
 
 impl Located {
-    /// Before anything else the packages directory becomes a link to `shared`, if it can: what is
-    /// not there will be found there.
+    /// Before anything else a packages directory that is absent becomes a link to `shared`: what is not
+    /// there will be found there.
     pub fn follow_link_to_be(&mut self, shared: Option<&Path>) {
         let (Some(shared), Some(workspace)) = (shared, &mut self.workspace) else { return };
         let old = std::mem::replace(&mut workspace.packages_dir, shared.to_owned());
-        if old.exists() || shared.exists() && !shared.is_dir() {
+        let is_made = fs::read_link(&old).is_ok_and(|target| target == shared);
+        let stays = old.exists() || old.is_symlink() && !is_made;
+        if stays || shared.exists() && !shared.is_dir() {
             workspace.packages_dir = old;
             return;
         }

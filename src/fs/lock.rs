@@ -70,8 +70,14 @@ fn open(dir: &Path) -> io::Result<File> {
     let open = || fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(dir);
     let opened = open().or_else(|_| {
         let parent = fs::metadata(dir.parent().unwrap_or(Path::new(".")))?.mode();
-        fs::create_dir(dir)?;
-        fs::set_permissions(dir, Permissions::from_mode(mode_of_writers(parent)))?;
+        match fs::create_dir(dir) {
+            // Another process was faster.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            made => {
+                made?;
+                fs::set_permissions(dir, Permissions::from_mode(mode_of_writers(parent)))?;
+            }
+        }
         open()
     });
     Ok(opened?.into_file())

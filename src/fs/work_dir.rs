@@ -4,6 +4,9 @@
 //! process puts its files. A directory is removed by another process only if it has our `owner` file and
 //! the process that the file names is dead. A name alone proves nothing: people call directories
 //! `.lake-shim-notes` too. A lock proves nothing either: on NFS, virtiofs or 9p everybody gets it.
+//!
+//! `owner` comes first and whole, and goes last. A directory that has nothing but the beginning of one holds
+//! nothing, so any process removes it; one that is alive makes another.
 
 use super::if_there;
 use anyhow::Result;
@@ -12,7 +15,7 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::{Pid, geteuid};
 use std::fs::Permissions;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -26,6 +29,10 @@ const RANDOM: usize = 12;
 const TITLE: &str = "work directory of lake-shim";
 /// Bytes read of an `owner` file. Ours have about 150.
 const OWNER_LIMIT: u64 = 4096;
+/// The `owner` file before it is whole.
+const UNFINISHED_OWNER: &str = "owner.new";
+/// How often a directory is made again that another process has removed.
+const ATTEMPTS: usize = 100;
 
 /// Nothing takes longer. Decides where the process cannot be looked up: it ran on another machine, in
 /// another container, or before a reboot.
@@ -36,7 +43,7 @@ const FOREIGN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub struct WorkDir {
     /// Removed with everything in it when this is dropped.
-    _dir: TempDir,
+    dir: TempDir,
     work: PathBuf,
 }
 
@@ -46,12 +53,20 @@ impl WorkDir {
         Self::sweep(parent);
         let mut builder = tempfile::Builder::new();
         builder.prefix(PREFIX).rand_bytes(RANDOM).permissions(Permissions::from_mode(0o700));
-        let dir = builder.tempdir_in(parent)?;
-        fs::File::create_new(owner_file(dir.path()))?
-            .write_all(Owner::this().print().as_bytes())?;
-        let work = dir.path().join("work");
-        fs::create_dir(&work)?;
-        Ok(Self { _dir: dir, work })
+        let mut attempts = 1..=ATTEMPTS;
+        loop {
+            let dir = builder.tempdir_in(parent)?;
+            match write_owner(dir.path()) {
+                // Another process swept it before it had an owner.
+                Err(e) if e.kind() == ErrorKind::NotFound && attempts.next().is_some() => {}
+                written => {
+                    written?;
+                    let work = dir.path().join("work");
+                    fs::create_dir(&work)?;
+                    return Ok(Self { dir, work });
+                }
+            }
+        }
     }
 
     /// Where the process puts its files.
@@ -67,9 +82,16 @@ impl WorkDir {
 
     /// As [`WorkDir::sweep`], calling `rescue` with the files of each directory before it goes.
     pub fn sweep_with(parent: &Path, rescue: impl Fn(&Path)) {
-        for dir in Self::abandoned(parent) {
-            rescue(&dir.join("work"));
-            let _ = fs::remove_dir_all(dir);
+        for dir in Self::of_this_user(parent) {
+            if is_abandoned(&dir) {
+                let work = dir.join("work");
+                rescue(&work);
+                let _ = fs::remove_dir_all(work);
+                let _ = fs::remove_dir_all(dir);
+            } else if !owner_file(&dir).exists() {
+                let _ = fs::remove_file(dir.join(UNFINISHED_OWNER));
+                let _ = fs::remove_dir(dir); // which takes only an empty one
+            }
         }
     }
 
@@ -94,23 +116,34 @@ impl WorkDir {
     }
 }
 
+impl Drop for WorkDir {
+    fn drop(&mut self) {
+        // Before the owner, without which nothing would tell that it may go.
+        let _ = fs::remove_dir_all(&self.work);
+        let _ = fs::remove_dir_all(self.dir.path()); // `TempDir` tries once more
+    }
+}
+
 fn owner_file(dir: &Path) -> PathBuf {
     dir.join("owner")
 }
 
-/// `true` if the process that made `dir` is dead. An empty directory is one whose process died before it
-/// could say who it is; removing it loses nothing.
+fn write_owner(dir: &Path) -> io::Result<()> {
+    let unfinished = dir.join(UNFINISHED_OWNER);
+    fs::File::create_new(&unfinished)?.write_all(Owner::this().print().as_bytes())?;
+    fs::rename(unfinished, owner_file(dir))
+}
+
+/// `true` if the process that made `dir` is dead.
 fn is_abandoned(dir: &Path) -> bool {
     let is_old = || {
         let made = fs::symlink_metadata(dir).and_then(|meta| meta.modified());
-        made.is_ok_and(|made| {
-            SystemTime::now().duration_since(made).is_ok_and(|age| age > FOREIGN_AGE)
-        })
+        let age = |made| SystemTime::now().duration_since(made);
+        made.is_ok_and(|made| age(made).is_ok_and(|age| age > FOREIGN_AGE))
     };
-    match crate::read::text(&owner_file(dir), OWNER_LIMIT) {
-        Ok(text) => Owner::parse(&text).is_some_and(|owner| owner.is_dead().unwrap_or_else(is_old)),
-        Err(_) => is_old() && fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none()),
-    }
+    let owner = crate::read::text(&owner_file(dir), OWNER_LIMIT);
+    let owner = owner.ok().and_then(|text| Owner::parse(&text));
+    owner.is_some_and(|owner| owner.is_dead().unwrap_or_else(is_old))
 }
 
 /// A process, so that another one can tell whether it is alive.
@@ -195,7 +228,7 @@ mod tests {
         let alive = WorkDir::new_in(parent.path()).expect("a work directory");
         let dir = |name: &str, owner: Option<&Owner>| {
             let dir = parent.path().join(name);
-            fs::create_dir(&dir).expect("a directory");
+            fs::create_dir_all(&dir).expect("a directory");
             if let Some(owner) = owner {
                 fs::write(owner_file(&dir), owner.print()).expect("a file");
             }
@@ -206,12 +239,18 @@ mod tests {
         let dead = dir(".lake-shim-abcdefghijkl", Some(&gone));
         let kept = [
             dir(".lake-shim-notes", Some(&gone)),
-            dir(".lake-shim-mnopqrstuvwx", None),
+            dir(".lake-shim-mnopqrstuvwx/mine", None),
             dir(".lake-shim-yzabcdefghij", Some(&elsewhere)),
             alive.path().to_owned(),
         ];
+        // Their processes died before they could say who they are.
+        let nameless =
+            [".lake-shim-aaaaaaaaaaaa", ".lake-shim-bbbbbbbbbbbb"].map(|name| dir(name, None));
+        fs::write(nameless[0].join(UNFINISHED_OWNER), TITLE).expect("a file");
         WorkDir::sweep(parent.path());
-        assert!(!dead.exists());
+        for dir in nameless.iter().chain([&dead]) {
+            assert!(!dir.exists(), "{}", dir.display());
+        }
         for dir in kept {
             assert!(dir.exists(), "{}", dir.display());
         }

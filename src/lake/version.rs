@@ -6,6 +6,7 @@
 use super::RealLake;
 use super::toolchain::{elan_dirs, is_elan};
 use crate::child::Variables;
+use crate::fs::{ensure_dirs, replace_name};
 use crate::read;
 use crate::settings::{Environment, var};
 use fs_err as fs;
@@ -30,6 +31,11 @@ impl Version {
     /// Deletes no checkout, and compares the URL on every load (lean4#14782). Read, not run: the first
     /// release with it is probably this one.
     pub const COMPARES_ALWAYS: Self = Self(4, 35);
+
+    /// Of what `lake --version` says.
+    pub fn of_answer(said: &str) -> Option<Self> {
+        said.rsplit_once("(Lean version ").and_then(|(_, text)| Self::parse(text))
+    }
 
     /// Reads `4.27` at the beginning of `text`.
     fn parse(text: &str) -> Option<Self> {
@@ -112,14 +118,12 @@ fn asked(lake: &RealLake, env: &Environment) -> Option<Version> {
     if let Some(text) = remembered.as_deref().and_then(|file| read::text(file, read::TEXT).ok()) {
         return Version::parse(&text);
     }
-    let said = ask(lake)?;
-    let version = said.rsplit_once("(Lean version ").and_then(|(_, text)| Version::parse(text));
+    let version = Version::of_answer(&ask(lake)?);
     if let Some(file) = remembered {
         let text = version
             .map_or("unknown".to_owned(), |Version(major, minor)| format!("{major}.{minor}"));
-        let dir = file.parent().map(fs::create_dir_all);
         // Not remembered: the next command asks again.
-        let _ = dir.map(|made| made.and_then(|()| fs::write(&file, text)));
+        let _ = file.parent().map(ensure_dirs).map(|_| replace_name(&file, text.as_bytes()));
     }
     version
 }

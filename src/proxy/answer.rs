@@ -20,7 +20,7 @@ use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::process::{Child, ExitCode};
+use std::process::{Child, ExitCode, ExitStatus};
 
 /// How a command goes on.
 pub enum Answer {
@@ -53,7 +53,10 @@ impl At<'_> {
     /// Leaves the command to the real lake, with its packages protected.
     pub fn to_lake(&self) -> Result<Answer> {
         if self.proxy.may_resolve() && self.workspace.shares_packages() {
-            self.complete_shared()?;
+            match self.complete_shared() {
+                Err(error) if !error.is::<Failure>() => self.proxy.report.warn(&error),
+                completed => completed?,
+            }
         }
         self.guard().locked().map(Answer::Lake)
     }
@@ -87,12 +90,12 @@ impl At<'_> {
         if answers_hook {
             answers.variables.insert(var::NO_CACHE_ON_UPDATE.into(), "1".into());
         }
+        self.proxy.has_run_lake.set(true);
         let status = update::run(&self.proxy.lake()?, self.proxy.args, &answers.variables)?;
         drop(answers);
-        match status.code() {
-            Some(0) if answers_hook => self.answer_hook(settings),
-            Some(code) => Ok(Answer::Done(ExitCode::from(u8::try_from(code).unwrap_or(1)))),
-            None => bail!(Failure::Interrupted(update::signal_of(status))),
+        match status.success() && answers_hook {
+            true => self.answer_hook(settings),
+            false => ended(status),
         }
     }
 
@@ -113,7 +116,12 @@ impl At<'_> {
             CacheRequest { verb: CacheVerb::Get, modules: Vec::new(), skip_proofwidgets: false };
         let at = At { workspace: &now, ..*self };
         match at.restore(&request, &get, settings)? {
-            Ended::NotOurs(reason) => Err(reason.context("mathlib: failed to fetch the cache")),
+            Ended::NotOurs(reason) if settings.network == Network::Auto => {
+                self.proxy.report.warn(&reason);
+                let protection = at.guard().locked()?;
+                let args = protection.arguments(&get);
+                ended(update::run(&self.proxy.lake()?, &args, &protection.variables)?)
+            }
             ended => at.report(ended),
         }
     }
@@ -195,13 +203,7 @@ impl At<'_> {
 
     /// Restores what is baked for this lock, once. Whatever goes wrong is a warning.
     fn before_build(&self, settings: &Settings) -> Result<Answer> {
-        let place = self.workspace.check_packages_dir(settings.pkg_dir.as_deref());
-        if settings.restore != Restore::Never
-            && let Err(reason) = &place
-        {
-            warn_once(self.workspace, reason, self.proxy.report);
-        }
-        if settings.restore != Restore::Never && place.is_ok() {
+        if settings.restore != Restore::Never {
             match self.restore_before_build(settings) {
                 Err(error) if !error.is::<Failure>() => self.proxy.report.warn(&error),
                 restored => restored?,
@@ -213,6 +215,10 @@ impl At<'_> {
     fn restore_before_build(&self, settings: &Settings) -> Result<()> {
         let stamp = Stamp::of(self.workspace, &Stores::open(settings)?);
         if !self.wants_restore(stamp.as_ref(), settings)? {
+            return Ok(());
+        }
+        if let Err(reason) = self.workspace.check_packages_dir(settings.pkg_dir.as_deref()) {
+            warn_once(self.workspace, &reason, self.proxy.report);
             return Ok(());
         }
         let request = Request { skip_proofwidgets: true, ..Request::default() };
@@ -274,5 +280,13 @@ impl At<'_> {
             observer: &observer,
             bytes: &self.proxy.report.count_bytes(),
         })
+    }
+}
+
+/// The end of a Lake that ran as a child.
+fn ended(status: ExitStatus) -> Result<Answer> {
+    match status.code() {
+        Some(code) => Ok(Answer::Done(ExitCode::from(u8::try_from(code).unwrap_or(1)))),
+        None => bail!(Failure::Interrupted(update::signal_of(status))),
     }
 }

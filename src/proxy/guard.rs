@@ -16,7 +16,7 @@ use crate::workspace::git::{Checkout, ELSEWHERE, Work};
 use crate::workspace::shared::Shared;
 use crate::workspace::url::{has_secret, same_repository, shown};
 use crate::workspace::{GitLock, Package, Workspace};
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use fs_err as fs;
 use nix::unistd::geteuid;
 use std::ffi::OsString;
@@ -67,6 +67,13 @@ pub(super) struct Place {
     pub origin: Option<String>,
 }
 
+/// Packages, by whether Lake runs git for them.
+#[derive(Default)]
+struct Sorted<'a> {
+    settled: Vec<&'a Package>,
+    left: Vec<(&'a Package, &'a GitLock, Reason)>,
+}
+
 /// Why Lake looks at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
@@ -86,26 +93,7 @@ impl Guard<'_> {
     /// # Errors
     /// [`Failure::Refused`] if the command would lose something.
     pub fn locked(&self) -> Result<Protection> {
-        let mut settled = Vec::new();
-        let mut left = Vec::new();
-        let knows_overrides = self.version.is_some_and(|version| version >= Version::OVERRIDES);
-        for package in &self.workspace.packages {
-            let Some(lock) = package.lock.as_ref().filter(|lock| lock.clone.is_dir()) else {
-                continue;
-            };
-            let head = Checkout::open(&lock.clone).and_then(|checkout| checkout.head_or_asked());
-            if head.as_ref() != Some(&lock.rev) {
-                left.push((package, lock, Reason::Move));
-            } else if self.takes_overrides
-                && knows_overrides
-                && !package.is_overridden
-                && !may_fetch_build(package, self.network)
-            {
-                settled.push(package);
-            } else {
-                left.push((package, lock, Reason::Confirm));
-            }
-        }
+        let Sorted { settled, mut left } = self.sorted();
         let mut overrides = None;
         if !settled.is_empty() {
             match settled::option(self.workspace, &settled, self.env) {
@@ -116,8 +104,7 @@ impl Guard<'_> {
                 })),
             }
         }
-        let mut variables =
-            self.safe_directories(left.iter().map(|(_, lock, _)| lock.clone.as_path()));
+        let mut variables = self.safe_checkouts();
         let mut map = UrlMap::parse(self.env.url_map.as_deref());
         for (package, lock, reason) in left {
             let mut place = self.place(package, lock, &map);
@@ -129,12 +116,57 @@ impl Guard<'_> {
         Ok(Protection { variables, overrides })
     }
 
+    /// Refusals of a build, by package. Without a manifest Lake resolves, and there is at most one, without a
+    /// name. Writes nothing.
+    pub fn refusals(&self) -> Vec<(Option<String>, Error)> {
+        if self.workspace.manifest.is_none() {
+            return self.resolving().err().map(|error| (None, error)).into_iter().collect();
+        }
+        let (variables, map) = (self.safe_checkouts(), UrlMap::parse(self.env.url_map.as_deref()));
+        let refusal = |(package, lock, reason): (&Package, &GitLock, Reason)| {
+            let mut place = self.place(package, lock, &map);
+            Some((Some(package.name.clone()), self.check(&mut place, reason, &variables).err()?))
+        };
+        self.sorted().left.into_iter().filter_map(refusal).collect()
+    }
+
+    /// The packages that are there.
+    fn sorted(&self) -> Sorted<'_> {
+        let mut sorted = Sorted::default();
+        let knows_overrides = self.version.is_some_and(|version| version >= Version::OVERRIDES);
+        for package in &self.workspace.packages {
+            let Some(lock) = package.lock.as_ref().filter(|lock| lock.clone.is_dir()) else {
+                continue;
+            };
+            let head = Checkout::open(&lock.clone).and_then(|checkout| checkout.head_or_asked());
+            if head.as_ref() != Some(&lock.rev) {
+                sorted.left.push((package, lock, Reason::Move));
+            } else if self.takes_overrides
+                && knows_overrides
+                && !package.is_overridden
+                && !may_fetch_build(package, self.network)
+            {
+                sorted.settled.push(package);
+            } else {
+                sorted.left.push((package, lock, Reason::Confirm));
+            }
+        }
+        sorted
+    }
+
+    /// `safe.directory` for all packages, the settled ones too: Lake's children (`lake env`, an editor's
+    /// server) may call a lake past the shim.
+    fn safe_checkouts(&self) -> Variables {
+        let locks = self.workspace.packages.iter().filter_map(|package| package.lock.as_ref());
+        self.safe_directories(locks.map(|lock| lock.clone.as_path()))
+    }
+
     /// The variables for commands that will be run without the shim, whatever they find then.
     pub fn for_later(&self) -> Variables {
-        let locks = || self.workspace.packages.iter().filter_map(|p| Some((p, p.lock.as_ref()?)));
-        let mut variables = self.safe_directories(locks().map(|(_, lock)| lock.clone.as_path()));
+        let locks = self.workspace.packages.iter().filter_map(|p| Some((p, p.lock.as_ref()?)));
+        let mut variables = self.safe_checkouts();
         let mut map = UrlMap::parse(self.env.url_map.as_deref());
-        for (package, lock) in locks() {
+        for (package, lock) in locks {
             let place = self.place(package, lock, &map);
             let origin = place.checkout.as_ref().and_then(|c| c.printed_origin(&variables));
             // What is printed goes to files, where no token belongs.
@@ -188,12 +220,7 @@ impl Guard<'_> {
                 ),
             ));
         };
-        if let Err(why) = checkout.prove(variables) {
-            bail!(place.refusal(
-                &format!("cannot be read by git, and Lake may delete what git cannot read: {why}"),
-                &way_to_git(),
-            ));
-        }
+        checkout.prove(variables).map_err(|why| place.unreadable(&why))?;
         if reason == Reason::Confirm && !self.compares_always() {
             return Ok(()); // HEAD is right, and this Lake compares nothing else
         }
@@ -215,7 +242,7 @@ impl Guard<'_> {
             if place.is_shared {
                 bail!(place.refusal(&wants, &self.way_out(place)));
             }
-            let work = Work::of(checkout, variables)?;
+            let work = place.work(checkout, variables)?;
             let lost = if deletes { work.lost_by_deletion() } else { work.lost_by_checkout(true) };
             return self.refuse_loss(place, &wants, &lost);
         }
@@ -225,7 +252,7 @@ impl Guard<'_> {
         if place.is_shared && !place.dir.is_symlink() {
             self.check_other_workspaces(place, checkout)?;
         }
-        let lost = Work::of(checkout, variables)?.lost_by_checkout(self.cleans());
+        let lost = place.work(checkout, variables)?.lost_by_checkout(self.cleans());
         self.refuse_loss(place, "has local work, and Lake would check out another revision", &lost)
     }
 
@@ -319,17 +346,28 @@ impl Guard<'_> {
     }
 }
 
-/// What to do about a git that does not work.
-fn way_to_git() -> String {
+/// The way on where git does not work in `dir`.
+fn way_to_git(dir: &Path) -> String {
     let set: Vec<_> = ELSEWHERE.into_iter().filter(|name| is_set(name)).collect();
     if set.is_empty() {
-        return "nothing was changed; see what `git -C <dir> status` says, and run it again"
-            .to_owned();
+        let dir = dir.display();
+        return format!(
+            "nothing was changed; see what `git -C {dir} status` says, and run it again"
+        );
     }
     format!("begin the command with `env -u {}`", set.join(" -u "))
 }
 
 impl Place {
+    fn work(&self, checkout: &Checkout, variables: &Variables) -> Result<Work, Failure> {
+        Work::of(checkout, variables).map_err(|why| self.unreadable(&format!("{why:#}")))
+    }
+
+    fn unreadable(&self, why: &str) -> Failure {
+        let what = "cannot be read by git, and Lake may delete what git cannot read";
+        self.refusal(&format!("{what}: {why}"), &way_to_git(&self.dir))
+    }
+
     fn refusal(&self, what: &str, way: &str) -> Failure {
         let dir = fs::canonicalize(&self.dir).unwrap_or_else(|_| self.dir.clone());
         let shared = if self.is_shared { ", which other workspaces may use," } else { "" };

@@ -28,7 +28,7 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use guard::{Guard, Protection};
 use invocation::{Command, Invocation};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
@@ -45,7 +45,8 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
     let report = Report::new(&env);
     let lake = RealLake::find(&env).ok();
     let (invocation, report, version) = (&invocation, &report, OnceCell::new());
-    let proxy = Proxy { args, env: &env, invocation, report, lake, version };
+    let has_run_lake = Cell::new(false);
+    let proxy = Proxy { args, env: &env, invocation, report, lake, version, has_run_lake };
     let protection = match proxy.prepare() {
         Ok(Answer::Done(code)) => return Ok(code),
         Ok(Answer::Lake(protection)) => protection,
@@ -72,6 +73,8 @@ struct Proxy<'a> {
     lake: Option<RealLake>,
     /// Of the real lake, once it was needed.
     version: OnceCell<Option<Version>>,
+    /// Lake was started with what was asked for, and must not be once more.
+    has_run_lake: Cell<bool>,
 }
 
 impl Proxy<'_> {
@@ -194,7 +197,7 @@ impl Proxy<'_> {
     /// failure is a warning.
     fn must_succeed(&self, error: &anyhow::Error) -> bool {
         let is_request = matches!(self.invocation.command, Command::MathlibCache(_));
-        is_request || error.is::<Failure>()
+        is_request || self.has_run_lake.get() || error.is::<Failure>()
     }
 
     fn guard<'g>(&'g self, workspace: &'g Workspace, cwd: &Path, network: Network) -> Guard<'g> {

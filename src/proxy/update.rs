@@ -48,27 +48,9 @@ impl GitAnswers {
     /// # Errors
     /// [`Failure::Refused`] if the command would lose something.
     pub fn new(guard: &Guard) -> Result<Self> {
-        let wanted = wanted::packages(guard.workspace)?;
-        let mut places = Self::places(guard, &wanted);
-        let mut variables = guard.safe_directories(places.iter().map(|place| place.dir.as_path()));
-        let reason = match stays(&places, &wanted) {
-            true => Reason::Compare,
-            false => Reason::Resolve,
-        };
+        let (places, mut variables) = guard.resolving()?;
         let mut answers = Vec::new();
-        for place in &mut places {
-            let is_required = !place.wanted.is_empty();
-            if !is_required {
-                // Should a program require it: most likely from where it was cloned.
-                let configured = place.checkout.as_ref().and_then(|c| c.configured_origin());
-                place.wanted = configured.unwrap_or_default();
-            }
-            let may_be_required = matches!(guard.workspace.config, Config::Lean(_));
-            match guard.check(place, reason, &variables) {
-                // Lake does not look at another workspace's package, nor at one that is left over.
-                Err(_) if !is_required && (place.is_shared || !may_be_required) => {}
-                checked => checked?,
-            }
+        for place in &places {
             if let Some(origin) = &place.origin
                 && *origin != place.wanted
             {
@@ -97,31 +79,12 @@ impl GitAnswers {
                 Err(error) => failure = Some(error),
             }
         }
-        let error = failure.unwrap_or_else(|| anyhow!("there is no place for a script"));
+        let error = failure.unwrap_or_else(|| anyhow!("there is no place for it"));
         if error.is::<Failure>() {
             return Err(error);
         }
-        bail!(Failure::Refused(hint(
-            format!("git cannot be answered for, and Lake may delete checkouts: {error:#}"),
-            WAY_TO_RUN,
-        )))
-    }
-
-    /// The packages' directories that exist, with the URLs that Lake will want: empty where only Lake knows.
-    fn places(guard: &Guard, wanted: &BTreeMap<String, WantedPackage>) -> Vec<Place> {
-        let map = UrlMap::parse(guard.env.url_map.as_deref());
-        let packages_dir = guard.workspace.packages_now();
-        let mut places = Vec::new();
-        for entry in fs::read_dir(&packages_dir).into_iter().flatten().filter_map(Result::ok) {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let url = map.get(&name).or_else(|| Some(wanted.get(&name)?.url.as_str()));
-            let is_package = entry.path().is_dir() && !name.starts_with('.');
-            // What nothing requires is not Lake's to look at, unless a program may require it.
-            if is_package && (url.is_some() || entry.path().join(".git").exists()) {
-                places.push(guard.place_of(&name, &entry.path(), url.unwrap_or_default()));
-            }
-        }
-        places
+        let what = "cannot write the `git` that keeps Lake from deleting a checkout";
+        bail!(Failure::Refused(hint(format!("{what}: {error:#}"), WAY_TO_RUN)))
     }
 
     /// Asks as Lake will, and compares.
@@ -141,6 +104,55 @@ impl GitAnswers {
             }
         }
         Ok(())
+    }
+}
+
+impl Guard<'_> {
+    /// The packages that Lake may look at while it resolves, with `safe.directory` for them. Writes nothing.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] if Lake would lose something.
+    pub(super) fn resolving(&self) -> Result<(Vec<Place>, Variables)> {
+        // A configuration that we do not understand is Lake's to complain of, or not.
+        let wanted = wanted::packages(self.workspace).ok();
+        let mut places = self.resolving_places(wanted.as_ref());
+        let variables = self.safe_directories(places.iter().map(|place| place.dir.as_path()));
+        let reason = match wanted.as_ref().is_some_and(|wanted| stays(&places, wanted)) {
+            true => Reason::Compare,
+            false => Reason::Resolve,
+        };
+        let is_data = wanted.is_some() && matches!(self.workspace.config, Config::Toml(_));
+        for place in &mut places {
+            let is_required = !place.wanted.is_empty();
+            if !is_required {
+                // The URL is Lake's to find out: most likely the one that it cloned from.
+                let configured = place.checkout.as_ref().and_then(|c| c.configured_origin());
+                place.wanted = configured.unwrap_or_default();
+            }
+            match self.check(place, reason, &variables) {
+                // Lake does not look at another workspace's package, nor at one that is left over.
+                Err(_) if !is_required && (place.is_shared || is_data) => {}
+                checked => checked?,
+            }
+        }
+        Ok((places, variables))
+    }
+
+    /// The packages' directories that exist, with the URLs that Lake will want: empty where only Lake knows.
+    fn resolving_places(&self, wanted: Option<&BTreeMap<String, WantedPackage>>) -> Vec<Place> {
+        let map = UrlMap::parse(self.env.url_map.as_deref());
+        let packages_dir = self.workspace.packages_now();
+        let mut places = Vec::new();
+        for entry in fs::read_dir(&packages_dir).into_iter().flatten().filter_map(Result::ok) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let url = map.get(&name).or_else(|| Some(wanted?.get(&name)?.url.as_str()));
+            let is_package = entry.path().is_dir() && !name.starts_with('.');
+            // What nothing requires is not Lake's to look at, unless a program may require it.
+            if is_package && (url.is_some() || entry.path().join(".git").exists()) {
+                places.push(self.place_of(&name, &entry.path(), url.unwrap_or_default()));
+            }
+        }
+        places
     }
 }
 

@@ -278,9 +278,9 @@ impl Session<'_> {
         self.work_places().iter().for_each(|place| WorkDir::sweep(place));
     }
 
-    /// Whether something was left behind, by whomever.
+    /// `true` if something was left behind, by this process too: then another one has to look again.
     pub fn has_leftovers(&self) -> bool {
-        self.work_places().iter().any(|place| WorkDir::abandoned(place).next().is_some())
+        self.work_places().iter().any(|place| WorkDir::of_this_user(place).next().is_some())
     }
 
     /// Where we, and whoever writes manifests, have directories of our own for a while.

@@ -33,19 +33,18 @@ const TICK: Duration = Duration::from_millis(10);
 /// # Errors
 /// Says why the directory stays as it is: one of its entries could not be made again from its repository, the
 /// shared directory has another package of that name, or the disk refuses.
-pub fn adopt(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result<Vec<String>> {
+pub(super) fn adopt(
+    workspace: &Workspace,
+    packages_dir: &Path,
+    shared: &Path,
+) -> Result<Vec<String>> {
     let parent = packages_dir.parent().context("a packages directory has a parent")?;
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
     let dir = fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(packages_dir)?;
-    if let Some(mount) = mount_in(packages_dir)? {
-        bail!("`{}` is a mount", mount.display());
-    }
     let since = SystemTime::now();
     std::thread::sleep(TICK);
-    let packages = reproducible(workspace, packages_dir)?;
-    for (name, lock) in &packages {
-        check_other(name, lock, shared)?;
-    }
+    let packages = adoptable(workspace, packages_dir, shared)?;
+    WorkDir::sweep(packages_dir);
     // Both have to be writable, which is found out before anything is moved.
     let (here, there) = (WorkDir::new_in(parent)?, WorkDir::new_in(shared)?);
     let link = here.path().join("link");
@@ -71,15 +70,27 @@ pub fn adopt(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Resul
         .collect())
 }
 
-/// The packages in the packages directory, each of them reproducible.
+/// The packages in the packages directory `dir`, each of them reproducible, and the same as in `shared` if it is
+/// there too. Writes nothing.
 ///
 /// # Errors
 /// Says which entry is not, and why.
-fn reproducible<'a>(workspace: &'a Workspace, dir: &Path) -> Result<Vec<(&'a str, &'a GitLock)>> {
-    WorkDir::sweep(dir);
+pub(super) fn adoptable<'a>(
+    workspace: &'a Workspace,
+    dir: &Path,
+    shared: &Path,
+) -> Result<Vec<(&'a str, &'a GitLock)>> {
+    if let Some(mount) = mount_in(dir)? {
+        bail!("`{}` is a mount", mount.display());
+    }
+    let abandoned: Vec<_> = WorkDir::abandoned(dir).collect();
     let mut packages = Vec::new();
     for entry in fs::read_dir(dir)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
+        let entry = entry?;
+        if abandoned.contains(&entry.path()) {
+            continue; // which will be swept
+        }
+        let name = entry.file_name().to_string_lossy().into_owned();
         let is_it = |package: &&Package| package.name == name && !package.is_overridden;
         let package = workspace.packages.iter().find(is_it);
         let lock = package.and_then(|package| Some((&*package.name, package.lock.as_ref()?)));
@@ -91,22 +102,28 @@ fn reproducible<'a>(workspace: &'a Workspace, dir: &Path) -> Result<Vec<(&'a str
         return Ok(packages);
     }
     packages.sort_by_key(|(name, _)| *name);
-    if is_tracked(workspace, dir) {
-        bail!("it is tracked by this project's git repository");
-    }
+    ensure!(!is_tracked(workspace, dir)?, "it is tracked by this project's git repository");
     for (name, lock) in &packages {
         if let Err(reason) = check_reproducible(lock, &dir.join(name)) {
             bail!("`{name}` {reason:#}");
         }
+        check_other(name, lock, shared)?;
     }
     Ok(packages)
 }
 
 /// `true` if the project's own repository has anything of the packages directory.
-fn is_tracked(workspace: &Workspace, packages_dir: &Path) -> bool {
-    let git = super::git::command(&workspace.root, &["ls-files", "--"]);
+fn is_tracked(workspace: &Workspace, packages_dir: &Path) -> Result<bool> {
+    let root = &workspace.root;
+    if !root.ancestors().any(|dir| dir.join(".git").exists()) {
+        return Ok(false);
+    }
+    let git = super::git::command(root, &["ls-files", "--"]);
     let listed = git.and_then(|mut git| git.arg(packages_dir).output());
-    listed.is_ok_and(|output| !output.stdout.is_empty())
+    let listed = listed.context("cannot run `git`")?;
+    let dir = root.display();
+    ensure!(listed.status.success(), "`git ls-files` in `{dir}` ended with {}", listed.status);
+    Ok(!listed.stdout.is_empty())
 }
 
 /// # Errors
@@ -118,12 +135,16 @@ fn check_reproducible(lock: &GitLock, dir: &Path) -> Result<()> {
     ensure!(meta.is_dir(), "is not a directory");
     ensure!(meta.uid() == geteuid().as_raw(), "belongs to another user");
     ensure!(meta.dev() == fs::metadata(parent)?.dev(), "is a file system of its own");
-    let checkout = Checkout::open(dir).context("is not a git checkout")?;
-    if let Some(reason) = checkout.is_tied() {
+    let dot_git = dir.join(".git");
+    let is_none = || format!("is not a git checkout: `{}`", dot_git.display());
+    let checkout = Checkout::open(dir).with_context(is_none)?;
+    if let Some(reason) = checkout.is_tied()? {
         bail!("cannot be moved: {reason}");
     }
-    ensure!(checkout.head().as_ref() == Some(&lock.rev), "is not at its locked revision");
-    let origin = checkout.configured_origin().context("has no `origin`")?;
+    let head = checkout.head_or_asked();
+    let head = head.with_context(|| format!("has no HEAD in `{}`", dot_git.display()))?;
+    ensure!(head == lock.rev, "is not at its locked revision");
+    let origin = checkout.asked_origin()?.context("has no `origin`")?;
     ensure!(same_repository(&origin, &lock.url), "is a checkout of `{}`", shown(&origin));
     let lakes_own = dir.join(".lake");
     for own in [&lakes_own, &lakes_own.join("build")] {

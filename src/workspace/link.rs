@@ -5,7 +5,7 @@
 //! directory, and nothing else is ever moved. Everything else (local work, submodules, mounts, a link that
 //! the user made, another user's directory) stays as it is, and [`Linked::Left`] says why.
 
-use super::adopt::adopt;
+use super::adopt::{adopt, adoptable};
 use super::shared::Shared;
 use super::{Workspace, without_dots};
 use crate::error::hint;
@@ -39,61 +39,108 @@ pub enum Linked {
 /// A packages directory with this in it is not to be linked.
 pub const PRIVATE_MARK: &str = ".lake-shim.private";
 
+/// The work that [`link`] has to do.
+#[derive(Debug)]
+pub enum Step {
+    /// Nothing: it is a link to the shared directory, or that directory itself.
+    None,
+    /// Make a link where there is nothing.
+    Create,
+    /// Put a link in the place of one, which counts as this.
+    Replace(Linked),
+    /// Move the packages of that name, and put a link in the place of their directory.
+    Adopt(Vec<String>),
+    /// As [`Linked::Left`].
+    Leave { reason: String },
+    /// As [`Linked::Private`].
+    Private,
+}
+
 /// Links `packages_dir`, the packages directory of `workspace` or the one that it had before, to `shared`,
 /// which is made if it does not exist. If another process works on the packages, `waiting` is told which.
 ///
 /// # Errors
-/// Fails if `shared` cannot be a shared directory of this workspace, naming the value, and if the disk
-/// refuses.
+/// Those of [`look`], and if the disk refuses.
 pub fn link(
     workspace: &Workspace,
     packages_dir: &Path,
     shared: &Path,
     waiting: impl FnOnce(String),
 ) -> Result<Linked> {
-    let root = &workspace.root;
     let done = |linked| {
-        Shared::of(shared).record(root);
+        Shared::of(shared).record(&workspace.root);
         Ok(linked)
     };
-    if fs::read_link(packages_dir).is_ok_and(|target| target == shared)
-        && shared.is_dir()
-        && links::counts(packages_dir)?
-    {
+    let is_link = fs::read_link(packages_dir).is_ok_and(|target| target == shared);
+    if is_link && shared.is_dir() && links::counts(packages_dir)? {
         return done(Linked::Already);
     }
-    check_shared(root, packages_dir, shared)?;
+    match look(workspace, packages_dir, shared)? {
+        Step::None => {
+            make_shared(shared)?;
+            done(Linked::Already)
+        }
+        Step::Create => {
+            make_shared(shared)?;
+            ensure_dirs(parent_of(packages_dir)?)?;
+            // `false`: another process was faster, and the next command looks again.
+            match create_symlink(shared, packages_dir)? {
+                true => done(Linked::Now { moved: Vec::new() }),
+                false => done(Linked::Already),
+            }
+        }
+        Step::Replace(linked) => {
+            make_shared(shared)?;
+            replace_symlink(shared, packages_dir)?;
+            done(linked)
+        }
+        Step::Adopt(_) => {
+            make_shared(shared)?;
+            // Two processes that move the same packages are in each other's way.
+            let _turn = Lock::acquire(&workspace.lock_dir(), waiting, || Ok(()))?;
+            match adopt(workspace, packages_dir, shared) {
+                Ok(moved) => done(Linked::Now { moved }),
+                // Another process has linked it meanwhile.
+                Err(_) if is_same_file(packages_dir, shared) => done(Linked::Already),
+                Err(reason) => Ok(Linked::Left { reason: format!("{reason:#}") }),
+            }
+        }
+        Step::Leave { reason } => Ok(Linked::Left { reason }),
+        Step::Private => Ok(Linked::Private),
+    }
+}
+
+/// Finds out what [`link`] has to do. Writes nothing.
+///
+/// # Errors
+/// Fails if `shared` cannot be a shared directory of this workspace ([`check_shared`]), or if there can be no
+/// link at `packages_dir`.
+pub fn look(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result<Step> {
+    check_shared(&workspace.root, packages_dir, shared)?;
     if without_dots(packages_dir) == without_dots(shared) {
-        make_shared(shared)?; // `packagesDir` names the shared directory itself
-        return done(Linked::Already);
+        return Ok(Step::None); // `packagesDir` names the shared directory itself
     }
     workspace.check_inside(packages_dir, Some(shared))?;
-    let parent = packages_dir.parent().context("a packages directory has a parent")?;
+    let parent = parent_of(packages_dir)?;
     links::check_way(parent)?;
-    let left = |reason: &str| Ok(Linked::Left { reason: reason.to_owned() });
     let Some(meta) = if_there(fs::symlink_metadata(packages_dir))? else {
-        make_shared(shared)?;
-        ensure_dirs(parent)?;
-        // `false`: another process was faster, and the next command looks again.
-        return match create_symlink(shared, packages_dir)? {
-            true => done(Linked::Now { moved: Vec::new() }),
-            false => done(Linked::Already),
-        };
+        return Ok(Step::Create);
     };
-    make_shared(shared)?;
-    if is_same_file(packages_dir, shared) {
-        if meta.is_symlink() && !links::counts(packages_dir)? {
-            replace_symlink(shared, packages_dir)?; // another user's, and now this user wants it too
-        }
-        return done(Linked::Already); // by another spelling, or mounted there
+    let target = fs::read_link(packages_dir).ok();
+    if target.as_deref() == Some(shared) || is_same_file(packages_dir, shared) {
+        return Ok(match meta.is_symlink() && !links::counts(packages_dir)? {
+            true => Step::Replace(Linked::Already), // another user's, and now this user wants it too
+            false => Step::None,                    // by another spelling, too, or mounted there
+        });
     }
-    if meta.is_symlink() {
-        let target = parent.join(fs::read_link(packages_dir)?);
-        if Shared::of(&target).has(root) {
-            replace_symlink(shared, packages_dir)?; // we made it, for an earlier value of the setting
-            return done(Linked::Now { moved: Vec::new() });
-        }
-        return left(&format!("it is a symlink to `{}`, which you made", target.display()));
+    let leave = |reason: &str| Ok(Step::Leave { reason: reason.to_owned() });
+    if let Some(target) = target {
+        let target = parent.join(target);
+        return match Shared::of(&target).has(&workspace.root) {
+            // We made it, for an earlier value of the setting.
+            true => Ok(Step::Replace(Linked::Now { moved: Vec::new() })),
+            false => leave(&format!("it is a symlink to `{}`, which you made", target.display())),
+        };
     }
     if !meta.is_dir() {
         bail!(hint(
@@ -102,24 +149,35 @@ pub fn link(
         ));
     }
     if exists(&packages_dir.join(PRIVATE_MARK))? {
-        return Ok(Linked::Private);
+        return Ok(Step::Private);
     }
     if meta.uid() != geteuid().as_raw() {
-        return left("it belongs to another user");
+        return leave("it belongs to another user");
     }
-    let _lock = Lock::acquire(&workspace.lock_dir(), waiting, || Ok(()))?;
-    match adopt(workspace, packages_dir, shared) {
-        Ok(moved) => done(Linked::Now { moved }),
-        // Another process has linked it meanwhile.
-        Err(_) if is_same_file(packages_dir, shared) => done(Linked::Already),
-        Err(reason) => left(&format!("{reason:#}")),
+    match adoptable(workspace, packages_dir, shared) {
+        Ok(packages) => {
+            Ok(Step::Adopt(packages.into_iter().map(|(name, _)| name.to_owned()).collect()))
+        }
+        Err(reason) => leave(&format!("{reason:#}")),
     }
 }
 
-/// Before anything is written: `shared` can be a directory of packages for this workspace.
-fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<()> {
+fn make_shared(shared: &Path) -> Result<()> {
+    ensure_dirs(shared).with_context(|| format!("`{}` is `{}`", var::PKG_DIR, shared.display()))
+}
+
+fn parent_of(packages_dir: &Path) -> Result<&Path> {
+    packages_dir.parent().context("a packages directory has a parent")
+}
+
+/// Checks whether `shared` can be a directory of packages for this workspace.
+///
+/// # Errors
+/// Names the setting, its value and what is wrong with it.
+pub fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<()> {
     let is = format!("`{}` is `{}`", var::PKG_DIR, shared.display());
-    let real = real_path(shared).with_context(|| is.clone())?;
+    let way = format!("set `{}` to a directory for packages alone, or unset it", var::PKG_DIR);
+    let real = real_path(shared).with_context(|| hint(is.clone(), way.clone()))?;
     let is_around =
         root.starts_with(&real) || packages_dir.starts_with(&real) && real != packages_dir;
     let fault =
@@ -132,19 +190,12 @@ fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<()> {
         } else if real.parent().is_none() {
             "the root of the file system".to_owned()
         } else {
-            match if_there(fs::metadata(shared)).with_context(|| is.clone())? {
+            match if_there(fs::metadata(shared)).with_context(|| hint(is.clone(), way.clone()))? {
                 Some(meta) if !meta.is_dir() => "not a directory".to_owned(),
                 _ => return Ok(()),
             }
         };
-    bail!(hint(
-        format!("{is}, {fault}"),
-        format!("set `{}` to a directory for packages alone, or unset it", var::PKG_DIR),
-    ))
-}
-
-fn make_shared(shared: &Path) -> Result<()> {
-    ensure_dirs(shared).with_context(|| format!("`{}` is `{}`", var::PKG_DIR, shared.display()))
+    bail!(hint(format!("{is}, {fault}"), way))
 }
 
 /// The real path that `path` has, or will have once it exists.
@@ -181,7 +232,7 @@ pub struct Unlinked {
 /// Fails if the directory is outside of the workspace by no link of its own, or if the disk refuses.
 pub fn unlink(workspace: &Workspace, packages: &[&str]) -> Result<Unlinked> {
     let Workspace { root, packages_dir, .. } = workspace;
-    let parent = packages_dir.parent().context("a packages directory has a parent")?;
+    let parent = parent_of(packages_dir)?;
     links::check_way(parent)?;
     workspace.check_packages_dir(None)?;
     if !is_symlink(packages_dir)? {
@@ -223,7 +274,7 @@ pub fn unlink(workspace: &Workspace, packages: &[&str]) -> Result<Unlinked> {
 /// of all packages and of one. Links to `shared`, and those that we made, are ours to undo.
 pub fn keep_private(workspace: &Workspace, shared: Option<&Path>) -> Result<Unlinked> {
     let Workspace { root, packages_dir, .. } = workspace;
-    let parent = packages_dir.parent().context("a packages directory has a parent")?;
+    let parent = parent_of(packages_dir)?;
     if let Ok(target) = fs::read_link(packages_dir) {
         let target = parent.join(target);
         let is_ours = shared

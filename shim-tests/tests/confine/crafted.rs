@@ -75,12 +75,15 @@ fn absolute_paths() {
 #[test]
 #[cfg_attr(not(has = "landlock"), ignore = "needs landlock")]
 fn paths_upwards() {
-    // A stage is below `.lake/build` of its package, and that is in `app/.lake/packages`.
+    // A stage is `.lake/build/.lake-shim-…/work` of its package, and that is in `app/.lake/packages`.
     for (evil, place) in [
-        ("../evil", "app/.lake/packages/mathlib/.lake/build/evil"),
-        ("../../../lakefile.lean", "app/.lake/packages/mathlib/lakefile.lean"),
-        ("../../../../batteries/.lake/build/evil", "app/.lake/packages/batteries/.lake/build/evil"),
-        ("../../../../../../../home/.profile", "home/.profile"),
+        ("../../evil", "app/.lake/packages/mathlib/.lake/build/evil"),
+        ("../../../../lakefile.lean", "app/.lake/packages/mathlib/lakefile.lean"),
+        (
+            "../../../../../batteries/.lake/build/evil",
+            "app/.lake/packages/batteries/.lake/build/evil",
+        ),
+        ("../../../../../../../../home/.profile", "home/.profile"),
     ] {
         expect_nowhere(|_| evil.to_owned(), |sandbox| sandbox.path(place));
     }

@@ -2,17 +2,41 @@
 
 use std::path::Path;
 
-use shim_tests::{Running, Sandbox, modules};
+use shim_tests::{Running, Sandbox, Tree, modules};
 
 /// Makes something fail, and returns what is printed.
 type BringAbout = fn() -> String;
 
 /// The table's first column, in its order, and what brings each about.
-const ROWS: [(&str, BringAbout); 7] = [
+const ROWS: [(&str, BringAbout); 16] = [
     ("no real lake: …", nothing_but_the_shim),
     ("3 modules in no store", an_incomplete_store),
     ("these files of the store are damaged", a_damaged_store),
-    ("`….lake/packages` is not linked: `…` has another `mathlib`", two_of_one_package),
+    ("`….lake/packages` is not linked to `…`: `…` has another `mathlib`", two_of_one_package),
+    (
+        "`….lake/packages` is not linked to `…`: `batteries` has local work (…)",
+        local_work_in_the_way,
+    ),
+    ("`LAKE_PKG_DIR` is `…`, inside the workspace `…`", a_shared_directory_inside),
+    (
+        "nothing is restored: the packages directory `…` is outside of the workspace `…`",
+        packages_outside,
+    ),
+    (
+        "… has local work, and Lake would check out another revision. Lost would be: …",
+        a_commit_of_ones_own,
+    ),
+    ("… has no `.git` of its own: Lake would delete it", a_copied_package),
+    ("… cannot be read by git, and Lake may delete what git cannot read: …", a_broken_checkout),
+    ("… is a checkout of `…`, and this workspace wants `…`: Lake would delete it", a_shared_fork),
+    (
+        "… is at the revision that `…` needs, and Lake would check out another one",
+        two_locks_in_one_directory,
+    ),
+    (
+        "`lake clean` would remove the builds in `…`, which is outside of this workspace",
+        a_clean_of_shared_packages,
+    ),
     ("waiting for `…` (process …), which restores these packages", two_restores),
     ("another `lake` comes before the shim", another_lake_first),
     ("URL has changed; deleting …", no_shim_at_all),
@@ -83,9 +107,95 @@ fn a_damaged_store() -> String {
 
 fn two_of_one_package() -> String {
     let sandbox = Sandbox::mini_mathlib();
-    let shared = sandbox.path("shared");
-    sandbox.write(shared.join("mathlib/lakefile.toml"), "name = \"mathlib\"\n");
-    sandbox.lake("build").env("LAKE_PKG_DIR", shared).run().stderr.clone()
+    sandbox.write("shared/mathlib/lakefile.toml", "name = \"mathlib\"\n");
+    build_linked(&sandbox)
+}
+
+fn local_work_in_the_way() -> String {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.write(sandbox.package("batteries").join("Mine.lean"), "");
+    build_linked(&sandbox)
+}
+
+/// The warning of a build that goes on.
+fn build_linked(sandbox: &Sandbox) -> String {
+    let run = sandbox.lake("build").env("LAKE_PKG_DIR", sandbox.path("shared")).run();
+    run.expect_code(0).stderr.clone()
+}
+
+fn a_shared_directory_inside() -> String {
+    let sandbox = Sandbox::mini_mathlib();
+    let run = sandbox.lake("build").env("LAKE_PKG_DIR", sandbox.path("app/packages")).run();
+    run.expect_code(0).stderr.clone()
+}
+
+fn packages_outside() -> String {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.edit_json("app/lake-manifest.json", |manifest| {
+        manifest["packagesDir"] = "../packages".into();
+    });
+    sandbox.rename("app/.lake/packages", "packages");
+    sandbox.lake("build").env("LAKE_SHIM_RESTORE", "always").run().expect_code(0).stderr.clone()
+}
+
+fn a_commit_of_ones_own() -> String {
+    let sandbox = Sandbox::mini_mathlib();
+    let package = sandbox.package("mathlib");
+    sandbox.write(package.join("Mine.lean"), "");
+    sandbox.commit(&package);
+    refused(&sandbox, "build")
+}
+
+fn a_copied_package() -> String {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.remove(sandbox.package("mathlib").join(".git"));
+    refused(&sandbox, "build")
+}
+
+fn a_broken_checkout() -> String {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.write(sandbox.package("mathlib").join(".git/HEAD"), "nonsense");
+    refused(&sandbox, "build")
+}
+
+/// A workspace that is linked to a shared directory, whose `mathlib` is at another revision than its lock says.
+fn linked_and_moved() -> Sandbox {
+    let mut sandbox = Sandbox::mini_mathlib();
+    sandbox.set_env("LAKE_PKG_DIR", sandbox.path("shared"));
+    sandbox.lake_shim("link").run().expect_code(0);
+    sandbox.copy("app", "other");
+    sandbox.edit_json("app/lake-manifest.json", |manifest| {
+        let packages = manifest["packages"].as_array_mut().into_iter().flatten();
+        packages.for_each(|package| package["rev"] = "0".repeat(40).into());
+    });
+    sandbox
+}
+
+fn a_shared_fork() -> String {
+    let sandbox = linked_and_moved();
+    let fork = "https://github.com/another/mathlib4";
+    sandbox.git(&sandbox.path("shared/mathlib"), &["remote", "set-url", "origin", fork]);
+    refused(&sandbox, "build")
+}
+
+fn two_locks_in_one_directory() -> String {
+    let sandbox = linked_and_moved();
+    sandbox.lake_shim("link").cwd("other").run().expect_code(0);
+    refused(&sandbox, "build")
+}
+
+fn a_clean_of_shared_packages() -> String {
+    refused(&linked_and_moved(), "clean")
+}
+
+/// The error of a command before which nothing happens.
+fn refused(sandbox: &Sandbox, words: &str) -> String {
+    let packages = Tree::of(sandbox.packages());
+    let run = sandbox.lake(words).run();
+    run.expect_code(1).expect_stdout("").stderr_contains("hint: ");
+    packages.assert_unchanged();
+    assert!(sandbox.lake_calls().is_empty(), "{run}");
+    run.stderr.clone()
 }
 
 fn two_restores() -> String {

@@ -15,7 +15,7 @@ const END: &str = "=== the end ===";
 fn ill() -> Place {
     let place = Place::installed().with_packages().with_store();
     place.type_in(&[
-        "git -C .lake/packages/mathlib remote set-url origin https://github.com/somebody/mathlib4",
+        "echo >> .lake/packages/batteries/lean-toolchain",
         "rm /opt/mathlib-cache/*0.ltar",
     ]);
     place.with("PATH", "/opt/lean/bin:/home/you/.local/share/lake-shim/bin:/opt/tools")

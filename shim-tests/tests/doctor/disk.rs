@@ -88,29 +88,38 @@ fn what_a_killed_restore_left() {
     running.signal(Signal::SIGKILL);
     running.wait().expect_signal(Signal::SIGKILL);
     let finding = only(&sandbox, "warning", "leftovers");
-    says(&finding, &["nobody works in `", "/.lake/build/.lake-shim-"]);
+    says(&finding, &["/.lake/build/.lake-shim-", "` is dead"]);
     follow(&sandbox, &finding);
 }
 
 #[test]
 fn what_a_killed_bake_left() {
     let sandbox = baked_and_fresh();
-    sandbox
-        .write("baked/lake-shim/.lake-shim-abc", "half an index")
-        .mkdir("baked/.lake-shim-def/x");
+    let left = ["baked", "baked/lake-shim"].map(|place| sandbox.leave_work_dir(place));
     let finding = only(&sandbox, "warning", "leftovers");
-    says(&finding, &["/baked/lake-shim/.lake-shim-abc", "/baked/.lake-shim-def"]);
+    left.iter().for_each(|left| says(&finding, &[&left.display().to_string()]));
     follow(&sandbox, &finding);
 }
 
 #[test]
 fn what_a_killed_link_left() {
     let sandbox = sound();
-    sandbox.symlink(sandbox.path("home"), "app/.lake/.lake-shim-link-x");
-    // And one of a manifest that was to be replaced, one of `unlink`.
-    sandbox.mkdir("app/.lake-shim-y/file").mkdir("app/.lake/.lake-shim-z/packages");
+    // And one of a manifest that was to be replaced.
+    let left = ["app", "app/.lake"].map(|place| sandbox.leave_work_dir(place));
+    sandbox.symlink(sandbox.path("home"), left[1].join("work/link"));
     let finding = only(&sandbox, "warning", "leftovers");
-    says(&finding, &["/.lake-shim-link-x", "/app/.lake-shim-y", "/app/.lake/.lake-shim-z"]);
+    left.iter().for_each(|left| says(&finding, &[&left.display().to_string()]));
     follow(&sandbox, &finding);
     assert!(sandbox.home().join(".gitconfig").exists(), "the link went, not what it leads to");
+}
+
+#[test]
+fn directories_that_only_have_such_a_name() {
+    let sandbox = sound();
+    for place in ["app", "app/.lake", "app/.lake/packages/mathlib/.lake/build"] {
+        for name in [".lake-shim-notes", ".lake-shim-0123456789ab"] {
+            sandbox.write(format!("{place}/{name}/work/mine"), "mine");
+        }
+    }
+    none(&sandbox);
 }

@@ -197,10 +197,12 @@ fn set_origin(sandbox: &Sandbox, clone: &Path, url: &str) {
     sandbox.git(clone, &["remote", "set-url", "origin", url]);
 }
 
-/// Commits something without a meaning, and returns to no branch.
-fn commit(sandbox: &Sandbox, clone: &Path) -> String {
-    sandbox.git(clone, &["commit", "--quiet", "--allow-empty", "--message", "another"]);
-    sandbox.git(clone, &["rev-parse", "HEAD"])
+/// Has a clone at another commit, which came from elsewhere: nothing was committed here.
+fn move_head(sandbox: &Sandbox, clone: &Path) -> String {
+    let other = ["commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "another"];
+    let other = sandbox.git(clone, &other);
+    sandbox.git(clone, &["checkout", "--quiet", "--detach", &other]);
+    other
 }
 
 /// Replaces a piece of a file that has to be there.

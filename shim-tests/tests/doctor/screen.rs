@@ -2,13 +2,13 @@
 
 use shim_tests::{Run, Sandbox};
 
-use crate::{FORK, doctor, set_origin, set_path, shim, sound};
+use crate::{doctor, move_head, set_path, shim, sound};
 
 /// One error, two warnings.
 fn ill() -> Sandbox {
     let mut sandbox = sound();
     set_path(&mut sandbox, &["lean/bin", "shim/bin", "tools"]);
-    set_origin(&sandbox, &sandbox.package("mathlib"), FORK);
+    move_head(&sandbox, &sandbox.package("mathlib"));
     sandbox.set_env("LAKE_SHIM_DISABLE", "1");
     sandbox
 }
@@ -35,9 +35,7 @@ fn findings_and_how_many() {
         .stdout_contains(
             "\nerror: another `lake` comes before the shim on PATH [lake-before-shim]\n",
         )
-        .stdout_contains(
-            "\nwarning: `mathlib` is a clone of another repository [other-repository]\n",
-        )
+        .stdout_contains("\nwarning: a package is not at its locked revision [head-moved]\n")
         .stdout_contains("\n  hint: `unset LAKE_SHIM_DISABLE`\n")
         .stdout_contains("ok       git        ")
         .stdout_contains("warning  packages   2 of 2 in ");

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use shim_tests::{NOBODY, Sandbox};
 
 use crate::{
-    bake, baked_and_fresh, commit, doctor, edit, findings_of, findings_of_nobody, follow, none,
+    bake, baked_and_fresh, doctor, edit, findings_of, findings_of_nobody, follow, move_head, none,
     of_nobody, only, says, sound, the_only, type_in,
 };
 
@@ -101,7 +101,7 @@ fn a_store_that_is_baked_for_another_lock() {
     sandbox.set_env("LAKE_SHIM_STORE", store);
     none(&sandbox);
     let (_, old) = sandbox.locked("batteries");
-    let new = commit(&sandbox, &sandbox.package("batteries"));
+    let new = move_head(&sandbox, &sandbox.package("batteries"));
     edit(&sandbox, "app/lake-manifest.json", &old, &new);
     // The cache files are the same: `cache get` is answered, and builds are not prepared.
     let finding = only(&sandbox, "note", "store-other-lock");
@@ -148,7 +148,7 @@ fn a_cache_recipe_that_nobody_knows() {
     let clone = sandbox.package("mathlib");
     let (_, old) = sandbox.locked("mathlib");
     sandbox.git(&clone, &["rm", "--quiet", "Cache/Hashing.lean"]);
-    let new = commit(&sandbox, &clone);
+    let new = sandbox.commit(&clone);
     edit(&sandbox, "app/lake-manifest.json", &old, &new);
     let finding = only(&sandbox, "warning", "cache-recipe");
     says(&finding, &["is not one we know"]);

@@ -104,8 +104,8 @@ const BREAKAGES: &[Breakage] = &[
             },
             Edit {
                 file: "src/restore/apply.rs",
-                from: "files.check(step.head.dep_hash, Look::Presence)\n",
-                to: "files.check(step.head.dep_hash, Look::Presence).or(Ok::<_, crate::mathlib::outputs::Fault>(()))\n",
+                from: "files.check(step.head.dep_hash, Look::Presence).err()",
+                to: "files.check(step.head.dep_hash, Look::Presence).or(Ok::<_, crate::mathlib::outputs::Fault>(())).err()",
             },
         ],
         row: "restore from ltars / a leantar that is slow, hangs, dies, lies or is none",
@@ -114,7 +114,7 @@ const BREAKAGES: &[Breakage] = &[
     Breakage {
         name: "files are overwritten, not replaced",
         edits: &[Edit {
-            file: "src/fs.rs",
+            file: "src/fs/mod.rs",
             from: "    let target = target_of(path)?;\n",
             to: "    let target = target_of(path)?;\n    if true { return Ok(fs::write(&target, contents)?); }\n",
         }],
@@ -124,7 +124,7 @@ const BREAKAGES: &[Breakage] = &[
     Breakage {
         name: "a file that is replaced gets the mode of a new one",
         edits: &[Edit {
-            file: "src/fs.rs",
+            file: "src/fs/mod.rs",
             from: "        file.set_permissions(Permissions::from_mode(old.mode() & RIGHTS))?;\n",
             to: "",
         }],
@@ -135,8 +135,8 @@ const BREAKAGES: &[Breakage] = &[
         name: "the index is overwritten, not replaced",
         edits: &[Edit {
             file: "src/store/index.rs",
-            from: "        file.persist(path)?;\n",
-            to: "        fs_err::write(path, fs_err::read(file.path())?)?;\n",
+            from: "        replace_name(&path, &text)\n",
+            to: "        Ok(fs_err::write(&path, &text)?)\n",
         }],
         row: "bake / ENOSPC from a system call on",
         rounds: 1000,
@@ -144,7 +144,7 @@ const BREAKAGES: &[Breakage] = &[
     Breakage {
         name: "a link goes before the directory is there that takes its place",
         edits: &[Edit {
-            file: "src/fs.rs",
+            file: "src/fs/mod.rs",
             from: "match renameat2(AT_FDCWD, dir, AT_FDCWD, link, RenameFlags::RENAME_EXCHANGE) {",
             to: "match Err::<(), _>(Errno::ENOSYS) {",
         }],
@@ -154,9 +154,9 @@ const BREAKAGES: &[Breakage] = &[
     Breakage {
         name: "a package is copied to its name, not renamed to it",
         edits: &[Edit {
-            file: "src/fs.rs",
-            from: "    copy_tree(from, &whole)?;\n",
-            to: "    if true { copy_tree(from, to)?; fs::remove_dir_all(from)?; return Ok(true); }\n    copy_tree(from, &whole)?;\n",
+            file: "src/workspace/adopt.rs",
+            from: "                    let copy = there.path().join(&package.name);\n",
+            to: "                    let copy = to.clone();\n",
         }],
         row: "link / a disk that is full of files",
         rounds: 30,
@@ -165,8 +165,8 @@ const BREAKAGES: &[Breakage] = &[
         name: "nothing that was left behind is swept away",
         edits: &[Edit {
             file: "src/fs/work_dir.rs",
-            from: "            let _ = fs::remove_dir_all(dir);\n",
-            to: "            drop(dir);\n",
+            from: "        for dir in Self::of_this_user(parent) {\n",
+            to: "        for dir in Self::of_this_user(parent).take(0) {\n",
         }],
         row: "restore from packs / SIGKILL to the shim, at a system call",
         rounds: 60,
@@ -235,8 +235,8 @@ const BREAKAGES: &[Breakage] = &[
         name: "a store has no index while another one is written",
         edits: &[Edit {
             file: "src/store/index.rs",
-            from: "        file.persist(path)?;\n",
-            to: "        let _ = fs_err::remove_file(&path);\n        std::thread::sleep(std::time::Duration::from_millis(50));\n        file.persist(path)?;\n",
+            from: "        replace_name(&path, &text)\n",
+            to: "        let _ = fs_err::remove_file(&path);\n        std::thread::sleep(std::time::Duration::from_millis(50));\n        replace_name(&path, &text)\n",
         }],
         row: "gc / restores, builds and links of a store that is baked and swept",
         rounds: 5,

@@ -12,9 +12,11 @@ use shim_tests::tree::{Entry, Tree};
 use crate::operation::{Ends, LAKE_RAN, Operation};
 use crate::verdict::{Found, Kind};
 
-/// What differs from run to run: a stamp has inodes in it, and git writes its index anew when it looks at a clone (and
-/// leaves its lock there when it is killed).
-const VOLATILE: [&str; 3] = [".lake/lake-shim/stamp", ".git/index", ".git/index.lock"];
+/// Files that differ from run to run: git writes its index again when it looks at a clone (and leaves its lock there when it
+/// is killed).
+const VOLATILE: [&str; 2] = [".git/index", ".git/index.lock"];
+/// Notes of the shim that it can find out again.
+const CACHE: &str = ".cache/lake-shim";
 
 /// What is said where the operation goes wrong by itself.
 pub const NOT_WHOLE: &str = "what nothing has struck is not whole";
@@ -172,7 +174,9 @@ impl Scene {
 }
 
 pub fn picture(sandbox: &Sandbox, dir: impl AsRef<Path>) -> Tree {
-    Tree::of(sandbox.path(dir)).filtered(|path| !VOLATILE.iter().any(|end| path.ends_with(end)))
+    let is_volatile = |path: &Path| VOLATILE.iter().any(|end| path.ends_with(end));
+    let is_cache = |path: &Path| path == Path::new(".cache") || path.starts_with(CACHE);
+    Tree::of(sandbox.path(dir)).filtered(|path| !is_volatile(path) && !is_cache(path))
 }
 
 /// What a path is before it comes to what is not finished.

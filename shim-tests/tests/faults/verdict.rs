@@ -150,6 +150,17 @@ pub fn judge(scene: &Scene, struck: &Struck) -> Vec<Found> {
                 Expected::Death | Expected::Stop(_) | Expected::Anyhow => {}
             }
         }
+        // Where git cannot be run, or a package has lost its `.git`, Lake might delete it.
+        (Some(1), Ends::Build) if REFUSED.iter().any(|why| run.stderr.contains(why)) => {
+            match expected {
+                Expected::Success => say(Kind::Unsound, "refused for no reason".to_owned()),
+                Expected::Failure { at, hint } => {
+                    let mute = mute(scene, run, at, *hint);
+                    mute.into_iter().for_each(|mute| say(Kind::Message, mute));
+                }
+                Expected::Death | Expected::Stop(_) | Expected::Anyhow => {}
+            }
+        }
         (_, Ends::Build) => say(Kind::Unsound, "lake did not run".to_owned()),
         (Some(0), Ends::Command) if matches!(expected, Expected::Anyhow) => {}
         (Some(0), Ends::Command) => {
@@ -200,6 +211,12 @@ fn mute(scene: &Scene, run: &Run, at: &[At], hint: bool) -> Vec<String> {
     }
     mute
 }
+
+/// Words of a refusal: Lake would delete the package.
+const REFUSED: [&str; 2] = [
+    "cannot be read by git, and Lake may delete what git cannot read: ",
+    "has no `.git` of its own: Lake would delete it",
+];
 
 /// How a line begins that says what went wrong; the third is one of a list.
 const SAID: [&str; 4] = ["lake-shim: error: ", "lake-shim: warning: ", "lake-shim:   ", "hint: "];

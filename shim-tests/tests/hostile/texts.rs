@@ -147,11 +147,15 @@ fn refs_of_any_size_are_not_read() {
     let git_dir = "app/.lake/packages/mathlib/.git";
     sandbox.write(format!("{git_dir}/HEAD"), "ref: refs/heads/main\n");
     sparse(&sandbox, &format!("{git_dir}/packed-refs"), 2 << 30);
-    sandbox.script("echo-lake", "echo \"$@\"");
+    sandbox.script("scripts/echo-lake", "echo \"$@\"");
     let run = with_little_memory(&sandbox, "lake build App")
-        .env("LAKE_SHIM_LAKE", sandbox.path("echo-lake"))
+        .env("LAKE_SHIM_LAKE", sandbox.path("scripts/echo-lake"))
         .run();
-    run.expect_code(0).expect_stdout("build App\n");
+    // git has no room for them either, and so Lake must not come to them.
+    run.expect_code(1)
+        .expect_stdout("")
+        .stderr_contains("error: `mathlib` in `")
+        .stderr_contains("cannot be read by git, and Lake may delete what git cannot read: ");
 }
 
 #[test]

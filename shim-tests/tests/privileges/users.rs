@@ -74,6 +74,23 @@ fn who_has_no_rights_hears_it_and_lake_is_asked_all_the_same() {
     before.assert_unchanged();
 }
 
+/// `lake env`, an editor's server: what Lake starts finds the toolchain's own lake first.
+#[test]
+#[cfg_attr(not(all(has = "fake-lake", has = "setpriv")), ignore = "needs the fake lake, setpriv")]
+fn a_lake_past_the_shim_reads_packages_of_another_user_fake_lake_only() {
+    let sandbox = baked_and_fresh();
+    let shared = shared(&sandbox, 0o2777);
+    let [annas, berts] = [ANNA, BERT].map(|user| checkout(&sandbox, user));
+    by(sandbox.lake("exe cache get"), ANNA, &annas, &shared).umask(0o000).run().expect_code(0);
+    let inner = sandbox.toolchain_bin().join("lake");
+    let before = Tree::of(&shared);
+    let run = by(sandbox.lake("env"), BERT, &berts, &shared).arg(&inner).arg("build").run();
+    run.expect_code(0).stderr_lacks("deleting").stderr_lacks("dubious");
+    before.assert_same_content();
+    // Which it does not without the shim.
+    by(sandbox.real_lake("build"), BERT, &berts, &shared).run().stderr_contains("deleting");
+}
+
 #[test]
 #[cfg_attr(not(has = "setpriv"), ignore = "needs setpriv")]
 fn a_sticky_directory_keeps_everybodys_own() {

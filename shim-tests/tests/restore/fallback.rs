@@ -26,8 +26,8 @@ fn incomplete(missing: &[&str]) -> Sandbox {
 fn noting_lake(sandbox: &Sandbox) -> std::path::PathBuf {
     let body = r#"for file in "$MATHLIB_CACHE_DIR"/*; do echo "${file##*/} $(readlink "$file")"; done >> ROOT/logs/overlay
 exec ROOT/toolchain/bin/lake "$@""#;
-    sandbox.script("noting-lake", &body.replace("ROOT", &sandbox.path("").display().to_string()));
-    sandbox.path("noting-lake")
+    let body = body.replace("ROOT", &sandbox.path("").display().to_string());
+    sandbox.script("scripts/noting-lake", &body).path("scripts/noting-lake")
 }
 
 #[test]
@@ -123,11 +123,11 @@ fn a_failing_download_is_tried_again_fake_lake_only() {
 fn a_download_that_never_works_ends_with_lakes_code_fake_lake_only() {
     let sandbox = incomplete(&[LATTICE]);
     sandbox.script(
-        "failing-lake",
+        "scripts/failing-lake",
         &format!("echo x >> {}; exit 7", sandbox.path("logs/calls").display()),
     );
-    let run =
-        sandbox.lake("exe cache get").env("LAKE_SHIM_LAKE", sandbox.path("failing-lake")).run();
+    let lake = sandbox.path("scripts/failing-lake");
+    let run = sandbox.lake("exe cache get").env("LAKE_SHIM_LAKE", lake).run();
     run.expect_code(7).stderr_contains(LATTICE);
     assert_eq!(sandbox.read("logs/calls"), "x\nx\nx\n");
     sandbox.expect_restored(&all_but(&[LATTICE]));
@@ -330,4 +330,51 @@ fn downloads_that_nobody_could_keep_are_not_begun() {
         .stderr_contains(&format!("`{}` cannot be written", cache.display()))
         .stderr_contains("`MATHLIB_CACHE_DIR` names another directory");
     expect_no_lake(&sandbox);
+}
+
+/// A workspace that is updated, with what the fake lake takes for Mathlib's hook.
+fn with_hook() -> Sandbox {
+    let sandbox = Sandbox::mini_mathlib().online();
+    let lakefile = sandbox.package("mathlib").join("lakefile.lean");
+    let hook = sandbox.read(&lakefile) + "-- post_update: MATHLIB_NO_CACHE_ON_UPDATE\n";
+    sandbox.write(lakefile, hook);
+    // The lakefile is in the hash of every file.
+    for line in sandbox.lake_shim("names").run().expect_code(0).stdout.lines() {
+        let (module, name) = line.split_once(' ').expect("a module and its file");
+        sandbox.rename(sandbox.ltar(module), sandbox.store().join(name));
+    }
+    sandbox
+}
+
+#[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
+fn an_update_restores_what_mathlibs_hook_would_fetch_fake_lake_only() {
+    let sandbox = with_hook();
+    let run = sandbox.lake("update").run();
+    run.expect_code(0).stderr_contains("restored 11 modules");
+    sandbox.expect_all_restored();
+    assert_eq!(lake_lines(&sandbox), ["update"], "and no cache tool beside it");
+    // The user has said that nothing is to be fetched.
+    let sandbox = with_hook();
+    sandbox.lake("update").env("MATHLIB_NO_CACHE_ON_UPDATE", "1").run().expect_code(0);
+    sandbox.expect_restored(&[]);
+}
+
+#[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
+fn an_update_is_done_once_whatever_comes_after_it_fake_lake_only() {
+    let sandbox = with_hook();
+    sandbox.write(sandbox.package("mathlib").join(".lake/build"), "in the way");
+    let run = sandbox.lake("update").run();
+    run.expect_code(1).stderr_contains("error: ").stderr_contains("mathlib/.lake/build");
+    assert_eq!(lake_lines(&sandbox), ["update"]);
+    // What no store can answer is the real tool's.
+    let sandbox = with_hook();
+    edit_mathlib(&sandbox, "Cache/Hashing.lean", "\"lean-toolchain\", ", "");
+    let never = sandbox.lake("update").env("LAKE_SHIM_NETWORK", "never").run();
+    never.expect_code(1).stderr_contains("error: ").stderr_contains("is not one we know");
+    assert_eq!(lake_lines(&sandbox), ["update"]);
+    let run = sandbox.lake("update").run();
+    run.stderr_contains("warning: ").stderr_contains("is not one we know");
+    assert_eq!(lake_lines(&sandbox), ["update", "update", "exe cache get"]);
 }

@@ -80,8 +80,8 @@ fn a_file_where_a_directory_should_be_is_an_error() {
 #[test]
 fn a_dead_processs_stage_is_swept_away() {
     let sandbox = Sandbox::mini_mathlib();
-    let build = sandbox.package("mathlib").join(".lake/build");
-    sandbox.write(build.join(".lake-shim-dead01/.lake/build/lib/lean/Mathlib.trace"), "{}");
+    let stage = sandbox.leave_work_dir(sandbox.package("mathlib").join(".lake/build"));
+    sandbox.write(stage.join("work/.lake/build/lib/lean/Mathlib.trace"), "{}");
     offline_get(&sandbox).run().expect_code(0);
     sandbox.expect_all_restored();
     expect_no_leftovers(&sandbox);
@@ -92,10 +92,25 @@ fn a_dead_processs_stage_is_swept_away_though_there_is_nothing_to_do() {
     // What a kill between publishing and cleaning up leaves.
     let sandbox = Sandbox::mini_mathlib();
     offline_get(&sandbox).run().expect_code(0);
-    let build = sandbox.package("mathlib").join(".lake/build");
-    sandbox.write(build.join(".lake-shim-dead01/links/x"), "");
+    sandbox.leave_work_dir(sandbox.package("mathlib").join(".lake/build"));
     offline_get(&sandbox).run().expect_code(0).stderr_contains("nothing to do");
     expect_no_leftovers(&sandbox);
+}
+
+#[test]
+fn a_directory_with_such_a_name_stays() {
+    let sandbox = Sandbox::mini_mathlib();
+    let build = sandbox.package("mathlib").join(".lake/build");
+    let names = [".lake-shim-notes", ".lake-shim-0123456789ab", ".lake-shim-work"];
+    for name in names {
+        sandbox.write(build.join(name).join("work/mine"), "mine");
+    }
+    offline_get(&sandbox).run().expect_code(0);
+    sandbox.expect_all_restored();
+    offline_get(&sandbox).run().expect_code(0).stderr_contains("nothing to do");
+    for name in names {
+        assert_eq!(sandbox.read(build.join(name).join("work/mine")), "mine", "{name}");
+    }
 }
 
 #[test]

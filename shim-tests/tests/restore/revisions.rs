@@ -8,12 +8,17 @@ use shim_tests::{Sandbox, tools};
 
 use crate::{expect_no_leftovers, lake_lines, offline_get};
 
-/// Commits something to `package`, and goes back to what is locked: `git pull` has brought a new lock.
+/// Has `package` at a newer commit than the locked one. It came from elsewhere, as `git fetch` brings one: nothing
+/// was committed here. Returns both.
 fn with_a_newer_commit(sandbox: &Sandbox, package: &str) -> (String, String) {
     let clone = sandbox.package(package);
-    let locked = sandbox.git(&clone, &["rev-parse", "HEAD"]);
+    let locked = head(sandbox, &clone);
     sandbox.write(clone.join("NEWS"), "new\n");
-    (locked.trim().to_owned(), sandbox.commit(&clone))
+    sandbox.git(&clone, &["add", "NEWS"]);
+    let tree = sandbox.git(&clone, &["write-tree"]);
+    let newer = sandbox.git(&clone, &["commit-tree", &tree, "-p", &locked, "-m", "news"]);
+    sandbox.git(&clone, &["checkout", "--quiet", "--detach", &newer]);
+    (locked, newer)
 }
 
 fn lock(sandbox: &Sandbox, package: &str, rev: &str) {
@@ -55,6 +60,26 @@ fn cache_get_has_the_locked_revision_checked_out_first() {
     if tools::real_lake().is_none() {
         assert_eq!(lake_lines(&sandbox), ["resolve-deps"]);
     }
+}
+
+#[test]
+fn cache_get_leaves_no_commit_behind_that_was_made_here() {
+    let sandbox = Sandbox::mini_mathlib().online();
+    let clone = sandbox.package("batteries");
+    sandbox.write(clone.join("NEWS"), "new\n");
+    let mine = sandbox.commit(&clone);
+    let run = sandbox.lake("exe cache get").run();
+    run.expect_code(1)
+        .expect_stdout("")
+        .stderr_contains("has local work, and Lake would check out another revision")
+        .stderr_contains(&format!("only here: `{}", &mine[..7]))
+        .stderr_contains("hint: commit it to a branch and push");
+    assert_eq!(head(&sandbox, &clone), mine);
+    sandbox.expect_restored(&[]);
+    // On a branch it is not lost.
+    sandbox.git(&clone, &["branch", "mine"]);
+    sandbox.lake("exe cache get").run().expect_code(0).stderr_contains("restored 11 modules");
+    assert_eq!(sandbox.git(&clone, &["rev-parse", "mine"]), mine);
 }
 
 #[test]

@@ -145,11 +145,15 @@ fn builds_of_other_platforms_stay_with_their_lock() {
 #[test]
 fn what_a_killed_bake_left_goes_too() {
     let sandbox = baked_and_fresh();
-    let whole = files(baked(&sandbox));
+    // Nothing of ours: only the names are like it.
     sandbox
-        .write("baked/.lake-shim-x1y2z3", "half")
-        .write("baked/lake-shim/.lake-shim-x1y2z3", "half")
-        .write("baked/lake-shim/packs/.lake-shim-x1y2z3", "half");
+        .write("baked/.lake-shim-x1y2z3", "a file")
+        .write("baked/lake-shim/.lake-shim-notes/mine", "mine")
+        .write("baked/lake-shim/packs/.lake-shim-abcdefghijkl/work/mine", "mine");
+    let whole = files(baked(&sandbox));
+    for place in ["baked", "baked/lake-shim", "baked/lake-shim/packs"] {
+        sandbox.leave_work_dir(place);
+    }
     gc(&sandbox, "").run().expect_code(0);
     assert_eq!(files(baked(&sandbox)), whole);
 }

@@ -4,16 +4,15 @@ use super::{Clone, Git, Origin, Seen};
 use crate::doctor::stores::{short, some};
 use crate::doctor::{Finding, Severity, quoted, word};
 use crate::report::count;
-use crate::settings::var;
 
-/// What the shim answers for; whoever does not go through it has to be told.
+/// The way on where the shim answers for something, and a Lake that bypasses it does not know.
 const BYPASS: &str = "nothing to do behind the shim; for an editor that starts Lake by itself, \
                       `eval \"$(lake-shim env)\"` before it or, for good";
 
 pub fn judge(packages: &[Seen]) -> Vec<Finding> {
     let mut findings: Vec<_> = packages.iter().flat_map(Seen::judge).collect();
     findings.extend(moved(packages));
-    findings.extend(refused(packages));
+    findings.extend(foreign(packages));
     findings.extend(spelled(packages));
     findings
 }
@@ -29,14 +28,17 @@ impl Seen {
         if !self.is_there {
             return findings;
         }
-        match &git.clone {
-            None => findings.push(self.no_clone(git)),
-            Some(Clone { damage: Some(reason), .. }) => findings.push(self.damaged(git, reason)),
-            Some(clone) => {
-                findings.extend(self.other_repository(git, clone));
-                findings.extend(self.changed(clone));
+        findings.extend(match (&git.refused, &git.clone) {
+            (Some(refused), clone) => {
+                let is_whole = clone.as_ref().is_some_and(|clone| clone.damage.is_none());
+                let hint = if is_whole { refused.hint.clone() } else { self.clone_again() };
+                Some(Finding { check: git.check(), hint, ..refused.clone() })
             }
-        }
+            (None, None) => Some(self.no_clone()),
+            (None, Some(Clone { damage: Some(reason), .. })) => Some(self.damaged(reason)),
+            (None, Some(clone)) => self.other_repository(git, clone),
+        });
+        findings.extend(git.clone.as_ref().and_then(|clone| self.changed(clone)));
         findings
     }
 
@@ -44,18 +46,15 @@ impl Seen {
     fn symlink(&self) -> Option<Finding> {
         let (target, _) = (self.link.as_ref()?, self.git.as_ref()?);
         let message = format!("`{}` is itself a symlink", self.name);
-        let hint = format!(
-            "`rm {}`, and share the whole packages directory instead: `{}`",
-            word(&self.dir),
-            var::PKG_DIR
-        );
-        let leads = if self.is_there { "" } else { ", which leads nowhere" };
-        let finding = Finding::warning("package-symlink", message, hint);
-        Some(
-            finding
-                .seen(format!("{} -> {}{leads}", quoted(&self.dir), quoted(target)))
-                .seen("when Lake deletes the package, it empties what the link leads to"),
-        )
+        let seen = format!("{} -> {}", quoted(&self.dir), quoted(target));
+        if !self.is_there {
+            let hint = format!("`rm {}`, and Lake clones the package", word(&self.dir));
+            let finding = Finding::error("package-symlink", message, hint);
+            return Some(finding.seen(format!("{seen}, which leads nowhere")));
+        }
+        let hint = "nothing to do behind the shim; `lake-shim unlink --copy` makes it a directory";
+        let bypass = "a Lake that bypasses the shim empties what the link leads to when it deletes the package";
+        Some(Finding::note("package-symlink", message, hint).seen(seen).seen(bypass))
     }
 
     fn path_dependency(&self) -> Option<Finding> {
@@ -68,29 +67,22 @@ impl Seen {
         Some(Finding::error("path-dependency", message, hint).seen(seen))
     }
 
-    fn no_clone(&self, git: &Git) -> Finding {
+    fn no_clone(&self) -> Finding {
         let message = format!("`{}` is no clone of its own", self.name);
-        let dir = word(&self.dir);
-        let hint = format!("`mv {dir} {dir}.old && lake resolve-deps` clones it anew");
-        let what = match git.is_shared {
-            true => {
-                "git takes it for a part of what is around it: Lake would delete it, so the shim refuses"
-            }
-            false => "git takes it for a part of what is around it, and Lake deletes it",
-        };
-        let severity = if git.is_shared { Severity::Error } else { Severity::Warning };
-        Finding::new(severity, "package-without-git", message, hint)
-            .seen(format!("{} has no `.git`", quoted(&self.dir)))
-            .seen(what)
+        let finding = Finding::warning("package-without-git", message, self.clone_again());
+        finding.seen(format!("{} has no `.git`", quoted(&self.dir)))
     }
 
-    fn damaged(&self, git: &Git, reason: &str) -> Finding {
+    /// It is at the locked revision, or the guard would refuse it.
+    fn damaged(&self, reason: &str) -> Finding {
         let message = format!("`{}` is a clone that git cannot read", self.name);
+        let finding = Finding::warning("clone-damaged", message, self.clone_again());
+        finding.seen(format!("git in {} {reason}", quoted(&self.dir)))
+    }
+
+    fn clone_again(&self) -> String {
         let dir = word(&self.dir);
-        let hint = format!("`mv {dir} {dir}.old && lake resolve-deps` clones it anew");
-        let severity = if git.is_shared { Severity::Error } else { Severity::Warning };
-        let seen = format!("git in {} {reason}", quoted(&self.dir));
-        Finding::new(severity, "clone-damaged", message, hint).seen(seen)
+        format!("`mv {dir} {dir}.old && lake resolve-deps` clones it again")
     }
 
     /// Lake compares URLs only where HEAD is not the locked revision.
@@ -100,30 +92,24 @@ impl Seen {
             Origin::None(reason) => reason.clone(),
             _ => return None,
         };
-        let is_moved = git.is_moved(clone);
-        let (check, severity) = match (git.is_shared, is_moved) {
-            (true, true) => ("fork-in-shared", Severity::Error),
-            (true, false) => ("fork-in-shared", Severity::Warning),
-            (false, _) => ("other-repository", Severity::Warning),
-        };
-        let keep = match git.is_shared {
-            true => "`lake-shim unlink` gives this workspace a packages directory of its own",
-            false => "keep what is yours in it elsewhere",
-        };
-        let (dir, url) = (word(&self.dir), &git.lock.url);
-        let hint = format!(
-            "{keep}; if it is the same repository after all:\n`git -C {dir} remote set-url origin {url}`"
-        );
-        let when = match (is_moved, git.is_shared) {
-            (true, true) => "Lake would delete it, so the shim refuses",
-            (true, false) => "Lake deletes it and clones again",
-            (false, true) => "at the locked revision, so it works; the next update would delete it",
-            (false, false) => "at the locked revision, so it works; the next update deletes it",
+        let (severity, when) = match (git.is_moved(clone), git.is_shared) {
+            (true, _) => (Severity::Warning, "Lake replaces it; no work in it would be lost"),
+            (false, true) => {
+                (Severity::Note, "at the locked revision, so it works; `lake update` is refused")
+            }
+            (false, false) => {
+                (Severity::Note, "at the locked revision, so it works; `lake update` replaces it")
+            }
         };
         let message = format!("`{}` is a clone of another repository", self.name);
-        let finding = Finding::new(severity, check, message, hint);
+        let hint = format!(
+            "nothing to do if you want it so; if it is the same repository after all:\n\
+             `git -C {} remote set-url origin {}`",
+            word(&self.dir),
+            git.lock.url
+        );
         Some(
-            finding
+            Finding::new(severity, git.check(), message, hint)
                 .seen(format!("{}: {origin}", quoted(&self.dir)))
                 .seen(format!("Lake wants `{}`", git.lock.url))
                 .seen(when),
@@ -131,7 +117,7 @@ impl Seen {
     }
 
     fn changed(&self, clone: &Clone) -> Option<Finding> {
-        if clone.changes.is_empty() {
+        if clone.changes.is_empty() || clone.damage.is_some() {
             return None;
         }
         let message = format!("`{}` has local changes", self.name);
@@ -151,6 +137,22 @@ impl Seen {
 }
 
 impl Git {
+    /// Names what is most likely behind a refusal.
+    fn check(&self) -> &'static str {
+        match &self.clone {
+            None => "package-without-git",
+            Some(Clone { damage: Some(_), .. }) => "clone-damaged",
+            Some(Clone { origin: Origin::Other(_) | Origin::None(_), .. }) => {
+                if self.is_shared {
+                    "fork-in-shared"
+                } else {
+                    "other-repository"
+                }
+            }
+            Some(_) => "refused",
+        }
+    }
+
     /// Whether Lake has something to compare.
     fn is_moved(&self, clone: &Clone) -> bool {
         clone.head.as_ref().is_some_and(|head| *head != self.lock.rev)
@@ -166,10 +168,12 @@ fn clones(packages: &[Seen]) -> impl Iterator<Item = (&Seen, &Git, &Clone)> {
     })
 }
 
-/// Clones at another revision than the locked one. Of another repository's that is said already.
+/// Clones at another revision than the locked one, unless a finding of their own says so.
 fn moved(packages: &[Seen]) -> Option<Finding> {
     let is_other = |clone: &Clone| matches!(clone.origin, Origin::Other(_) | Origin::None(_));
-    let moved = clones(packages).filter(|(_, git, clone)| git.is_moved(clone) && !is_other(clone));
+    let is_told = |git: &Git, clone: &Clone| git.refused.is_some() || is_other(clone);
+    let moved =
+        clones(packages).filter(|(_, git, clone)| git.is_moved(clone) && !is_told(git, clone));
     let seen: Vec<_> = moved
         .map(|(seen, git, clone)| {
             let head = clone.head.as_deref().unwrap_or_default();
@@ -186,29 +190,29 @@ fn moved(packages: &[Seen]) -> Option<Finding> {
     Some(Finding::warning("head-moved", message, hint).all_seen(seen))
 }
 
-/// Clones that git does not read because of their owner. The shim answers for them; whatever does
-/// not go through the shim loses them.
-fn refused(packages: &[Seen]) -> Option<Finding> {
-    let refused: Vec<_> = clones(packages)
-        .filter_map(|(seen, _, clone)| Some((seen, clone.refused.as_ref()?)))
+/// Clones that git does not read because of their owner. The shim answers for them.
+fn foreign(packages: &[Seen]) -> Option<Finding> {
+    let foreign: Vec<_> = clones(packages)
+        .filter_map(|(seen, _, clone)| Some((seen, clone.foreign.as_ref()?)))
         .collect();
-    if refused.is_empty() {
+    if foreign.is_empty() {
         return None;
     }
     let message = "packages belong to another user, and git does not read them";
     let real = |seen: &Seen| fs_err::canonicalize(&seen.dir).unwrap_or_else(|_| seen.dir.clone());
-    let commands = refused.iter().map(|(seen, _)| {
+    let commands = foreign.iter().map(|(seen, _)| {
         format!("`git config --global --add safe.directory {}`", word(&real(seen)))
     });
     let commands: Vec<_> = commands.collect();
     let hint = format!("{BYPASS}:\n{}", commands.join("\n"));
-    let seen = refused.iter().map(|(seen, reason)| format!("{}: {reason}", quoted(&seen.dir)));
+    let seen = foreign.iter().map(|(seen, reason)| format!("{}: {reason}", quoted(&seen.dir)));
     Some(Finding::note("package-owner", message, hint).all_seen(seen))
 }
 
+/// Lake compares URLs only where HEAD is not the locked revision.
 fn spelled(packages: &[Seen]) -> Option<Finding> {
     let spelled = clones(packages).filter_map(|(seen, git, clone)| match &clone.origin {
-        Origin::Spelled(origin) => Some((seen, &git.lock.url, origin)),
+        Origin::Spelled(origin) if git.is_moved(clone) => Some((seen, &git.lock.url, origin)),
         _ => None,
     });
     let spelled: Vec<_> = spelled.collect();
@@ -236,7 +240,7 @@ mod tests {
         let mut clone = Clone {
             head: Some("1".into()),
             origin: Origin::Wanted,
-            refused: None,
+            foreign: None,
             changes: Vec::new(),
             damage: None,
         };
@@ -247,7 +251,7 @@ mod tests {
             dir: "/p/a".into(),
             link: None,
             is_there: true,
-            git: Some(Git { lock, is_shared, clone: Some(clone) }),
+            git: Some(Git { lock, is_shared, clone: Some(clone), refused: None }),
         }
     }
 
@@ -258,25 +262,29 @@ mod tests {
 
     #[test]
     fn what_can_be_wrong_with_a_clone() {
-        use Severity::{Error, Note, Warning};
+        use Severity::{Note, Warning};
         type Case = (bool, fn(&mut Clone), &'static [(Severity, &'static str)]);
         let cases: [Case; 13] = [
             (true, |_| {}, &[]),
             (false, |c| c.head = None, &[]),
             (false, |c| c.head = Some("2".into()), &[(Warning, "head-moved")]),
-            (false, |c| c.origin = Origin::Spelled("x".into()), &[(Note, "url-spelling")]),
-            (false, |c| c.origin = Origin::Other("x".into()), &[(Warning, "other-repository")]),
-            (false, |c| c.origin = Origin::None("x".into()), &[(Warning, "other-repository")]),
-            (true, |c| c.origin = Origin::Other("x".into()), &[(Warning, "fork-in-shared")]),
+            (false, |c| c.origin = Origin::Spelled("x".into()), &[]),
             (
-                true,
+                false,
+                |c| (c.origin, c.head) = (Origin::Spelled("x".into()), Some("2".into())),
+                &[(Warning, "head-moved"), (Note, "url-spelling")],
+            ),
+            (false, |c| c.origin = Origin::Other("x".into()), &[(Note, "other-repository")]),
+            (false, |c| c.origin = Origin::None("x".into()), &[(Note, "other-repository")]),
+            (true, |c| c.origin = Origin::Other("x".into()), &[(Note, "fork-in-shared")]),
+            (
+                false,
                 |c| (c.origin, c.head) = (Origin::Other("x".into()), Some("2".into())),
-                &[(Error, "fork-in-shared")],
+                &[(Warning, "other-repository")],
             ),
             (false, |c| c.damage = Some("x".into()), &[(Warning, "clone-damaged")]),
-            (true, |c| c.damage = Some("x".into()), &[(Error, "clone-damaged")]),
             (false, |c| c.changes = vec!["M x".into()], &[(Warning, "local-changes")]),
-            (true, |c| c.refused = Some("theirs".into()), &[(Note, "package-owner")]),
+            (true, |c| c.foreign = Some("theirs".into()), &[(Note, "package-owner")]),
             (true, |c| c.origin = Origin::NotAsked, &[]),
         ];
         for (number, (is_shared, edit, expected)) in cases.into_iter().enumerate() {
@@ -288,17 +296,36 @@ mod tests {
     fn what_can_be_wrong_with_a_directory() {
         let sound = || package(false, |_| {});
         let linked = Seen { link: Some("/elsewhere".into()), ..sound() };
-        assert_eq!(checks(&linked), [(Severity::Warning, "package-symlink")]);
+        assert_eq!(checks(&linked), [(Severity::Note, "package-symlink")]);
+        let nowhere = Seen { is_there: false, ..linked };
+        assert_eq!(checks(&nowhere), [(Severity::Error, "package-symlink")]);
         let missing = Seen { is_there: false, ..sound() };
         assert_eq!(checks(&missing), []);
         let path = Seen { git: None, ..missing };
         assert_eq!(checks(&path), [(Severity::Error, "path-dependency")]);
-        for (is_shared, severity) in [(false, Severity::Warning), (true, Severity::Error)] {
-            let mut bare = package(is_shared, |_| {});
-            if let Some(git) = &mut bare.git {
-                git.clone = None;
+        let mut bare = sound();
+        if let Some(git) = &mut bare.git {
+            git.clone = None;
+        }
+        assert_eq!(checks(&bare), [(Severity::Warning, "package-without-git")]);
+    }
+
+    #[test]
+    fn what_is_refused_is_an_error_and_said_once() {
+        let refused = |is_shared, edit: fn(&mut Clone)| {
+            let mut seen = package(is_shared, edit);
+            if let Some(git) = &mut seen.git {
+                git.refused = Some(Finding::error("refused", "no", "do this"));
             }
-            assert_eq!(checks(&bare), [(severity, "package-without-git")]);
+            seen
+        };
+        for (seen, check) in [
+            (refused(false, |c| c.head = Some("2".into())), "refused"),
+            (refused(false, |c| c.damage = Some("x".into())), "clone-damaged"),
+            (refused(false, |c| c.origin = Origin::Other("x".into())), "other-repository"),
+            (refused(true, |c| c.origin = Origin::Other("x".into())), "fork-in-shared"),
+        ] {
+            assert_eq!(checks(&seen), [(Severity::Error, check)]);
         }
     }
 }

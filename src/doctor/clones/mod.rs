@@ -1,7 +1,7 @@
 //! The packages: each a clone of its own, of the wanted repository, at the locked revision.
 //!
-//! This is what Lake looks at before it deletes (`Lake/Load/Materialize.lean`), seen
-//! from the side: git is asked, nothing is changed.
+//! What a build would be refused over is the guard's to say ([`Guard::refusals`]). The rest is what Lake looks
+//! at (`Lake/Load/Materialize.lean`), seen from the side: git is asked, nothing is changed.
 
 mod judge;
 
@@ -11,11 +11,9 @@ use super::workspace::Located;
 use super::{Area, Finding, shown};
 use crate::child::Variables;
 use crate::error::Failure;
-use crate::lake::RealLake;
-use crate::lake::version::written;
 use crate::programs;
 use crate::proxy::guard::Guard;
-use crate::settings::{Environment, Network, var};
+use crate::settings::{Environment, var};
 use crate::workspace::git;
 use crate::workspace::url::same_repository;
 use crate::workspace::{GitLock, Package, Workspace};
@@ -49,8 +47,10 @@ struct Git {
     lock: GitLock,
     /// Whether other workspaces may use it.
     is_shared: bool,
-    /// Nothing when the directory is no clone of its own.
+    /// `None` if the directory is no clone of its own.
     clone: Option<Clone>,
+    /// The guard's refusal of a build, if there is one.
+    refused: Option<Finding>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,8 +58,8 @@ struct Clone {
     /// Nothing when git does not tell.
     head: Option<String>,
     origin: Origin,
-    /// Why git refuses to read it: whose it is.
-    refused: Option<String>,
+    /// Whose it is, if git refuses to read it over that.
+    foreign: Option<String>,
     /// Files that differ from HEAD, as `git status` lists them.
     changes: Vec<String>,
     /// Why git cannot tell HEAD, or what differs from it.
@@ -81,22 +81,24 @@ enum Origin {
 /// A Mathlib that was just copied is read as a whole. What takes longer is not known.
 const STATUS_PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the guard refuses in a shared directory.
-const REFUSED: [&str; 3] = ["fork-in-shared", "package-without-git", "clone-damaged"];
-
 /// Looks at the packages of a workspace. Without git only what files tell.
-pub fn look(env: &Environment, located: &Located, git_runs: bool, link: Option<Link>) -> Area {
-    let workspace = located.workspace.as_ref();
-    let seen: Vec<_> = workspace.map(|workspace| see(env, workspace, git_runs)).unwrap_or_default();
+pub fn look(
+    env: &Environment,
+    located: &Located,
+    git_runs: bool,
+    guard: Option<Guard>,
+    link: Option<Link>,
+) -> Area {
+    let refusals = guard.map(|guard| guard.refusals()).unwrap_or_default();
+    let refusals = refusals.into_iter().filter(|(_, error)| error.is::<Failure>());
+    let refusals = refusals.map(|(name, error)| (name, Finding::of_error("refused", &error, "")));
+    let mut refusals: BTreeMap<_, _> = refusals.collect();
     let mut findings = link.as_ref().map(Link::judge).unwrap_or_default();
+    findings.extend(refusals.remove(&None));
+    let workspace = located.workspace.as_ref();
+    let seen = workspace.map(|workspace| see(env, workspace, git_runs, refusals));
+    let seen = seen.unwrap_or_default();
     findings.extend(judge(&seen));
-    // What the guard refuses and is not found above: Lake resolves anew where there is no manifest.
-    let is_told = findings.iter().any(|f| REFUSED.contains(&f.check));
-    let refused = workspace.filter(|_| git_runs).and_then(|w| guard(w, env).locked().err());
-    let refused = refused.filter(|error| matches!(error.downcast_ref(), Some(Failure::Refused(_))));
-    if let Some(error) = refused.filter(|_| !is_told) {
-        findings.push(Finding::of_error("fork-in-shared", &error, "use another directory"));
-    }
     let there = seen.iter().filter(|seen| seen.is_there).count();
     let mut summary = Vec::new();
     if let Some(link) = &link {
@@ -110,14 +112,12 @@ pub fn look(env: &Environment, located: &Located, git_runs: bool, link: Option<L
     Area::new("packages", summary, facts).with(findings)
 }
 
-/// Lake as it is here: the guard of the oldest one that is worth protecting against.
-fn guard<'a>(workspace: &'a Workspace, env: &'a Environment) -> Guard<'a> {
-    let lake = RealLake::find(env).ok();
-    let version = lake.and_then(|lake| written(&lake, None, &workspace.root, env));
-    Guard { workspace, env, version, network: Network::Auto, takes_overrides: false }
-}
-
-fn see(env: &Environment, workspace: &Workspace, git_runs: bool) -> Vec<Seen> {
+fn see(
+    env: &Environment,
+    workspace: &Workspace,
+    git_runs: bool,
+    mut refusals: BTreeMap<Option<String>, Finding>,
+) -> Vec<Seen> {
     let git_env = GitEnv::new(env);
     let mapped = url_map(env);
     let is_shared = workspace.shares_packages();
@@ -135,6 +135,7 @@ fn see(env: &Environment, workspace: &Workspace, git_runs: bool) -> Vec<Seen> {
                 false => Clone::of_files(&clone),
             }),
             lock,
+            refused: refusals.remove(&Some(package.name.clone())),
         });
         Seen { name: package.name.clone(), link: fs::read_link(&dir).ok(), dir, is_there, git }
     };
@@ -195,7 +196,7 @@ fn git(dir: &Path, args: &[&str]) -> Result<Command, String> {
 impl Clone {
     fn of_files(clone: &git::Checkout) -> Self {
         let head = clone.head();
-        Self { head, origin: Origin::NotAsked, refused: None, changes: Vec::new(), damage: None }
+        Self { head, origin: Origin::NotAsked, foreign: None, changes: Vec::new(), damage: None }
     }
 
     fn ask(clone: &git::Checkout, dir: &Path, wanted: &str, env: &GitEnv) -> Self {
@@ -206,7 +207,7 @@ impl Clone {
             damage: head.as_ref().err().or(changes.as_ref().err()).cloned(),
             head: head.ok(),
             origin: origin(clone, wanted, &env.trusting),
-            refused: refused(clone, dir, &env.plain),
+            foreign: foreign(clone, dir, &env.plain),
             changes: changes.unwrap_or_default(),
         }
     }
@@ -230,8 +231,8 @@ fn origin(clone: &git::Checkout, wanted: &str, trust: &Variables) -> Origin {
     }
 }
 
-/// Whose the clone is, when git refuses it over that.
-fn refused(clone: &git::Checkout, dir: &Path, env: &Variables) -> Option<String> {
+/// Whose the clone is, if git refuses it over that.
+fn foreign(clone: &git::Checkout, dir: &Path, env: &Variables) -> Option<String> {
     let uid = geteuid();
     if clone.is_owned_by(uid.as_raw()) {
         return None;

@@ -9,6 +9,8 @@ use crate::child::Variables;
 use crate::programs::on_path;
 use fs_err as fs;
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 impl Checkout {
@@ -21,17 +23,21 @@ impl Checkout {
         // Where HEAD is not born yet, asking for it would fail.
         let which = if head.is_some() { &["HEAD"][..] } else { &[] };
         let said = self.ask(&[&["rev-parse", "--absolute-git-dir"], which].concat(), env)?;
-        // A path may have line ends of its own.
-        let last_line = head.as_ref().and_then(|_| said.rsplit_once('\n'));
-        let (git_dir, found) = last_line.unwrap_or((&said, ""));
+        // A path may have a line break in it. A commit has none.
+        let (git_dir, found) = match said.iter().rposition(|byte| *byte == b'\n') {
+            Some(at) if head.is_some() => (&said[..at], &said[at + 1..]),
+            _ => (&said[..], &[][..]),
+        };
+        let git_dir = Path::new(OsStr::from_bytes(git_dir));
         let is_own = match (fs::canonicalize(git_dir), fs::canonicalize(&self.git_dir)) {
             (Ok(found), Ok(own)) => found == own,
             _ => false,
         };
         if !is_own {
-            return Err(format!("git works on `{git_dir}` there{}", variables()));
+            return Err(format!("git works on `{}` there{}", git_dir.display(), variables()));
         }
-        if head.is_some_and(|head| head != found) {
+        if head.is_some_and(|head| head.as_bytes() != found) {
+            let found = String::from_utf8_lossy(found);
             return Err(format!("git takes HEAD for `{found}`{}", variables()));
         }
         Ok(())
@@ -39,21 +45,22 @@ impl Checkout {
 
     /// The output of `git remote get-url origin`, asked as Lake asks. `None` if there is no `origin`.
     pub fn printed_origin(&self, env: &Variables) -> Option<String> {
-        self.ask(&["remote", "get-url", "origin"], env).ok()
+        let said = self.ask(&["remote", "get-url", "origin"], env).ok()?;
+        Some(String::from_utf8_lossy(&said).trim().to_owned())
     }
 
-    fn ask(&self, args: &[&str], env: &Variables) -> Result<String, String> {
+    /// Returns what git prints, without the line break at its end.
+    fn ask(&self, args: &[&str], env: &Variables) -> Result<Vec<u8>, String> {
         let path = env.get(OsStr::new("PATH")).map(|path| path.as_os_str());
         let mut git = lakes_git(path).ok_or("there is no `git` on PATH")?;
         git.args(args).current_dir(&self.work_tree).envs(env);
         let output =
             git.stdin(Stdio::null()).output().map_err(|e| format!("`git` cannot be run: {e}"))?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         if output.status.success() {
-            return Ok(text(&output.stdout));
+            return Ok(output.stdout.strip_suffix(b"\n").unwrap_or(&output.stdout).to_owned());
         }
-        let said = text(&output.stderr);
-        let why = said.lines().next().map_or(output.status.to_string(), str::to_owned);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let why = said.trim().lines().next().map_or(output.status.to_string(), str::to_owned);
         Err(format!("`git {}` fails: {why}", args.join(" ")))
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io;
 
 /// Shown of each kind.
 const SHOWN: usize = 3;
@@ -177,12 +178,15 @@ impl Checkout {
 
     /// Why the checkout cannot be moved or replaced without breaking something that points into it, or
     /// `None`: a `.git` that is a file (submodule, worktree) or a link, worktrees, submodules.
-    pub fn is_tied(&self) -> Option<&'static str> {
+    ///
+    /// # Errors
+    /// Fails if `.git` cannot be looked at.
+    pub fn is_tied(&self) -> io::Result<Option<&'static str>> {
         let has_entries = |name: &str| {
             fs::read_dir(self.git_dir.join(name)).is_ok_and(|mut entries| entries.next().is_some())
         };
-        let dot_git = fs::symlink_metadata(self.work_tree.join(".git"));
-        if !dot_git.is_ok_and(|meta| meta.is_dir()) {
+        let dot_git = fs::symlink_metadata(self.work_tree.join(".git"))?;
+        Ok(if !dot_git.is_dir() {
             Some("its `.git` is not a directory, as in a submodule or a worktree")
         } else if has_entries("worktrees") {
             Some("it has worktrees elsewhere")
@@ -190,13 +194,22 @@ impl Checkout {
             Some("it has submodules")
         } else {
             None
-        }
+        })
     }
 
     /// The value of `remote.origin.url`, before any `insteadOf`. `None` if there is none, or if git fails.
     pub fn configured_origin(&self) -> Option<String> {
-        let output = self.git(&["config", "--get", "remote.origin.url"]).ok()?.output().ok()?;
-        let url = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-        (output.status.success() && !url.is_empty()).then_some(url)
+        self.asked_origin().ok()?
+    }
+
+    /// As [`Checkout::configured_origin`], but a git that fails is an error.
+    pub fn asked_origin(&self) -> Result<Option<String>> {
+        let git = self.git(&["config", "--get", "remote.origin.url"]);
+        let output = git.and_then(|mut git| git.output()).context("cannot run `git`")?;
+        // 1: there is no such value.
+        let is_answer = matches!(output.status.code(), Some(0 | 1));
+        ensure!(is_answer, "cannot be read by git: `git config` ended with {}", output.status);
+        let url = String::from_utf8(output.stdout)?.trim().to_owned();
+        Ok((!url.is_empty()).then_some(url))
     }
 }
