@@ -20,6 +20,7 @@ mod resolving;
 mod settings;
 mod settled;
 mod signals;
+mod update;
 mod variables;
 
 use std::path::{Path, PathBuf};
