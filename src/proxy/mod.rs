@@ -217,7 +217,11 @@ impl Proxy<'_> {
 /// for.
 pub fn resolve_deps(lake: &RealLake, guard: &Guard) -> Result<Child> {
     let protection = Guard { takes_overrides: false, ..*guard }.locked()?;
-    let mut command = lake.command(&["resolve-deps".into()], &protection.variables);
+    start_resolve_deps(lake, guard, &protection.variables)
+}
+
+fn start_resolve_deps(lake: &RealLake, guard: &Guard, variables: &Variables) -> Result<Child> {
+    let mut command = lake.command(&["resolve-deps".into()], variables);
     command.current_dir(&guard.workspace.root).env(var::DISABLE, "1").stdout(io::stderr());
     die_with_us(&mut command);
     command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))
