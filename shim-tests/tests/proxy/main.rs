@@ -9,10 +9,12 @@ mod broken;
 mod broken_git;
 mod elan;
 mod exec;
+mod first_user;
 mod guard;
 mod heads;
 mod instead_of;
 mod local_work;
+mod outside;
 #[path = "../link/packages.rs"]
 mod packages;
 mod passthrough;
