@@ -13,6 +13,7 @@ mod first_user;
 mod guard;
 mod heads;
 mod instead_of;
+mod limits;
 mod local_work;
 mod outside;
 #[path = "../link/packages.rs"]
@@ -21,6 +22,7 @@ mod passthrough;
 mod resolving;
 mod settings;
 mod settled;
+mod sharing;
 mod signals;
 mod update;
 mod variables;
