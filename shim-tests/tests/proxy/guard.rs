@@ -12,6 +12,9 @@ use crate::{
 
 const SSH: &str = "ssh://git@github.com/leanprover-community/mathlib4";
 const SCP: &str = "git@github.com:leanprover-community/mathlib4";
+const SSH_443: &str = "ssh://git@ssh.github.com:443/leanprover-community/mathlib4.git";
+const WWW: &str = "https://www.github.com/leanprover-community/mathlib4";
+const CAPITALS: &str = "https://github.com/Leanprover-Community/MathLib4";
 const HOST_IN_CAPITALS: &str = "https://GitHub.COM/leanprover-community/mathlib4";
 
 #[test]
@@ -30,9 +33,17 @@ fn a_clone_spelled_otherwise_is_kept() {
         (&dot_git(SCP), MATHLIB),
         (MATHLIB, &dot_git(SCP)),
         (SCP, &dot_git(SSH)),
+        (MATHLIB, SSH_443),
+        (SSH_443, &dot_git(MATHLIB)),
+        (MATHLIB, WWW),
+        (MATHLIB, CAPITALS),
+        (CAPITALS, SCP),
     ] {
-        let (_, run) = lost_without_kept_with(|| spelled(origin, wanted), "resolve-deps");
-        run.expect_code(1).expect_stdout(""); // the fetch fails
+        for dialect in ["4.16", "4.27"] {
+            let prepare = || spelled(origin, wanted).with_dialect(dialect);
+            let (_, run) = lost_without_kept_with(prepare, "resolve-deps");
+            run.expect_code(1).expect_stdout(""); // the fetch fails
+        }
     }
 }
 
