@@ -304,7 +304,7 @@ fn where_no_script_can_run_it_is_refused() {
         let run = sandbox.lake("update").run();
         assert_eq!(checkouts(&sandbox), before, "{run}");
         run.expect_code(1).stderr_contains("lake-shim: error: ").stderr_contains("`TMPDIR`");
-        run.stderr_lacks("s3cret").stderr_lacks("deleting");
+        run.stderr_lacks("s3cret").stderr_lacks("URL has changed");
     }
 }
 
