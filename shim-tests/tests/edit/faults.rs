@@ -58,7 +58,7 @@ fn what_another_run_works_in_is_not_cleared_away() {
     let sandbox = workspace();
     sandbox.write("app/lakefile.toml", WRONG);
     let strike =
-        Strike { calls: "rename", programs: "lake-shim", at: 1, lasting: false, act: Act::Stop };
+        Strike { calls: "rename", programs: "lake-shim", at: 2, // the first gives the directory its owner lasting: false, act: Act::Stop };
     let (call, armed) = strike.arm(&sandbox, normalize(&sandbox, ""));
     let other = call.spawn();
     other.wait_until(|| armed.struck().is_some());
