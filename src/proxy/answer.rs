@@ -3,7 +3,7 @@
 use super::guard::Protection;
 use super::invocation::{CacheRequest, CacheVerb, Command};
 use super::update::{self, GitAnswers};
-use super::{Proxy, no_build, resolve_deps};
+use super::{Proxy, no_build, resolve_deps, start_resolve_deps, warn_once};
 use crate::child::{Variables, die_with_us};
 use crate::error::{Failure, hint};
 use crate::fs::Lock;
@@ -81,9 +81,7 @@ impl At<'_> {
             return Ok(());
         }
         let interrupts = Interrupts::catch()?;
-        let waiting = |holder| self.proxy.report.event(Event::Waiting { holder });
-        let dir = self.workspace.lock_dir();
-        let _lock = Lock::acquire(&dir, waiting, || interrupts.check())?;
+        let _turn = self.turn(&interrupts)?;
         if !is_complete() {
             let mut lake = resolve_deps(&self.proxy.lake()?, &self.guard())?;
             // What it could not get is Lake's to say once more.
@@ -92,19 +90,51 @@ impl At<'_> {
         Ok(())
     }
 
+    /// Waits until no other process works on these packages.
+    fn turn(&self, interrupts: &Interrupts) -> Result<Lock> {
+        let waiting = |holder| self.proxy.report.event(Event::Waiting { holder });
+        Lock::acquire(&self.workspace.lock_dir(), waiting, || interrupts.check())
+    }
+
+    /// Has the manifest written of a workspace whose packages others use too: a build takes long, and nothing
+    /// of it needs the others to wait. Returns the workspace as it is then.
+    fn resolve_shared(&self) -> Result<Option<Workspace>> {
+        let location = &self.proxy.invocation.location;
+        if location.updates || !location.is_plain() || !self.proxy.may_resolve() {
+            return Ok(None);
+        }
+        let interrupts = Interrupts::catch()?;
+        let _turn = self.turn(&interrupts)?;
+        let guard = self.guard();
+        let answers = GitAnswers::new(&guard)?;
+        let mut lake = start_resolve_deps(&self.proxy.lake()?, &guard, &answers.variables)?;
+        // What it could not get is Lake's to say once more.
+        interrupts.while_waiting(&mut lake, |lake| Ok(lake.wait()?))?;
+        let now = Workspace::discover(self.cwd, location)?;
+        Ok(now.filter(|now| now.manifest.is_some()))
+    }
+
     /// Runs a command that resolves, as its parent.
     pub fn resolve(&self, settings: &Settings) -> Result<Answer> {
+        let is_shared = self.workspace.shares_packages();
+        if is_shared && let Some(now) = self.resolve_shared()? {
+            return At { workspace: &now, ..*self }.answer(settings);
+        }
+        let is_update = self.proxy.invocation.command == Command::Update;
+        let turn = match is_shared && is_update {
+            true => Some(self.turn(&Interrupts::catch()?)?),
+            false => None,
+        };
         let guard = self.guard();
         let mut answers = GitAnswers::new(&guard)?;
         // Mathlib's hook would build and run a cache tool of its own.
-        let answers_hook =
-            self.proxy.invocation.command == Command::Update && !is_set(var::NO_CACHE_ON_UPDATE);
+        let answers_hook = is_update && !is_set(var::NO_CACHE_ON_UPDATE);
         if answers_hook {
             answers.variables.insert(var::NO_CACHE_ON_UPDATE.into(), "1".into());
         }
         self.proxy.has_run_lake.set(true);
         let status = update::run(&self.proxy.lake()?, self.proxy.args, &answers.variables)?;
-        drop(answers);
+        drop((answers, turn));
         match status.success() && answers_hook {
             true => self.answer_hook(settings),
             false => ended(status),
@@ -250,9 +280,7 @@ impl At<'_> {
             return Ok(());
         }
         if let Err(reason) = self.workspace.check_packages_dir(settings.pkg_dir.as_deref()) {
-            if self.workspace.is_news("restore", &reason.to_string()) {
-                self.proxy.report.warn(&reason.context("nothing is restored"));
-            }
+            warn_once(self.workspace, &reason, self.proxy.report);
             return Ok(());
         }
         let request = Request { targets: Targets::None, ..Request::default() };

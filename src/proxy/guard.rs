@@ -14,7 +14,7 @@ use crate::lake::version::Version;
 use crate::settings::{Environment, Network, is_set, var};
 use crate::workspace::git::{Checkout, ELSEWHERE, Work};
 use crate::workspace::shared::Shared;
-use crate::workspace::url::{has_secret, same_repository};
+use crate::workspace::url::{has_secret, same_repository, shown};
 use crate::workspace::{GitLock, Package, Workspace};
 use anyhow::{Error, Result, bail};
 use fs_err as fs;
@@ -60,7 +60,7 @@ pub(super) struct Place {
     pub dir: PathBuf,
     pub checkout: Option<Checkout>,
     /// Other workspaces may use it.
-    is_shared: bool,
+    pub is_shared: bool,
     /// The URL that Lake wants.
     pub wanted: String,
     /// What git prints of `origin`; `None` if it is not to be compared.
@@ -83,6 +83,8 @@ pub(super) enum Reason {
     Move,
     /// Lake resolves: it may check out any revision.
     Resolve,
+    /// Lake resolves, and HEAD is what it will come to.
+    Compare,
 }
 
 impl Guard<'_> {
@@ -226,14 +228,17 @@ impl Guard<'_> {
         if origin.as_ref().is_some_and(|origin| self.is_wanted(place, origin, variables)) {
             place.origin = origin;
         } else {
-            let is =
-                origin.map_or("has no `origin`".into(), |url| format!("is a checkout of `{url}`"));
+            let is = origin.map_or("has no `origin`".into(), |url| {
+                format!("is a checkout of `{}`", shown(&url))
+            });
             let (what, deletes) = match self.never_deletes() {
                 true => ("repoint", false),
                 false => ("delete", true),
             };
-            let wants =
-                format!("{is}, and this workspace wants `{}`: Lake would {what} it", place.wanted);
+            let wants = format!(
+                "{is}, and this workspace wants `{}`: Lake would {what} it",
+                shown(&place.wanted)
+            );
             if place.is_shared {
                 bail!(place.refusal(&wants, &self.way_out(place)));
             }
@@ -241,7 +246,7 @@ impl Guard<'_> {
             let lost = if deletes { work.lost_by_deletion() } else { work.lost_by_checkout(true) };
             return self.refuse_loss(place, &wants, &lost);
         }
-        if reason == Reason::Confirm {
+        if matches!(reason, Reason::Confirm | Reason::Compare) {
             return Ok(());
         }
         if place.is_shared && !place.dir.is_symlink() {
@@ -279,11 +284,14 @@ impl Guard<'_> {
     /// How to get a package of one's own in the place of a shared one.
     fn way_out(&self, place: &Place) -> String {
         let packages_dir = &self.workspace.packages_dir;
-        if packages_dir.is_symlink() || place.dir.is_symlink() {
+        if packages_dir.is_symlink() && Shared::of(packages_dir).has(&self.workspace.root) {
             format!(
                 "`lake-shim unlink`, or `{}=1`, gives this workspace a packages directory of its own",
                 var::PRIVATE
             )
+        } else if packages_dir.is_symlink() || place.dir.is_symlink() {
+            // The user's own link, which the variable leaves alone.
+            "`lake-shim unlink` gives this workspace a packages directory of its own".to_owned()
         } else {
             "give `packagesDir` a directory in the workspace, such as `.lake/packages`".to_owned()
         }

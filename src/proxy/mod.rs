@@ -223,7 +223,11 @@ impl Proxy<'_> {
 /// for.
 pub fn resolve_deps(lake: &RealLake, guard: &Guard) -> Result<Child> {
     let protection = Guard { takes_overrides: false, ..*guard }.locked()?;
-    let mut command = lake.command(&["resolve-deps".into()], &protection.variables);
+    start_resolve_deps(lake, guard, &protection.variables)
+}
+
+fn start_resolve_deps(lake: &RealLake, guard: &Guard, variables: &Variables) -> Result<Child> {
+    let mut command = lake.command(&["resolve-deps".into()], variables);
     command.current_dir(&guard.workspace.root).env(var::DISABLE, "1").stdout(io::stderr());
     die_with_us(&mut command);
     command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))
@@ -242,6 +246,13 @@ pub fn no_build(lake: &RealLake, guard: &Guard, modules: &[&Module]) -> Result<C
     command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))
 }
 
+/// Says that the packages lie where nothing of ours is done.
+fn warn_once(workspace: &Workspace, outside: &anyhow::Error, report: &Report) {
+    if workspace.is_news("outside", &outside.to_string()) {
+        report.warn(outside);
+    }
+}
+
 /// Gives the workspace the packages directory that the settings ask for: a shared one, or one of its own.
 pub fn place_packages(workspace: &Workspace, settings: &Settings, report: &Report) -> Result<()> {
     let packages_dir = &workspace.packages_dir;
@@ -250,6 +261,13 @@ pub fn place_packages(workspace: &Workspace, settings: &Settings, report: &Repor
         return Ok(());
     }
     let Some(shared) = &settings.pkg_dir else { return Ok(()) };
+    let old = workspace.old_packages_dir();
+    for dir in old.iter().chain([packages_dir]) {
+        if let Err(reason) = workspace.check_inside(dir, Some(shared)) {
+            warn_once(workspace, &reason, report);
+            return Ok(());
+        }
+    }
     let place = |dir: &Path| -> Result<bool> {
         let waiting = |holder| report.event(Event::Waiting { holder });
         let linked = link(workspace, dir, shared, waiting)?;
@@ -263,7 +281,7 @@ pub fn place_packages(workspace: &Workspace, settings: &Settings, report: &Repor
     };
     // An update renames the old packages directory to the new one: a link can take the place of a link, and
     // nothing can take the place of the shared directory itself.
-    if let Some(old) = workspace.old_packages_dir() {
+    if let Some(old) = old {
         if !place(&old)? {
             return Ok(());
         }

@@ -16,11 +16,16 @@ use crate::interrupt::not_ignored;
 use crate::lake::RealLake;
 use crate::programs::on_path;
 use crate::settings::{process_path, temp_dir};
-use crate::workspace::wanted;
-use anyhow::{Context, Result, bail};
+use crate::workspace::Config;
+use crate::workspace::git::Checkout;
+use crate::workspace::link::real_path;
+use crate::workspace::url::shown;
+use crate::workspace::wanted::{self, WantedPackage};
+use anyhow::{Context, Result, anyhow, bail};
 use fs_err as fs;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::Permissions;
@@ -51,25 +56,35 @@ impl GitAnswers {
             {
                 answers.push((fs::canonicalize(&place.dir)?, place.wanted.clone()));
                 // Lake renames the packages directory first if `packagesDir` has changed.
-                let renamed = guard.workspace.packages_dir.join(&place.name);
+                let renamed = real_path(&guard.workspace.packages_dir)?.join(&place.name);
                 answers.push((renamed, place.wanted.clone()));
             }
         }
         if answers.is_empty() {
             return Ok(Self { _dir: None, variables });
         }
-        let dir = install(&guard.workspace.root, &answers).map_err(|why| {
-            let what = "cannot write the `git` that keeps Lake from deleting a checkout";
-            let way = "set `TMPDIR` to a directory that can be written";
-            Failure::Refused(hint(format!("{what}: {why:#}"), way))
-        })?;
-        let mut path = OsString::from(dir.path());
-        path.push(":");
-        path.push(process_path());
-        variables.insert("PATH".into(), path);
-        let answers = Self { _dir: Some(dir), variables };
-        answers.prove(&places)?;
-        Ok(answers)
+        let mut failure = None;
+        // Either may be where nothing can be written, or no program be run.
+        for parent in [guard.workspace.root.join(".lake"), temp_dir()] {
+            let proven = install(&parent, &answers).and_then(|dir| {
+                let mut path = OsString::from(dir.path());
+                path.push(":");
+                path.push(process_path());
+                variables.insert("PATH".into(), path);
+                let answers = Self { _dir: Some(dir), variables: variables.clone() };
+                answers.prove(&places).map(|()| answers)
+            });
+            match proven {
+                Ok(answers) => return Ok(answers),
+                Err(error) => failure = Some(error),
+            }
+        }
+        let error = failure.unwrap_or_else(|| anyhow!("there is no place for it"));
+        if error.is::<Failure>() {
+            return Err(error);
+        }
+        let what = "cannot write the `git` that keeps Lake from deleting a checkout";
+        bail!(Failure::Refused(hint(format!("{what}: {error:#}"), WAY_TO_RUN)))
     }
 
     /// Asks as Lake will, and compares.
@@ -80,12 +95,11 @@ impl GitAnswers {
                 bail!(Failure::Refused(hint(
                     format!(
                         "git prints `{}` for `{}`, and Lake wants `{}`: Lake may delete the checkout",
-                        answer.unwrap_or_default(),
+                        shown(&answer.unwrap_or_default()),
                         place.name,
-                        place.wanted
+                        shown(&place.wanted)
                     ),
-                    "the script that answers for git cannot be run: set `TMPDIR` to a directory in which \
-                     programs may be run",
+                    WAY_TO_RUN,
                 )));
             }
         }
@@ -99,29 +113,39 @@ impl Guard<'_> {
     /// # Errors
     /// [`Failure::Refused`] if Lake would lose something.
     pub(super) fn resolving(&self) -> Result<(Vec<Place>, Variables)> {
-        let mut places = self.resolving_places();
+        // A configuration that we do not understand is Lake's to complain of, or not.
+        let wanted = wanted::packages(self.workspace).ok();
+        let mut places = self.resolving_places(wanted.as_ref());
         let variables = self.safe_directories(places.iter().map(|place| place.dir.as_path()));
+        let reason = match wanted.as_ref().is_some_and(|wanted| stays(&places, wanted)) {
+            true => Reason::Compare,
+            false => Reason::Resolve,
+        };
+        let is_data = wanted.is_some() && matches!(self.workspace.config, Config::Toml(_));
         for place in &mut places {
-            if place.wanted.is_empty() {
+            let is_required = !place.wanted.is_empty();
+            if !is_required {
                 // The URL is Lake's to find out: most likely the one that it cloned from.
                 let configured = place.checkout.as_ref().and_then(|c| c.configured_origin());
                 place.wanted = configured.unwrap_or_default();
             }
-            self.check(place, Reason::Resolve, &variables)?;
+            match self.check(place, reason, &variables) {
+                // Lake does not look at another workspace's package, nor at one that is left over.
+                Err(_) if !is_required && (place.is_shared || is_data) => {}
+                checked => checked?,
+            }
         }
         Ok((places, variables))
     }
 
     /// The packages' directories that exist, with the URLs that Lake will want: empty where only Lake knows.
-    fn resolving_places(&self) -> Vec<Place> {
+    fn resolving_places(&self, wanted: Option<&BTreeMap<String, WantedPackage>>) -> Vec<Place> {
         let map = UrlMap::parse(self.env.url_map.as_deref());
-        // A configuration that we do not understand is Lake's to complain of, or not.
-        let urls = wanted::urls(self.workspace).unwrap_or_default();
         let packages_dir = self.workspace.packages_now();
         let mut places = Vec::new();
         for entry in fs::read_dir(&packages_dir).into_iter().flatten().filter_map(Result::ok) {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let url = map.get(&name).or_else(|| Some(urls.get(&name)?.url.as_str()));
+            let url = map.get(&name).or_else(|| Some(wanted?.get(&name)?.url.as_str()));
             let is_package = entry.path().is_dir() && !name.starts_with('.');
             // What nothing requires is not Lake's to look at, unless a program may require it.
             if is_package && (url.is_some() || entry.path().join(".git").exists()) {
@@ -132,11 +156,24 @@ impl Guard<'_> {
     }
 }
 
-/// Writes the script, in a directory of our own that nothing else can write to.
-fn install(root: &Path, answers: &[(PathBuf, String)]) -> Result<WorkDir> {
+/// `true` if Lake will find each package at the revision that it wants. Names of branches may come to mean
+/// another one, and what is not there yet may lock the others otherwise.
+fn stays(places: &[Place], wanted: &BTreeMap<String, WantedPackage>) -> bool {
+    wanted.iter().all(|(name, wanted)| {
+        let place = places.iter().find(|place| place.name == *name);
+        let checkout = place.and_then(|place| place.checkout.as_ref());
+        let fixed = checkout.zip(wanted.rev.as_ref()).and_then(|(c, rev)| c.fixed(rev));
+        fixed.is_some() && fixed == checkout.and_then(Checkout::head_or_asked)
+    })
+}
+
+const WAY_TO_RUN: &str = "the script that answers for git cannot be run: set `TMPDIR` to a directory in which \
+                          programs may be run";
+
+/// Writes the script, in a directory of our own in `parent` that nothing else can write to.
+fn install(parent: &Path, answers: &[(PathBuf, String)]) -> Result<WorkDir> {
     let git = on_path("git").next().context("there is no `git` on PATH")?;
-    let lakes = root.join(".lake");
-    let dir = WorkDir::new_in(&lakes).or_else(|_| WorkDir::new_in(&temp_dir()))?;
+    let dir = WorkDir::new_in(parent)?;
     let script = dir.path().join("git");
     fs::write(&script, script_text(&git, answers))?;
     fs::set_permissions(&script, Permissions::from_mode(0o700))?;

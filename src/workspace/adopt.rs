@@ -6,7 +6,7 @@
 //! directory is held open meanwhile: its path may lead to the shared one by then.
 
 use super::git::{Checkout, Work};
-use super::url::same_repository;
+use super::url::{same_repository, shown};
 use super::{GitLock, Package, Workspace};
 use crate::child::Variables;
 use crate::fs::{
@@ -145,7 +145,7 @@ fn check_reproducible(lock: &GitLock, dir: &Path) -> Result<()> {
     let head = head.with_context(|| format!("has no HEAD in `{}`", dot_git.display()))?;
     ensure!(head == lock.rev, "is not at its locked revision");
     let origin = checkout.asked_origin()?.context("has no `origin`")?;
-    ensure!(same_repository(&origin, &lock.url), "is a checkout of `{origin}`");
+    ensure!(same_repository(&origin, &lock.url), "is a checkout of `{}`", shown(&origin));
     let lakes_own = dir.join(".lake");
     for own in [&lakes_own, &lakes_own.join("build")] {
         ensure!(!is_symlink(own)?, "has a symlink of yours at `{}`", own.display());

@@ -120,7 +120,7 @@ pub fn look(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
     if without_dots(packages_dir) == without_dots(shared) {
         return Ok(Step::None); // `packagesDir` names the shared directory itself
     }
-    workspace.check_packages_dir(Some(shared))?;
+    workspace.check_inside(packages_dir, Some(shared))?;
     let parent = parent_of(packages_dir)?;
     links::check_way(parent)?;
     let Some(meta) = if_there(fs::symlink_metadata(packages_dir))? else {
@@ -199,7 +199,7 @@ pub fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<(
 }
 
 /// The real path that `path` has, or will have once it exists.
-fn real_path(path: &Path) -> Result<PathBuf> {
+pub fn real_path(path: &Path) -> Result<PathBuf> {
     let plain = without_dots(path);
     for ancestor in plain.ancestors() {
         match fs::canonicalize(ancestor) {

@@ -219,7 +219,7 @@ impl Workspace {
     /// workspaces use them too, else one of the workspace.
     pub fn lock_dir(&self) -> PathBuf {
         if self.shares_packages() {
-            return Shared::of(&self.packages_dir).lock_dir();
+            return Shared::of(&self.packages_now()).lock_dir();
         }
         let _ = self.make_state_dir(); // without it there is no lock
         self.state_dir().join("lock")
@@ -228,7 +228,12 @@ impl Workspace {
     /// Refuses a packages directory that the manifest or the configuration puts outside of the workspace,
     /// unless it is `named` by the user's own setting. Nothing is made, moved or deleted there.
     pub fn check_packages_dir(&self, named: Option<&Path>) -> Result<()> {
-        let dir = without_dots(&self.packages_dir);
+        self.check_inside(&self.packages_dir, named)
+    }
+
+    /// As [`Workspace::check_packages_dir`], for the packages directory or the one that was it before.
+    pub fn check_inside(&self, packages_dir: &Path, named: Option<&Path>) -> Result<()> {
+        let dir = without_dots(packages_dir);
         let is_named = || named.is_some_and(|named| named == dir || is_same_file(named, &dir));
         let real_parent = dir.parent().and_then(|parent| fs::canonicalize(parent).ok());
         let is_inside = dir.starts_with(&self.root) && dir != self.root

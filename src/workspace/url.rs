@@ -4,6 +4,8 @@
 //! (`Lake/Load/Materialize.lean`). The forges do not care: they serve one repository under all of
 //! these spellings.
 
+use std::borrow::Cow;
+
 /// Whether `a` and `b` name one repository.
 pub fn same_repository(a: &str, b: &str) -> bool {
     a == b || Repository::of(a) == Repository::of(b)
@@ -76,6 +78,16 @@ pub fn has_secret(url: &str) -> bool {
     user_info.is_some_and(|user| user.contains(':') || scheme.starts_with("http"))
 }
 
+/// `url` as messages have it, without what [`has_secret`] finds.
+pub fn shown(url: &str) -> Cow<'_, str> {
+    let parts = url.split_once("://").filter(|_| has_secret(url));
+    let shown = parts.and_then(|(scheme, rest)| {
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        Some(format!("{scheme}://***@{}/{path}", authority.rsplit_once('@')?.1))
+    });
+    shown.map_or(Cow::Borrowed(url), Cow::Owned)
+}
+
 fn without_user(authority: &str) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
@@ -100,6 +112,22 @@ fn plain(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_have_no_secrets() {
+        for (url, expected) in [
+            ("https://x-access-token:abc@github.com/org/a", "https://***@github.com/org/a"),
+            ("https://ghp_abc@github.com/org/a@b", "https://***@github.com/org/a@b"),
+            ("https://a:b@c@github.com", "https://***@github.com/"),
+            ("https://github.com/org/a", "https://github.com/org/a"),
+            ("ssh://git@github.com/org/a", "ssh://git@github.com/org/a"),
+            ("ssh://user:abc@github.com/org/a", "ssh://***@github.com/org/a"),
+            ("git@github.com:org/a", "git@github.com:org/a"),
+            ("/srv/git/a", "/srv/git/a"),
+        ] {
+            assert_eq!(shown(url), expected);
+        }
+    }
 
     #[test]
     fn one_repository_in_many_spellings() {

@@ -1,4 +1,4 @@
-//! Which URL Lake will want for a package when it resolves anew.
+//! Which URL and revision Lake will want of a package when it resolves again.
 //!
 //! That is `lake update`, and any build of a workspace without a manifest. What only a program or a
 //! server could tell (a `lakefile.lean`, Reservoir) is taken from the old manifest when there is
@@ -13,19 +13,19 @@ use crate::read::{self as files, TEXT};
 use anyhow::Result;
 use std::collections::BTreeMap;
 
-/// A URL, and how sure we are.
+/// What Lake will want a package to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WantedUrl {
+pub struct WantedPackage {
     pub url: String,
-    /// Whether the root's `lakefile.toml` itself says so.
-    pub by_root: bool,
+    /// A commit, a tag or a branch. `None` if it is not written down.
+    pub rev: Option<String>,
 }
 
-/// The URLs that Lake will want, by the names of packages.
-pub fn urls(workspace: &Workspace) -> Result<BTreeMap<String, WantedUrl>> {
-    let (name, requires, is_data) = match workspace.lakefile()? {
-        Some(lakefile) => (lakefile.name, lakefile.requires, true),
-        None => (None, requires_of_program(workspace), false),
+/// What Lake will want, by the names of packages.
+pub fn packages(workspace: &Workspace) -> Result<BTreeMap<String, WantedPackage>> {
+    let (name, requires) = match workspace.lakefile()? {
+        Some(lakefile) => (lakefile.name, lakefile.requires),
+        None => (None, requires_of_program(workspace)),
     };
     let packages_dir = workspace.packages_now();
     let root = Root {
@@ -38,17 +38,17 @@ pub fn urls(workspace: &Workspace) -> Result<BTreeMap<String, WantedUrl>> {
     };
     let mut wanted = BTreeMap::new();
     for entry in resolve(root, &OnDisk(workspace)).packages {
-        if let Source::Git { url, .. } = entry.source
+        if let Source::Git { url, rev, input_rev, .. } = entry.source
             && !url.is_empty()
         {
-            let url = WantedUrl { url, by_root: is_data && !entry.inherited };
-            wanted.entry(entry.name.plain()).or_insert(url);
+            let rev = if rev.is_empty() { input_rev } else { Some(rev) };
+            wanted.entry(entry.name.plain()).or_insert(WantedPackage { url, rev });
         }
     }
     for package in &workspace.packages {
         if let Some(lock) = &package.lock {
-            let url = WantedUrl { url: lock.url.clone(), by_root: false };
-            wanted.entry(package.name.clone()).or_insert(url);
+            let locked = WantedPackage { url: lock.url.clone(), rev: None };
+            wanted.entry(package.name.clone()).or_insert(locked);
         }
     }
     Ok(wanted)

@@ -43,8 +43,14 @@ pub fn set_packages_dir(sandbox: &Sandbox, locked: Option<&str>, configured: Opt
 
 /// Takes a clone off the locked revision and gives it another origin, so that Lake compares and finds a difference.
 pub fn make_other(sandbox: &Sandbox, clone: &Path, origin: &str) {
-    sandbox.git(clone, &["commit", "--quiet", "--allow-empty", "--message", "other"]);
+    move_head(sandbox, clone);
     sandbox.git(clone, &["remote", "set-url", "origin", origin]);
+}
+
+/// Checks out another revision, as a fetch and a checkout do. By plumbing: what `git commit` makes is local work.
+pub fn move_head(sandbox: &Sandbox, clone: &Path) {
+    let next = sandbox.git(clone, &["commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "next"]);
+    sandbox.git(clone, &["checkout", "--quiet", "--detach", &next]);
 }
 
 /// mathlib's clone in the shared directory is that of a fork.
@@ -59,7 +65,7 @@ pub fn spelled_otherwise(sandbox: Sandbox) -> Sandbox {
     sandbox
 }
 
-/// What is lost when a clone is deleted, even if it is cloned again.
+/// What is lost when a clone is deleted, even if it is cloned again. In `.git`, so that it is no local work.
 pub struct Keepsake {
     clone: PathBuf,
     inode: u64,
@@ -68,7 +74,7 @@ pub struct Keepsake {
 impl Keepsake {
     pub fn leave(sandbox: &Sandbox, clone: impl AsRef<Path>) -> Keepsake {
         let clone = sandbox.path(clone);
-        sandbox.write(clone.join("MARKER"), "mine");
+        sandbox.write(clone.join(".git/MARKER"), "mine");
         Keepsake { inode: inode(&clone), clone }
     }
 
@@ -77,7 +83,7 @@ impl Keepsake {
     }
 
     fn is_lost_at(&self, clone: &Path) -> bool {
-        !clone.join("MARKER").exists() || inode(clone) != self.inode
+        !clone.join(".git/MARKER").exists() || inode(clone) != self.inode
     }
 
     /// Wherever it is by now: through links, or moved away.
@@ -112,11 +118,12 @@ pub fn expect_own(dir: &Path) {
     assert!(dir.is_dir() && !dir.is_symlink(), "{} is no directory of its own", dir.display());
 }
 
-/// What is in a directory, without what lies below.
+/// What is in a directory, without what lies below and the shim's notes.
 pub fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).expect("a directory").flatten();
     let mut names: Vec<_> =
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| name != ".lake-shim");
     names.sort();
     names
 }

@@ -3,7 +3,8 @@
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use shim_tests::{NOBODY, Tree, tools};
+use shim_tests::preload::{Act, Strike};
+use shim_tests::{NOBODY, Tree};
 
 use crate::{WRONG, expect_no_leftovers, normalize, right, workspace, wrong_manifest};
 
@@ -50,21 +51,23 @@ fn a_file_that_may_not_be_read_is_an_error_that_names_it() {
     before.assert_unchanged();
 }
 
+/// It says in its `owner` file which process made it.
 #[test]
+#[cfg_attr(not(has = "cc"), ignore = "needs cc")]
 fn what_another_run_works_in_is_not_cleared_away() {
     let sandbox = workspace();
-    sandbox.write("app/lakefile.toml", WRONG).mkdir("app/.lake-shim-theirs");
-    sandbox.write("app/.lake-shim-theirs/file", "half");
-    let lock = "exec 9<.lake-shim-theirs; flock -x 9; echo locked; sleep 300";
-    let holder = sandbox.command(tools::find_on_path("sh").expect("sh"), "-c").arg(lock);
-    let flock = tools::find_on_path("flock").expect("util-linux");
-    let holder = holder.env("PATH", flock.parent().expect("a folder")).spawn();
-    holder.wait_until_it_says("locked");
+    sandbox.write("app/lakefile.toml", WRONG);
+    let strike =
+        Strike { calls: "rename", programs: "lake-shim", at: 2, // the first gives the directory its owner lasting: false, act: Act::Stop };
+    let (call, armed) = strike.arm(&sandbox, normalize(&sandbox, ""));
+    let other = call.spawn();
+    other.wait_until(|| armed.struck().is_some());
+    let theirs = sandbox.leftovers("app");
+    assert_eq!(theirs.len(), 1, "{theirs:?}");
     normalize(&sandbox, "").run().expect_code(0);
-    assert_eq!(sandbox.read("app/.lake-shim-theirs/file"), "half");
-    let group = Pid::from_raw(holder.pid().cast_signed());
-    let _ = killpg(group, Signal::SIGKILL);
-    holder.wait();
+    assert!(theirs[0].join("work/file").exists(), "it is alive");
+    let _ = killpg(Pid::from_raw(other.pid().cast_signed()), Signal::SIGKILL);
+    other.wait();
     sandbox.write("app/lakefile.toml", WRONG);
     normalize(&sandbox, "").run().expect_code(0);
     expect_no_leftovers(&sandbox, "app");

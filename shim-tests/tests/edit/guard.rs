@@ -1,10 +1,10 @@
 //! A build without a manifest and without a store to resolve from: Lake resolves, meets one repository in several
 //! spellings, and the clone that is there survives.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use shim_tests::{Run, Sandbox, mini_mathlib};
 
-use crate::clones::{FORK, Keepsake};
+use crate::clones::{FORK, Keepsake, move_head};
 
 /// What both path dependencies require.
 const M: &str = "https://example.org/org/m";
@@ -51,7 +51,7 @@ impl World {
         sandbox.mkdir(&packages);
         sandbox.git(&packages, &["clone", "--quiet", M, "m"]);
         // Off the revision that is wanted, or Lake would not look at the URL.
-        sandbox.git(&packages.join("m"), &["commit", "--quiet", "--allow-empty", "-m", "other"]);
+        move_head(&sandbox, &packages.join("m"));
         if let Clone::Shared = place {
             sandbox.set_env("LAKE_PKG_DIR", &packages);
             sandbox.symlink(&packages, sandbox.packages());
@@ -106,9 +106,8 @@ fn expect_kept(first: &str, last: &str) {
                     run.expect_code(0).stderr_lacks("lake-shim");
                 }
             }
-            // What a dependency's manifest has is written down as it is there, whatever the map says.
-            let locked = if has_manifests { last } else { M };
-            assert_eq!((&*world.origin(), &*world.locked()), (M, locked));
+            // The manifest spells it as the last dependency does, and no `origin` is rewritten.
+            assert_eq!((&*world.origin(), &*world.locked()), (M, last));
         }
     }
 }
@@ -170,7 +169,7 @@ fn a_dependency_of_git_dependencies_is_kept() {
                 sandbox.git(&sandbox.packages(), &["clone", "--quiet", &url, name]);
             }
             let clone = sandbox.package("c");
-            sandbox.git(&clone, &["commit", "--quiet", "--allow-empty", "-m", "other"]);
+            move_head(&sandbox, &clone);
             sandbox.git(&clone, &["remote", "set-url", "origin", origin]);
             let keepsake = Keepsake::leave(&sandbox, clone);
             World { sandbox, keepsake }
@@ -221,32 +220,19 @@ fn map_behind_the_shim(sandbox: &Sandbox, own: &str) -> String {
 }
 
 #[test]
-fn entries_of_the_users_map_stay_before_ours() {
-    for place in PLACES {
-        let world = World::new(M, DOT_GIT, true, place);
-        let own = r#"{"zeta": "https://example.org/z.git", "alpha": "git@example.org:a"}"#;
-        let map = map_behind_the_shim(&world.sandbox, own);
-        let map: Value = serde_json::from_str(&map).expect("a map");
-        let keys: Vec<_> = map.as_object().expect("an object").keys().collect();
-        assert_eq!(keys, ["zeta", "alpha", "m"]);
-        let expected =
-            json!({"zeta": "https://example.org/z.git", "alpha": "git@example.org:a", "m": M});
-        assert_eq!(map, expected);
-        let run = world.sandbox.lake("resolve-deps").env("LAKE_PKG_URL_MAP", own).run();
-        run.expect_code(0);
-        world.keepsake.assert_kept(&run);
-    }
-}
-
-#[test]
-fn a_map_that_needs_nothing_more_stays_letter_for_letter() {
+fn the_users_map_stays_letter_for_letter() {
     let own = format!("{{ \"m\" :\t\"{M}\", \"m\\u0032\": \"x\"}}\n");
-    for last in [M, DOT_GIT] {
-        let world = World::new(M, last, true, Clone::Private);
-        assert_eq!(map_behind_the_shim(&world.sandbox, &own), own);
-        let run = world.sandbox.lake("resolve-deps").env("LAKE_PKG_URL_MAP", &own).run();
-        run.expect_code(0);
-        world.keepsake.assert_kept(&run);
+    let others = r#"{"zeta": "https://example.org/z.git", "alpha": "git@example.org:a"}"#;
+    for own in [&*own, others, "{}"] {
+        for place in PLACES {
+            for last in [M, DOT_GIT] {
+                let world = World::new(M, last, true, place);
+                assert_eq!(map_behind_the_shim(&world.sandbox, own), own);
+                let run = world.sandbox.lake("resolve-deps").env("LAKE_PKG_URL_MAP", own).run();
+                run.expect_code(0);
+                world.keepsake.assert_kept(&run);
+            }
+        }
     }
 }
 
@@ -282,6 +268,10 @@ fn a_map_to_a_fork_is_the_users_wish() {
     let bundle = mini_mathlib::fixtures().join("resolve/two_paths_share_git_dotgit/git/m.bundle");
     let world = World::new(M, DOT_GIT, false, Clone::Private);
     let sandbox = world.sandbox.with_remote(FORK, &bundle);
+    sandbox.write("app/.lake/packages/m/mine.txt", "mine\n");
+    let run = sandbox.lake("resolve-deps").env("LAKE_PKG_URL_MAP", &own).run();
+    run.expect_code(1).stderr_contains("`mine.txt`").stderr_contains(FORK);
+    sandbox.remove("app/.lake/packages/m/mine.txt");
     let run = sandbox.lake("resolve-deps").env("LAKE_PKG_URL_MAP", &own).run();
     run.expect_code(0).stderr_contains("deleting");
     assert_eq!(sandbox.locked("m").0, FORK);

@@ -5,11 +5,13 @@ use shim_tests::{Run, Sandbox};
 use crate::clones::{FORK, Keepsake, expect_link, expect_own};
 use crate::packages_dir::{A, Locked, in_effect, world};
 
-const MOVES: [(&str, Option<&str>); 6] = [
-    (".lake/packages", Some("deps")),
-    ("deps", None),
-    ("deps", Some("deep/down/deps")),
+const MOVES: [(&str, Option<&str>); 3] =
+    [(".lake/packages", Some("deps")), ("deps", None), ("deps", Some("deep/down/deps"))];
+
+/// Out of the workspace, or into it: the shim links neither.
+const OUTSIDE: [(&str, Option<&str>); 4] = [
     (".lake/packages", Some("../elsewhere")),
+    (".lake/packages", Some("x/../../elsewhere")),
     (".lake/packages", Some("ROOT/elsewhere")),
     ("../elsewhere", Some(".lake/packages")),
 ];
@@ -73,10 +75,31 @@ fn what_is_linked_already_stays_linked() {
 }
 
 #[test]
+fn what_is_renamed_outside_of_the_workspace_is_not_linked() {
+    for (old, new) in OUTSIDE {
+        let sandbox = world(Locked::At(old), new);
+        let from = in_effect(&sandbox, Locked::At(old), new);
+        let to = in_effect(&sandbox, Locked::Nothing, new);
+        spelled_otherwise(&sandbox, from.join("a"));
+        sandbox.mkdir("app/x");
+        let keepsake = Keepsake::leave(&sandbox, from.join("a"));
+        let run = sandbox.lake("update").env("LAKE_PKG_DIR", sandbox.path("shared")).run();
+        run.expect_code(0)
+            .stderr_contains("is outside of the workspace")
+            .stderr_contains("renaming");
+        run.stderr_lacks("deleting").stderr_lacks("cloning");
+        keepsake.assert_kept_at(&to.join("a"), &run);
+        expect_own(&to);
+    }
+}
+
+#[test]
 fn a_clone_spelled_otherwise_is_kept_when_its_directory_is_renamed() {
-    for (old, new, words) in moves() {
+    let outside = OUTSIDE.into_iter().map(|(old, new)| (old, new, "update"));
+    for (old, new, words) in moves().chain(outside) {
         let prepare = || {
             let sandbox = world(Locked::At(old), new);
+            sandbox.mkdir("app/x");
             let clone = in_effect(&sandbox, Locked::At(old), new).join("a");
             spelled_otherwise(&sandbox, &clone);
             let keepsake = Keepsake::leave(&sandbox, &clone);
@@ -95,8 +118,9 @@ fn a_clone_spelled_otherwise_is_kept_when_its_directory_is_renamed() {
 
 #[test]
 fn a_clone_spelled_otherwise_is_kept_when_a_link_is_renamed() {
-    for (old, new) in MOVES {
+    for (old, new) in MOVES.into_iter().chain(OUTSIDE) {
         let sandbox = world(Locked::At(old), new);
+        sandbox.mkdir("app/x");
         let from = in_effect(&sandbox, Locked::At(old), new);
         sandbox.rename(&from, "others").symlink(sandbox.path("others"), &from);
         spelled_otherwise(&sandbox, "others/a");
@@ -172,20 +196,25 @@ fn where_lake_cannot_rename_nothing_is_lost() {
     let run = sandbox.lake("update").run();
     run.expect_code(1).stderr_contains("could not rename").stderr_lacks("lake-shim");
     keepsake.assert_kept(&run);
-    // With a shared directory there is a way.
+    // With a shared directory it is the same, but that the package is in there.
     let shared = sandbox.path("shared");
+    let run = sandbox.lake("update").env("LAKE_PKG_DIR", &shared).run();
+    run.expect_code(1).stderr_contains("could not rename").stderr_contains("it has `mine`");
+    keepsake.assert_kept(&run);
+    assert!(sandbox.path("app/deps/mine/lakefile.toml").exists());
+    // Out of the way, the rest goes on.
+    sandbox.rename("app/deps/mine", "mine");
     let run = sandbox.lake("update").env("LAKE_PKG_DIR", &shared).run();
     expect_updated(&run);
     keepsake.assert_kept_at(&shared.join("a"), &run);
     expect_link(&sandbox.path("app/deps"), &shared);
-    assert!(shared.join("mine/lakefile.toml").exists());
 }
 
 #[test]
-fn a_package_that_the_shared_directory_has_too_is_kept() {
+fn another_package_of_the_same_name_in_the_shared_directory_is_kept() {
     let sandbox = world(Locked::At(".lake/packages"), Some("deps"));
     let shared = sandbox.path("shared");
-    sandbox.copy(sandbox.package("a"), "shared/a");
+    sandbox.copy(sandbox.package("a"), "shared/a").write("shared/a/lakefile.toml", "theirs\n");
     let own = Keepsake::leave(&sandbox, sandbox.package("a"));
     let theirs = Keepsake::leave(&sandbox, "shared/a");
     let run = sandbox.lake("update").env("LAKE_PKG_DIR", &shared).run();

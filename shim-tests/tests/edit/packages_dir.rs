@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use shim_tests::{Sandbox, Tree, mini_mathlib};
 
-use crate::clones::{Keepsake, expect_link, names};
+use crate::clones::{Keepsake, expect_link, move_head, names};
 use crate::expect_no_leftovers;
 
 /// Of the only package there is.
@@ -34,7 +34,9 @@ pub fn world(locked: Locked, configured: Option<&str>) -> Sandbox {
     let manifest = |dir: &str| sandbox.read(&golden).replace("\".lake/packages\"", dir);
     match locked {
         Locked::NoManifest => {}
-        Locked::Nothing => drop(sandbox.write("app/lake-manifest.json", manifest("null"))),
+        Locked::Nothing => {
+            sandbox.write("app/lake-manifest.json", manifest("null"));
+        }
         Locked::At(dir) => {
             let dir = format!("\"{}\"", placed(&sandbox, dir));
             sandbox.write("app/lake-manifest.json", manifest(&dir));
@@ -98,9 +100,7 @@ with it:
 
 #[test]
 fn the_directory_that_both_have_is_linked() {
-    for dir in
-        [".lake/packages", "deps", "deep/down/deps", "../elsewhere", "ROOT/elsewhere", "ROOT/app/x"]
-    {
+    for dir in [".lake/packages", "deps", "deep/down/deps", "../app/deps", "ROOT/app/x"] {
         expect_linked_by_builds(Locked::At(dir), Some(dir));
     }
 }
@@ -113,7 +113,6 @@ fn the_directory_of_the_manifest_is_linked_whatever_the_configuration_has() {
         ("deps", Some(".lake/packages")),
         ("old", Some("ROOT/new")),
         ("ROOT/app/old", Some("new")),
-        ("../old", Some("../new")),
     ] {
         expect_linked_by_builds(Locked::At(locked), configured);
     }
@@ -121,10 +120,97 @@ fn the_directory_of_the_manifest_is_linked_whatever_the_configuration_has() {
 
 #[test]
 fn the_directory_of_the_configuration_is_linked_if_the_manifest_has_none() {
-    for locked in [Locked::Nothing, Locked::NoManifest] {
-        for configured in [None, Some("deps"), Some("../elsewhere"), Some("ROOT/elsewhere")] {
-            expect_linked_by_builds(locked, configured);
+    for configured in [None, Some("deps")] {
+        expect_linked_by_builds(Locked::Nothing, configured);
+    }
+}
+
+/// Without a manifest nothing says which packages could be made again. The command that writes it leaves them, the next
+/// one links.
+#[test]
+fn packages_without_a_manifest_are_linked_by_the_command_after_it() {
+    for configured in [None, Some("deps")] {
+        let sandbox = world(Locked::NoManifest, configured);
+        let dir = in_effect(&sandbox, Locked::NoManifest, configured);
+        let (keepsake, shared) = (Keepsake::leave(&sandbox, dir.join("a")), sandbox.path("shared"));
+        let call = || sandbox.lake("resolve-deps").env("LAKE_PKG_DIR", &shared).run();
+        let first = call();
+        first.expect_code(0).stderr_contains("it has `a`, which is not a package of the manifest");
+        first.stderr_lacks("deleting").stderr_lacks("cloning");
+        keepsake.assert_kept(&first);
+        let second = call();
+        second.expect_code(0).stderr_contains("after moving `a`").stderr_lacks("cloning");
+        expect_link(&dir, &shared);
+        keepsake.assert_kept(&second);
+    }
+}
+
+/// A manifest or a configuration, which others wrote, is not to have the shim make, move or delete anything outside of
+/// the workspace.
+#[test]
+fn a_directory_outside_of_the_workspace_is_left_alone() {
+    for dir in [
+        "../elsewhere",
+        "ROOT/elsewhere",
+        "x/../../elsewhere",
+        "ROOT/app/../elsewhere",
+        "ROOT/home/src",
+    ] {
+        for locked in [Locked::At("../elsewhere"), Locked::Nothing, Locked::NoManifest] {
+            for is_there in [true, false] {
+                let locked = if let Locked::At(_) = locked { Locked::At(dir) } else { locked };
+                let sandbox = world(locked, Some(dir));
+                let dir = in_effect(&sandbox, locked, Some(dir));
+                match is_there {
+                    true => {
+                        sandbox
+                            .mkdir(dir.join("thesis/.git"))
+                            .write(dir.join("notes.txt"), "mine\n");
+                    }
+                    false => {
+                        sandbox.remove(&dir);
+                    }
+                }
+                let before = Tree::of(&dir);
+                let shared = sandbox.path("shared");
+                let call = |words: &str| {
+                    let call = sandbox.lake(words).env("LAKE_PKG_DIR", &shared);
+                    call.env("LAKE_SHIM_NETWORK", "never").run()
+                };
+                let link = sandbox.lake_shim("link").env("LAKE_PKG_DIR", &shared).run();
+                link.expect_code(1).stderr_contains("is outside of the workspace");
+                link.stderr_contains(
+                    "hint: if you trust this project with that directory, set `LAKE_PKG_DIR=",
+                );
+                before.assert_unchanged();
+                let run = call("env true");
+                assert!(!dir.is_symlink(), "{run}");
+                assert!(!shared.exists() || names(&shared).is_empty(), "{run}");
+                if is_there {
+                    // Lake itself fetches.
+                    let changes = before.content_changes_to(&Tree::of(&dir));
+                    let change = changes.iter().find(|change| !change.contains(".git/FETCH_HEAD"));
+                    assert_eq!(change, None, "{run}");
+                    assert_eq!(run.code, Some(0), "Lake works there as ever: {run}");
+                }
+                // Said once.
+                call("env true").stderr_lacks("is outside of the workspace");
+            }
         }
+    }
+}
+
+/// The user's own setting does.
+#[test]
+fn a_directory_outside_that_the_setting_names_is_used() {
+    for dir in ["../elsewhere", "ROOT/elsewhere"] {
+        let sandbox = world(Locked::At(dir), Some(dir));
+        let dir = in_effect(&sandbox, Locked::At(dir), Some(dir));
+        let keepsake = Keepsake::leave(&sandbox, dir.join("a"));
+        let call = sandbox.lake("env true").env("LAKE_PKG_DIR", sandbox.path("elsewhere"));
+        let run = call.run();
+        run.expect_code(0).stderr_lacks("lake-shim");
+        keepsake.assert_kept(&run);
     }
 }
 
@@ -137,7 +223,7 @@ fn odd_spellings_of_a_directory_are_as_good() {
 
 #[test]
 fn a_slash_behind_a_directory_changes_nothing() {
-    for dir in ["deps/", "./deps//deeper/", "ROOT/elsewhere/"] {
+    for dir in ["deps/", "./deps//deeper/", "ROOT/app/elsewhere/"] {
         expect_linked_by_builds(Locked::At(dir), Some(dir));
         expect_linked_by_builds(Locked::Nothing, Some(dir));
     }
@@ -145,7 +231,7 @@ fn a_slash_behind_a_directory_changes_nothing() {
 
 #[test]
 fn a_fresh_checkout_is_linked_wherever_its_packages_are_to_be() {
-    for dir in ["deps", "deep/down/deps", "./deps", "../elsewhere", "ROOT/elsewhere"] {
+    for dir in ["deps", "deep/down/deps", "./deps", "../app/elsewhere", "ROOT/app/elsewhere"] {
         for locked in [Locked::At("deps"), Locked::NoManifest] {
             let sandbox = world(locked, Some(dir));
             let dir = in_effect(&sandbox, locked, Some(dir));
@@ -232,15 +318,16 @@ fn the_manifest_may_have_another_name() {
                 &sandbox.path("app/deps/a"),
                 &["remote", "set-url", "origin", &format!("{A}.git")],
             );
-            sandbox.git(
-                &sandbox.path("app/deps/a"),
-                &["commit", "--quiet", "--allow-empty", "-m", "x"],
-            );
+            if words == "update" {
+                move_head(&sandbox, &sandbox.path("app/deps/a"));
+            }
             let keepsake = Keepsake::leave(&sandbox, "app/deps/a");
             let shared = sandbox.path("shared");
             let run = sandbox.lake(words).env("LAKE_PKG_DIR", &shared).run();
             run.expect_code(0).stderr_lacks("deleting").stderr_lacks("cloning");
-            expect_link(&sandbox.path("app/deps"), &shared);
+            if words != "update" {
+                expect_link(&sandbox.path("app/deps"), &shared);
+            }
             keepsake.assert_kept(&run);
             assert_eq!(sandbox.read("app/lake-manifest.json"), "broken");
             assert!(sandbox.read(path).contains("\"packagesDir\": \"deps\""));

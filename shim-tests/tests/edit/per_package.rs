@@ -69,7 +69,10 @@ fn a_linked_fork_is_refused_and_nothing_is_deleted() {
             let everything = Tree::of(sandbox.path("shared"));
             let run = sandbox.lake(words).run();
             run.expect_code(1).expect_stdout("").stderr_contains(FORK).stderr_contains(MATHLIB);
-            run.stderr_contains("hint: `lake-shim unlink`, or `LAKE_SHIM_PRIVATE=1`");
+            run.stderr_contains(
+                "hint: `lake-shim unlink` gives this workspace a packages directory",
+            );
+            run.stderr_lacks("LAKE_SHIM_PRIVATE"); // which leaves the user's links alone
             everything.assert_unchanged();
         }
     }
@@ -86,21 +89,26 @@ fn a_linked_fork_is_refused_without_a_manifest_too() {
 
 #[test]
 fn links_of_packages_go_as_the_hint_says() {
-    for by_variable in [false, true] {
-        let sandbox = linked(forked, false);
-        let everything = Tree::of(sandbox.path("shared"));
-        let mut build = sandbox.lake("build");
-        if by_variable {
-            build = build.env("LAKE_SHIM_PRIVATE", "1");
-        } else {
-            sandbox.lake_shim("unlink").run().expect_code(0);
-        }
-        build.run().expect_code(0).stderr_lacks("deleting");
-        for package in ["mathlib", "batteries"] {
-            expect_own(&sandbox.package(package));
-        }
-        everything.assert_unchanged();
+    let sandbox = linked(forked, false);
+    let everything = Tree::of(sandbox.path("shared"));
+    sandbox.lake_shim("unlink").run().expect_code(0);
+    sandbox.lake("build").run().expect_code(0).stderr_lacks("deleting");
+    for package in ["mathlib", "batteries"] {
+        expect_own(&sandbox.package(package));
     }
+    everything.assert_unchanged();
+}
+
+#[test]
+fn a_setting_leaves_links_of_packages_alone() {
+    let sandbox = linked(forked, false);
+    let everything = Tree::of(sandbox.path("shared"));
+    let run = sandbox.lake("build").env("LAKE_SHIM_PRIVATE", "1").run();
+    run.expect_code(1).expect_stdout("").stderr_contains(FORK);
+    for package in ["mathlib", "batteries"] {
+        assert!(sandbox.package(package).is_symlink(), "{run}");
+    }
+    everything.assert_unchanged();
 }
 
 #[test]

@@ -86,16 +86,19 @@ fn link_shares_it_again() {
 }
 
 #[test]
-fn link_after_a_copy_keeps_both_until_one_is_removed() {
+fn link_after_a_copy_keeps_what_is_not_equal() {
     let sandbox = shared();
     let before = Tree::of(sandbox.path("shared"));
     sandbox.lake_shim("unlink --copy").run().expect_code(0);
+    sandbox.write(sandbox.package("mathlib").join("Mathlib.lean"), "mine\n");
     let run = sandbox.lake_shim("link").run();
-    run.stderr_contains("is not linked").stderr_contains("`mathlib`").stderr_contains("hint: ");
+    run.expect_code(1).stderr_contains("is not linked").stderr_contains("`mathlib` has local work");
+    run.stderr_contains("hint: ");
     expect_own(&sandbox.packages());
-    assert!(sandbox.package("mathlib/.git").is_dir());
+    assert_eq!(sandbox.read(sandbox.package("mathlib").join("Mathlib.lean")), "mine\n");
     before.assert_unchanged();
-    sandbox.remove(sandbox.package("mathlib")).remove(sandbox.package("batteries"));
+    // What is equal to the shared packages is no reason to keep both.
+    sandbox.git(&sandbox.package("mathlib"), &["checkout", "--quiet", "Mathlib.lean"]);
     sandbox.lake_shim("link").run().expect_code(0).stderr_contains("linked `");
     expect_link(&sandbox.packages(), &sandbox.path("shared"));
     before.assert_unchanged();
@@ -166,7 +169,7 @@ fn a_link_that_leads_nowhere_is_taken_back_too() {
 
 #[test]
 fn another_packages_directory_is_unlinked_where_it_is() {
-    for dir in ["deps", "build/deps", "./deps", "../deps"] {
+    for dir in ["deps", "build/deps", "./deps", "../app/deps"] {
         let sandbox = shared_at(dir);
         let before = Tree::of(sandbox.path("shared"));
         let deps = sandbox.workspace().join(dir);
@@ -177,6 +180,22 @@ fn another_packages_directory_is_unlinked_where_it_is() {
         expect_private_from_now_on(&sandbox, &deps);
         before.assert_unchanged();
     }
+}
+
+/// A link that the user made beside the workspace, where `packagesDir` puts it.
+#[test]
+fn a_link_outside_of_the_workspace_is_not_ours_to_undo() {
+    let sandbox = shared_at("../deps");
+    let before = Tree::of(sandbox.path("shared"));
+    for words in ["unlink", "unlink --copy"] {
+        let run = sandbox.lake_shim(words).run();
+        run.expect_code(1).stderr_contains("is outside of the workspace").stderr_contains("hint: ");
+        expect_link(&sandbox.path("deps"), &sandbox.path("shared"));
+    }
+    let run = sandbox.lake("env true").env("LAKE_SHIM_PRIVATE", "1").run();
+    run.expect_code(0);
+    expect_link(&sandbox.path("deps"), &sandbox.path("shared"));
+    before.assert_same_content();
 }
 
 /// A workspace whose packages directory is the shared one itself, by no link.

@@ -142,7 +142,7 @@ fn a_second_project_with_the_same_lock_is_linked_by_any_command() {
     sandbox.copy("app", "second");
     let shared = sandbox.path("shared");
     for project in ["app", "second"] {
-        for words in ["exe cache get", "build --no-build"] {
+        for words in ["exe cache get", "build --no-build Mathlib"] {
             let call = sandbox.lake(words).cwd(project).env("LAKE_PKG_DIR", &shared);
             let run = call.env("LAKE_SHIM_NETWORK", "never").run();
             run.expect_code(0).stderr_lacks("warning");

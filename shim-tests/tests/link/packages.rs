@@ -21,7 +21,7 @@ pub fn clone_package(sandbox: &Sandbox, dir: impl AsRef<Path>, name: &str) {
     let template = sandbox.path("templates").join(name);
     if !template.exists() {
         let upstream = upstream(sandbox, name);
-        let clone = ["clone", "--quiet", &*upstream, &*template.to_string_lossy()];
+        let clone = ["clone", "--quiet", "--template=", &*upstream, &*template.to_string_lossy()];
         sandbox.git(&sandbox.path("tmp"), &clone);
         sandbox.git(&template, &["checkout", "--quiet", "--detach", &first_rev(sandbox, name)]);
     }

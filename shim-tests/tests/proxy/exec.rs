@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shim_tests::{Call, Sandbox};
+use shim_tests::Sandbox;
 
 use crate::mirror;
 

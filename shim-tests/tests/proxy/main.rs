@@ -6,14 +6,25 @@
 
 mod arguments;
 mod broken;
+mod broken_git;
 mod elan;
 mod exec;
+mod first_user;
 mod guard;
 mod heads;
+mod instead_of;
+mod limits;
+mod local_work;
+mod outside;
+#[path = "../link/packages.rs"]
+mod packages;
 mod passthrough;
 mod resolving;
 mod settings;
+mod settled;
+mod sharing;
 mod signals;
+mod update;
 mod variables;
 
 use std::path::{Path, PathBuf};

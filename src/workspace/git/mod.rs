@@ -141,6 +141,21 @@ impl Checkout {
         found.is_ok_and(|status| status.success())
     }
 
+    /// The commit that `rev` names, if no fetch can have it name another one: that of a commit, or of a tag and no
+    /// branch. Asks no server.
+    pub fn fixed(&self, rev: &str) -> Option<String> {
+        let ask = |name: &str| {
+            let args = ["rev-parse", "--verify", "--quiet", "--end-of-options", name];
+            let output = self.git(&args).ok()?.stderr(Stdio::null()).output().ok()?;
+            object_name(String::from_utf8(output.stdout).ok()?.trim())
+        };
+        let is_branch = || ask(&format!("refs/remotes/origin/{rev}")).is_some();
+        object_name(rev).or_else(|| match is_branch() {
+            true => None,
+            false => ask(&format!("refs/tags/{rev}^{{commit}}")),
+        })
+    }
+
     /// A file of the commit `rev`, which is there; nothing when that has no such file.
     pub fn file_at(&self, rev: &str, path: &str) -> Result<Option<String>> {
         let object = format!("{rev}:{path}");
