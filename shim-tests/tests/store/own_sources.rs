@@ -19,7 +19,8 @@ fn packed() -> Sandbox {
 
 #[test]
 fn no_build_goes_into_changed_sources() {
-    let edits: [(&str, fn(&Sandbox)); 4] = [
+    type Edit = fn(&Sandbox);
+    let edits: [(&str, Edit); 4] = [
         ("changed", |sandbox| {
             sandbox.write(LATTICE, sandbox.read(LATTICE) + "-- mine\n");
         }),
