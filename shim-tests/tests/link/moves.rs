@@ -170,7 +170,6 @@ fn another_package_of_the_same_name_keeps_all_of_them_where_they_are() {
         }),
     ];
     for (what, change) in others {
-        println!("case: {what}");
         let (sandbox, shared) = bare();
         for name in ["a", "b", "c"] {
             add_package(&sandbox, sandbox.packages(), name);

@@ -288,7 +288,6 @@ fn what_does_no_harm_does_not_stop_a_link() {
         }),
     ];
     for (what, change) in harmless {
-        println!("case: {what}");
         let sandbox = with_three();
         let shared = sandbox.path("shared");
         change(&sandbox, &sandbox.package("b"));
