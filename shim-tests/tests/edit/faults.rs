@@ -57,8 +57,9 @@ fn a_file_that_may_not_be_read_is_an_error_that_names_it() {
 fn what_another_run_works_in_is_not_cleared_away() {
     let sandbox = workspace();
     sandbox.write("app/lakefile.toml", WRONG);
+    // The first rename gives the directory its owner.
     let strike =
-        Strike { calls: "rename", programs: "lake-shim", at: 2, // the first gives the directory its owner lasting: false, act: Act::Stop };
+        Strike { calls: "rename", programs: "lake-shim", at: 2, lasting: false, act: Act::Stop };
     let (call, armed) = strike.arm(&sandbox, normalize(&sandbox, ""));
     let other = call.spawn();
     other.wait_until(|| armed.struck().is_some());

@@ -180,7 +180,7 @@ fn another_package_of_the_same_name_keeps_all_of_them_where_they_are() {
         let run = link(&sandbox, &shared).run();
         expect_left(&run, &mine, &["has another `b`"]);
         theirs.assert_unchanged();
-        assert!(!shared.join("a").exists() && !shared.join("c").exists(), "{run}");
+        assert!(!shared.join("a").exists() && !shared.join("c").exists(), "{what}: {run}");
         // Until there is nothing left to keep.
         sandbox.remove(sandbox.package("b"));
         link(&sandbox, &shared).run().expect_code(0).stderr_contains("after moving `a`, `c` there");

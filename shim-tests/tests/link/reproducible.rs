@@ -295,7 +295,7 @@ fn what_does_no_harm_does_not_stop_a_link() {
         let run = link(&sandbox, &shared).run();
         run.expect_code(0).stderr_contains("after moving `a`, `b`, `c` there");
         expect_link(&sandbox.packages(), &shared);
-        assert_eq!(Tree::of(&shared).files(), before.files());
+        assert_eq!(Tree::of(&shared).files(), before.files(), "{what}");
         expect_no_leftovers(&sandbox);
     }
 }

@@ -41,7 +41,7 @@ fn a_package_is_not_moved_from_under_another_workspace() {
     {
         let run = sandbox.lake(words).cwd("two").run();
         run.expect_code(1).expect_stdout("").stderr_contains("lake-shim: error: `a` in `");
-        run.stderr_contains(&format!("needs, and Lake would check out another one"));
+        run.stderr_contains("needs, and Lake would check out another one");
         run.stderr_contains(&format!("`{}`", sandbox.path("one").display()));
         run.stderr_contains("\nhint: `lake-shim unlink`, or `LAKE_SHIM_PRIVATE=1`");
         before.assert_same_content();
