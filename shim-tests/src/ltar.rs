@@ -13,7 +13,10 @@
 //! The stated length tells a truncated file from one with a flipped bit, two damages that a leantar answers
 //! in different ways.
 
-use crate::lean_hash::lean_hash;
+use serde_json::Value;
+
+use crate::lean_hash::{lean_hash, lean_hash_hex};
+use crate::or_panic::OrPanic as _;
 
 /// The magics of real archives, by version; only the first is followed by our payload.
 pub const MAGICS: [&[u8; 4]; 3] = [b"LTAR", b"LTR2", b"LTR3"];
@@ -93,6 +96,29 @@ impl Ltar {
         out.extend(body);
         out.extend(lean_hash(&out).to_le_bytes());
         out
+    }
+
+    /// The archive as another build of the same sources has it: the same `depHash`, and an olean that ends with
+    /// `mark`.
+    pub fn rebuilt(mut self, mark: &str) -> Ltar {
+        let olean = self.file_mut(".olean");
+        olean.extend(mark.as_bytes());
+        let hash = lean_hash_hex(olean);
+        *self.file_mut(".olean.hash") = hash.clone().into_bytes();
+        let text = self.file_mut(".trace");
+        let mut trace: Value = serde_json::from_slice(text).or_panic();
+        trace["outputs"]["o"][0] = format!("{hash}.olean").into();
+        *text = trace.to_string().into_bytes();
+        self
+    }
+
+    /// The bytes of the file whose name has this end.
+    fn file_mut(&mut self, end: &str) -> &mut Vec<u8> {
+        let files = self.entries.iter_mut().filter_map(|entry| match entry {
+            Entry::File { path, bytes } => path.ends_with(end).then_some(bytes),
+            Entry::Comment(_) => None,
+        });
+        files.last().unwrap_or_else(|| panic!("the archive has no {end}"))
     }
 
     /// The files, in the order in which they are written.

@@ -24,7 +24,9 @@ use crate::workspace::wanted::{self, WantedPackage};
 use anyhow::{Context, Result, anyhow, bail};
 use fs_err as fs;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
-use signal_hook::iterator::Signals;
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::origin::WithOrigin;
+use signal_hook::low_level::siginfo::Origin;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -201,19 +203,22 @@ fn quoted(text: &str) -> String {
 }
 
 /// Runs the real lake as a child, so that this process sees the end. Signals go to it as they would if this
-/// process had become it.
+/// process had become it: those of the terminal reach it anyway.
 pub fn run(lake: &RealLake, args: &[OsString], variables: &Variables) -> Result<ExitStatus> {
     let mut command = lake.command(args, variables);
     die_with_us(&mut command);
     let forwarded = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT];
-    let mut signals = Signals::new(not_ignored(&forwarded)).context("cannot catch signals")?;
+    let mut signals =
+        SignalsInfo::<WithOrigin>::new(not_ignored(&forwarded)).context("cannot catch signals")?;
     let handle = signals.handle();
     let mut child =
         command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))?;
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
     let forwarder = std::thread::Builder::new().spawn(move || {
-        for signal in signals.forever() {
-            if let Ok(signal) = nix::sys::signal::Signal::try_from(signal) {
+        for Origin { signal, process, .. } in signals.forever() {
+            if process.is_some()
+                && let Ok(signal) = nix::sys::signal::Signal::try_from(signal)
+            {
                 let _ = nix::sys::signal::kill(pid, signal);
             }
             if signal == SIGTSTP {

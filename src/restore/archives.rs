@@ -9,6 +9,7 @@ use crate::mathlib::ltar::{Head, HeadError};
 use crate::mathlib::names::NamedModule;
 use crate::store::Stores;
 use rayon::prelude::*;
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -33,13 +34,15 @@ pub enum Archive {
     None,
 }
 
-/// Chooses an archive for every one of `modules`: all from one store if one has what is needed and what is
-/// there already, which then comes from it too; else the first that is fit.
+/// Chooses archives for `modules`: all from one store if one has what is wanted and what is there already,
+/// which then comes from it too; else the first that is fit. Where everything is there, and not from several
+/// stores, nothing is looked up.
 pub fn choose(modules: &[NamedModule], needs: &[Need], stores: &Stores) -> Vec<Archive> {
     let is_wanted = |i: &usize| matches!(needs[*i], Need::Wanted);
     let wanted: Vec<_> = (0..modules.len()).filter(is_wanted).collect();
     let mut chosen = vec![Archive::None; modules.len()];
-    if wanted.is_empty() {
+    let origins: HashSet<_> = needs.iter().filter_map(Need::store).collect();
+    if wanted.is_empty() && origins.len() <= 1 {
         return chosen;
     }
     let look = |store: &Path, i: usize| look(stores, store, &modules[i]);
@@ -55,11 +58,9 @@ pub fn choose(modules: &[NamedModule], needs: &[Need], stores: &Stores) -> Vec<A
         }
         // What is there already came from another store, or an archive of this one has changed its place.
         let strangers: Vec<_> = (0..modules.len())
-            .filter(|&i| match needs[i] {
-                Need::Known(Some(origin @ Origin::Store(_))) => {
-                    *origin != Origin::of(&store.join(modules[i].file.to_string()))
-                }
-                _ => false,
+            .filter(|&i| {
+                let here = || Origin::of(&store.join(modules[i].file.to_string()));
+                needs[i].store().is_some_and(|origin| *origin != here())
             })
             .collect();
         let again: Vec<_> = strangers.par_iter().map(|&i| look(store, i)).collect();
@@ -87,6 +88,16 @@ pub fn choose(modules: &[NamedModule], needs: &[Need], stores: &Stores) -> Vec<A
         chosen[i] = archive;
     }
     chosen
+}
+
+impl<'a> Need<'a> {
+    /// The origin of what is there, if that is a store.
+    fn store(&self) -> Option<&'a Origin> {
+        match self {
+            Self::Known(origin) => origin.filter(|origin| **origin != Origin::Own),
+            Self::Wanted => None,
+        }
+    }
 }
 
 impl Archive {

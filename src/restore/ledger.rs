@@ -43,7 +43,7 @@ struct Entry {
 }
 
 /// Where a module's files came from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
     /// The directory whose path has this digest.
     Store(String),

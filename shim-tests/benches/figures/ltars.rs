@@ -4,7 +4,6 @@ use super::names::cache_get;
 use super::{Figure, compete, memory_bar, ratio};
 use crate::lab::Lab;
 use crate::timing::{Contender, is_program, is_shim, peak_memory};
-use crate::workload::module::files;
 use crate::workload::project::Project;
 use anyhow::{Result, ensure};
 use fs_err as fs;
@@ -28,17 +27,12 @@ pub fn contenders(lab: &Lab, project: &Project) -> Result<[Contender; 3]> {
 
 /// Restores a tree that is there already, packed.
 pub fn measure(lab: &Lab, project: &Project) -> Result<Figure> {
-    // Without the ledger.
-    let built = || -> Result<usize> {
-        let files = files(&project.build())?;
-        Ok(files.iter().filter(|file| file.extension().is_some_and(|end| end != "ledger")).count())
-    };
-    let before = built()?;
+    let before = project.built()?.len();
     let contenders = contenders(lab, project)?;
     let (runs, others) = compete(lab, &contenders, lab.scale.long)?;
     let leantars = peak_memory(lab, &contenders[1], is_program)?;
     let ours = peak_memory(lab, &contenders[0], is_shim)?;
-    let after = built()?;
+    let after = project.built()?.len();
     ensure!(before == after, "{after} files are restored, and there were {before}");
     Ok(Figure {
         title: "Restore from cache files",

@@ -4,7 +4,6 @@ use super::names::cache_get;
 use super::{Bar, Figure, compete, memory_bar, ratio};
 use crate::lab::Lab;
 use crate::timing::{Contender, is_program, is_shim, peak_memory};
-use crate::workload::module::files;
 use crate::workload::project::Project;
 use anyhow::{Result, ensure};
 use fs_err as fs;
@@ -43,7 +42,7 @@ pub fn contenders(lab: &Lab, project: &Project) -> Result<[Contender; 4]> {
 
 /// Restores a tree that is there already, packed at level 3.
 pub fn measure(lab: &Lab, project: &Project) -> Result<Figure> {
-    let before = files(&project.build())?;
+    let before = project.built()?;
     let bytes: u64 = before.iter().map(|file| Ok(fs::metadata(file)?.len())).sum::<Result<_>>()?;
     let contenders = contenders(lab, project)?;
     let (runs, others) = compete(lab, &contenders, lab.scale.long)?;
@@ -52,8 +51,7 @@ pub fn measure(lab: &Lab, project: &Project) -> Result<Figure> {
     let command = format!("env LAKE_SHIM_JOBS={MANY} {}", contenders[0].command);
     let with_many = Contender { command, ..contenders[0].clone() };
     let with_many = peak_memory(lab, &with_many, is_shim)?;
-    // The shim leaves a mark that says which build it was.
-    let (before, after) = (before.len(), files(&project.build())?.len() - 1);
+    let (before, after) = (before.len(), project.built()?.len());
     ensure!(before == after, "{after} files are restored, and there were {before}");
     Ok(Figure {
         title: "Restore from packs",

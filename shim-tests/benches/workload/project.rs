@@ -1,6 +1,6 @@
 //! A project on a Mathlib of any size: sources, build files, and a store of each kind.
 
-use super::module::Seeds;
+use super::module::{Seeds, files};
 use crate::lab::Lab;
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -34,6 +34,14 @@ fn module_path(i: usize) -> String {
 }
 
 impl Project {
+    /// The build files, without the notes of the shim.
+    pub fn built(&self) -> Result<Vec<PathBuf>> {
+        let is_note = |file: &PathBuf| {
+            file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".lake-shim"))
+        };
+        Ok(files(&self.build())?.into_iter().filter(|file| !is_note(file)).collect())
+    }
+
     /// Makes one with `modules` modules, `Mathlib` among them, in `dir`.
     pub fn new(lab: &Lab, dir: &Path, modules: usize) -> Result<Self> {
         let app = dir.join("app");

@@ -1,5 +1,6 @@
 //! Build files: what a trace promises, and what a mark does.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -11,6 +12,7 @@ use crate::tree::Tree;
 const BUILD: &str = ".lake/build";
 /// The mark's name in a build directory.
 const MARK: &str = ".lake-shim.pack";
+const LEDGER: &str = ".lake-shim.ledger";
 
 /// One build of one module.
 pub(super) struct Build {
@@ -19,6 +21,8 @@ pub(super) struct Build {
     dep_hash: String,
     /// All its files, the trace among them.
     files: Files,
+    /// The archive and the store that it came from, where a ledger knows them.
+    origin: Option<String>,
 }
 
 /// The builds in a packages directory where everything is whole.
@@ -29,7 +33,8 @@ pub(super) fn learn(dir: &Path, tree: &Tree) -> Vec<Build> {
         let dep_hash = dep_hash(&dir.join(&trace))
             .unwrap_or_else(|| panic!("{} is no trace", trace.display()));
         let files = files_of(&files, &trace);
-        Build { trace, dep_hash, files }
+        let origin = origin(dir, &trace);
+        Build { trace, dep_hash, files, origin }
     };
     traces.map(build).collect()
 }
@@ -41,10 +46,19 @@ pub(super) fn judge(dir: &Path, tree: &Tree, known: &[Build]) -> Vec<String> {
         let Some(found) = dep_hash(&dir.join(&trace)) else {
             return Some(format!("`{}` cannot be read", trace.display()));
         };
-        let build = known.iter().find(|build| build.trace == trace && build.dep_hash == found);
-        let fault = match build {
+        let mut builds: Vec<_> =
+            known.iter().filter(|build| build.trace == trace && build.dep_hash == found).collect();
+        // Another build may have the same hash, and its files go with its own trace.
+        if builds.iter().any(|build| build.files.get(&trace) == files.get(&trace)) {
+            builds.retain(|build| build.files.get(&trace) == files.get(&trace));
+        }
+        let fault = match builds.first() {
             None => Some("a build that nobody made".to_owned()),
-            Some(build) => first_difference(&build.files, &files),
+            Some(build) => first_difference(&build.files, &files).or_else(|| {
+                let origin = origin(dir, &trace)?;
+                let is_known = builds.iter().any(|build| build.origin.as_ref() == Some(&origin));
+                (!is_known).then(|| format!("the ledger has it from {origin}, which is not so"))
+            }),
         };
         fault.map(|fault| format!("`{}` promises {found}: {fault}", trace.display()))
     };
@@ -86,6 +100,21 @@ fn module(file: &Path) -> Option<(PathBuf, String)> {
     let name = inside.file_name()?.to_str()?;
     let (stem, suffix) = name.split_once('.')?;
     Some((package.join(inside.with_file_name(stem)), suffix.to_owned()))
+}
+
+/// The archive and the store that the ledger has for a module, if its trace is the one that the ledger speaks of.
+fn origin(dir: &Path, trace: &Path) -> Option<String> {
+    let (stem, _) = module(trace)?;
+    let package: PathBuf = stem.iter().take(1).collect();
+    let name: Vec<_> = stem.iter().skip(1).map(|part| part.to_string_lossy()).collect();
+    let ledger = fs::read_to_string(dir.join(package).join(BUILD).join(LEDGER)).ok()?;
+    let now = fs::metadata(dir.join(trace)).ok()?;
+    let now = [now.size().to_string(), now.mtime().to_string(), now.mtime_nsec().to_string()];
+    ledger.lines().find_map(|line| {
+        let fields: Vec<_> = line.split('\t').collect();
+        let [module, archive, store, ref trace @ .., _] = fields[..] else { return None };
+        (module == name.join(".") && *trace == now).then(|| format!("{archive} of {store}"))
+    })
 }
 
 fn dep_hash(trace: &Path) -> Option<String> {

@@ -7,6 +7,8 @@
 //!   what it promises.)
 //! - A directory among the packages is not a whole clone: HEAD, objects, every source file. (Lake deletes what has no
 //!   HEAD; a clone that lacks a source builds something else.)
+//! - A ledger (`.lake-shim.ledger`) names another archive than the one that a module's files came from, and its
+//!   entry has the time and the size of the module's trace. (The shim goes by such an entry.)
 //! - A build is marked as unpacked (`.lake-shim.pack`), and it lacks a file of the pack or has another one. (The shim
 //!   goes by the mark.)
 //! - A manifest or a lakefile is neither the old text nor the new one, or has another mode.

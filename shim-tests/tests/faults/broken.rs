@@ -53,6 +53,16 @@ const BREAKAGES: &[Breakage] = &[
         rounds: 200,
     },
     Breakage {
+        name: "the ledger is written before the files that it speaks of",
+        edits: &[Edit {
+            file: "src/restore/apply.rs",
+            from: "            publish(&staged, &build, &steps, mode)?;\n            ledger::record(&build, of_package().map(Whole::recorded))?;\n",
+            to: "            ledger::record(&build, of_package().map(Whole::recorded))?;\n            publish(&staged, &build, &steps, mode)?;\n",
+        }],
+        row: "restore from ltars over another build with the same hashes / SIGKILL to the shim, at a system call",
+        rounds: 200,
+    },
+    Breakage {
         name: "the mark of an older pack stays while a build is merged",
         edits: &[Edit {
             file: "src/restore/packs.rs",
@@ -99,13 +109,13 @@ const BREAKAGES: &[Breakage] = &[
         edits: &[
             Edit {
                 file: "src/restore/apply.rs",
-                from: "check(step.head.dep_hash, Look::Contents);\n    let checked",
-                to: "check(step.head.dep_hash, Look::Contents).or(Ok::<_, crate::mathlib::outputs::Fault>(()));\n    let checked",
+                from: "        staging.files(step).check(step.head.dep_hash, look)\n",
+                to: "        staging.files(step).check(step.head.dep_hash, look).or(Ok::<_, Fault>(String::new()))\n",
             },
             Edit {
                 file: "src/restore/apply.rs",
-                from: "files.check(step.head.dep_hash, Look::Presence).err()",
-                to: "files.check(step.head.dep_hash, Look::Presence).or(Ok::<_, crate::mathlib::outputs::Fault>(())).err()",
+                from: "        let checked = step.files().check(step.head.dep_hash, Look::Presence);\n",
+                to: "        let checked = step.files().check(step.head.dep_hash, Look::Presence).or(Ok::<_, Fault>(String::new()));\n",
             },
         ],
         row: "restore from ltars / a leantar that is slow, hangs, dies, lies or is none",
@@ -155,8 +165,8 @@ const BREAKAGES: &[Breakage] = &[
         name: "a package is copied to its name, not renamed to it",
         edits: &[Edit {
             file: "src/workspace/adopt.rs",
-            from: "                    let copy = there.path().join(&package.name);\n",
-            to: "                    let copy = to.clone();\n",
+            from: "                let copy = self.there.path().join(name);\n",
+            to: "                let copy = self.shared.join(name);\n",
         }],
         row: "link / a disk that is full of files",
         rounds: 30,

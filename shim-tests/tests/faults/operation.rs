@@ -3,8 +3,9 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use shim_tests::ltar::Ltar;
 use shim_tests::tree::sha256;
 use shim_tests::{Call, Sandbox, modules};
 
@@ -87,6 +88,22 @@ pub static ALL: &[Operation] = &[
         prepare: || {
             let sandbox = Sandbox::mini_mathlib();
             build_older(&sandbox);
+            sandbox
+        },
+        ..RESTORE
+    },
+    Operation {
+        name: "restore from ltars over another build with the same hashes",
+        prepare: || {
+            let sandbox = Sandbox::mini_mathlib();
+            for module in modules().iter().step_by(2) {
+                let ltar = sandbox.ltar(&module.name);
+                let archive = std::fs::read(&ltar).expect("an archive");
+                let other = Ltar::parse(&archive).expect("the fake's").rebuilt("other");
+                sandbox.write(format!("other/{}", name_of(&ltar)), other.to_bytes());
+            }
+            // One store answers a whole restore, so that these are replaced.
+            get(&sandbox).env("LAKE_SHIM_STORE", sandbox.path("other")).run().expect_code(1);
             sandbox
         },
         ..RESTORE
@@ -254,6 +271,10 @@ pub const LAKE_RAN: &str = "lake build App\n";
 
 fn all() -> Vec<&'static str> {
     modules().iter().map(|module| module.name.as_str()).collect()
+}
+
+fn name_of(ltar: &Path) -> String {
+    ltar.file_name().expect("a file").to_string_lossy().into_owned()
 }
 
 fn get(sandbox: &Sandbox) -> Call<'_> {

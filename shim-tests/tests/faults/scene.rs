@@ -13,8 +13,8 @@ use crate::operation::{Ends, LAKE_RAN, Operation};
 use crate::verdict::{Found, Kind};
 
 /// Files that differ from run to run: git writes its index again when it looks at a clone (and leaves its lock there when it
-/// is killed).
-const VOLATILE: [&str; 2] = [".git/index", ".git/index.lock"];
+/// is killed), a ledger has times. [`Oracle`] knows what a ledger must say.
+const VOLATILE: [&str; 3] = [".git/index", ".git/index.lock", ".lake-shim.ledger"];
 /// Notes of the shim that it can find out again.
 const CACHE: &str = ".cache/lake-shim";
 

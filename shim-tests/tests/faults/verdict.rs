@@ -189,8 +189,10 @@ pub fn judge(scene: &Scene, struck: &Struck) -> Vec<Found> {
 /// What a run should have said, and has not.
 fn mute(scene: &Scene, run: &Run, at: &[At], hint: bool) -> Vec<String> {
     // The stock tool speaks for itself.
-    let is_said =
-        |line: &&str| scene.operation.is_stock || SAID.iter().any(|sign| line.starts_with(sign));
+    let is_said = |line: &&str| {
+        let is_sign = SAID.iter().any(|sign| line.starts_with(sign)) || line.contains(NOT_UNPACKED);
+        scene.operation.is_stock || is_sign
+    };
     let said: String = run.stderr.lines().filter(is_said).map(|line| format!("{line}\n")).collect();
     let top = scene.sandbox.path("");
     // A path may lead through a link, as what it names may.
@@ -220,6 +222,9 @@ const REFUSED: [&str; 2] = [
 
 /// How a line begins that says what went wrong; the third is one of a list.
 const SAID: [&str; 4] = ["lake-shim: error: ", "lake-shim: warning: ", "lake-shim:   ", "hint: "];
+
+/// A line that says why modules of a store are not there begins with how many they are.
+const NOT_UNPACKED: &str = ", and not unpacked: ";
 
 /// The paths below `top` that a message names, each to its end.
 fn paths_in(message: &str, top: &Path) -> Vec<PathBuf> {

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-use shim_tests::lean_hash::lean_hash_hex;
-use shim_tests::ltar::{Entry, Ltar};
+use shim_tests::ltar::Ltar;
 use shim_tests::{Run, Sandbox, modules};
 
 use crate::{all, expect_leantar_runs, expect_no_lake, lake_lines, offline_get};
@@ -15,39 +13,15 @@ const INIT: &str = "Mathlib.Init";
 const OLEAN: &str = "app/.lake/packages/mathlib/.lake/build/lib/lean/Mathlib/Init.olean";
 const TRACE: &str = "app/.lake/packages/mathlib/.lake/build/lib/lean/Mathlib/Init.trace";
 
-/// An archive as another build of the same sources has it: the same name, the same `depHash`, and another olean.
-fn rebuilt(archive: &[u8], mark: &str) -> Vec<u8> {
-    let mut ltar = Ltar::parse(archive).expect("an archive of the fake's");
-    let mut hash = String::new();
-    for entry in &mut ltar.entries {
-        if let Entry::File { path, bytes } = entry
-            && path.ends_with("/Init.olean")
-        {
-            bytes.extend(mark.as_bytes());
-            hash = lean_hash_hex(bytes);
-        }
-    }
-    assert!(!hash.is_empty(), "the archive has an olean");
-    for entry in &mut ltar.entries {
-        match entry {
-            Entry::File { path, bytes } if path.ends_with("/Init.olean.hash") => {
-                *bytes = hash.clone().into_bytes();
-            }
-            Entry::File { path, bytes } if path.ends_with("/Init.trace") => {
-                let mut trace: Value = serde_json::from_slice(bytes).expect("a trace");
-                trace["outputs"]["o"][0] = format!("{hash}.olean").into();
-                *bytes = trace.to_string().into_bytes();
-            }
-            _ => {}
-        }
-    }
-    ltar.to_bytes()
+fn rebuilt(archive: &Path, mark: &str) -> Vec<u8> {
+    let archive = fs::read(archive).expect("an archive");
+    Ltar::parse(&archive).expect("an archive of the fake's").rebuilt(mark).to_bytes()
 }
 
 /// Puts another build of `Mathlib.Init` into a store.
 fn rebuild_in(sandbox: &Sandbox, store: &Path, mark: &str) {
     let name = sandbox.ltar(INIT).file_name().expect("a name").to_owned();
-    let other = rebuilt(&fs::read(store.join(&name)).expect("an archive"), mark);
+    let other = rebuilt(&store.join(&name), mark);
     sandbox.write(store.join(name), other);
 }
 
@@ -87,8 +61,7 @@ fn bump(sandbox: &Sandbox) -> PathBuf {
         assert_ne!(old[&module], name, "a bump renames the archive of {module}");
         sandbox.copy(sandbox.store().join(&old[&module]), store.join(&name));
         if module == INIT {
-            let other =
-                rebuilt(&fs::read(store.join(&name)).expect("an archive"), "of the second build");
+            let other = rebuilt(&store.join(&name), "of the second build");
             sandbox.write(store.join(name), other);
         }
     }
