@@ -12,7 +12,7 @@ use crate::lake::toolchain;
 use crate::mathlib::request::{Request, names};
 use crate::report::count;
 use crate::restore::packs::{self, PackPlan};
-use crate::restore::plan::{Plan, plan};
+use crate::restore::plan::{Packed, Plan, plan};
 use crate::settings::{Environment, Network, Settings};
 use crate::store;
 use crate::workspace::Workspace;
@@ -44,6 +44,8 @@ enum Outlook {
 struct Known {
     up_to_date: usize,
     to_unpack: usize,
+    /// Modules that come with packs.
+    packed: usize,
     /// Modules that no store has.
     missing: Vec<String>,
     /// Modules whose cache file is not what its name says, with the reason.
@@ -134,12 +136,13 @@ fn outlook(
         Ok(wanted) => wanted,
         Err(e) => return Outlook::Unknown(Some(e)),
     };
-    let plan = plan(workspace, &wanted, stores, &packs.built, false);
+    let packed = Packed { there: &packs.built, coming: &packs.coming() };
+    let plan = plan(workspace, &wanted, stores, packed, false);
     for step in &plan.steps {
         let bytes = fs::metadata(&step.source).map_or(0, |meta| meta.len());
         needs.push((step.build_dir(), bytes.saturating_mul(UNPACKED_BY_PACKED)));
     }
-    Outlook::Known(Box::new(Known::of(&plan, packs)))
+    Outlook::Known(Box::new(Known::of(&plan)))
 }
 
 fn area(outlook: &Outlook, rooms: &[Room], stores: &Stores) -> Area {
@@ -155,6 +158,7 @@ fn area(outlook: &Outlook, rooms: &[Room], stores: &Stores) -> Area {
         Outlook::Known(known) => json!({
             "up_to_date": known.up_to_date,
             "to_unpack": known.to_unpack,
+            "packed": known.packed,
             "built": known.built,
             "missing": known.missing,
             "unfit": known.unfit.keys().collect::<Vec<_>>(),
@@ -228,25 +232,27 @@ fn needs_network(network: Network, check: &'static str, message: String, hint: &
 }
 
 impl Known {
-    fn of(plan: &Plan, packs: &PackPlan) -> Self {
+    fn of(plan: &Plan) -> Self {
         let names = plan.missing.iter().map(|named| named.module.to_string());
         let unfit = plan.failed.iter().map(|(module, why)| (module.to_string(), why.clone()));
-        let is_packed = |target: &&String| {
-            let package = target.split_once(':').map_or("", |(package, _)| package);
-            packs.steps.iter().any(|step| step.package == package)
-        };
         Self {
             up_to_date: plan.skipped.len(),
             to_unpack: plan.steps.len(),
+            packed: plan.packed,
             missing: names.collect(),
             unfit: unfit.collect(),
             built: plan.built.len(),
-            lacking: plan.lacking.iter().filter(|target| !is_packed(target)).cloned().collect(),
+            lacking: plan.lacking.clone(),
         }
     }
 
     fn covered(&self) -> usize {
-        self.up_to_date + self.to_unpack + self.built + self.missing.len() + self.unfit.len()
+        self.up_to_date
+            + self.to_unpack
+            + self.packed
+            + self.built
+            + self.missing.len()
+            + self.unfit.len()
     }
 
     fn summary(&self) -> String {
@@ -254,6 +260,7 @@ impl Known {
             format!("{} of {} up to date", self.up_to_date, count(self.covered(), "module"));
         for (n, what) in [
             (self.to_unpack, "to unpack"),
+            (self.packed, "in packs to unpack"),
             (self.built, "built (no store to compare with)"),
             (self.missing.len(), "in no store"),
             (self.unfit.len(), "damaged"),

@@ -113,8 +113,8 @@ impl fmt::Display for Version {
     }
 }
 
-/// Where leantar may be, best first: beside the toolchain's lean, in the stores, on PATH, and where the stock
-/// tool keeps its own.
+/// Where leantar may be, best first: beside the toolchain's lean, in the stores, where the stock tool keeps its
+/// own, and on PATH.
 pub fn candidates(
     toolchain_bin: Option<&Path>,
     stores: &[PathBuf],

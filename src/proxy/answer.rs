@@ -254,7 +254,8 @@ impl At<'_> {
 
     /// Lake's own cache holds builds of packages, as our packs do.
     fn lake_cache(&self, settings: &Settings) -> Result<Answer> {
-        match self.with_session(settings, |session| session.restore_packs())? {
+        let is_built = |modules: &[&Module]| no_build(&self.proxy.lake()?, &self.guard(), modules);
+        match self.with_session(settings, |session| session.restore_packs(&is_built))? {
             Some(outcome) => {
                 self.proxy.report.outcome(&outcome);
                 Ok(Answer::Done(ExitCode::SUCCESS))

@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 
 impl Report {
     /// The end of a restore that nobody asked for: that there was nothing to do is no news.
@@ -58,8 +58,7 @@ impl Report {
     }
 
     fn summary(&self, outcome: &Outcome) {
-        let Outcome { restored, skipped, packages, stores, took, offline, downloaded, .. } =
-            outcome;
+        let Outcome { restored, skipped, packages, took, offline, downloaded, .. } = outcome;
         let seconds = took.as_secs_f64();
         let how = if *offline { "offline" } else { "with the real lake" };
         let is_complete = outcome.is_whole() && outcome.in_no_cache.is_empty();
@@ -87,7 +86,7 @@ impl Report {
             "restored {}, {}{} in {seconds:.1} s ({how})",
             count(restored.len(), "module"),
             count(packages.len(), "package"),
-            from(stores),
+            from(&outcome.stores()),
         ));
     }
 
@@ -96,7 +95,18 @@ impl Report {
     /// # Errors
     /// Those of [`data`].
     pub fn plan(&self, plan: &Plan) -> Result<()> {
-        let Plan { packs, steps, skipped, built, failed, missing, lacking, later } = plan;
+        let Plan {
+            packs,
+            steps,
+            skipped,
+            built,
+            failed,
+            missing,
+            lacking,
+            later,
+            packed,
+            not_unpacked,
+        } = plan;
         let mut text = String::new();
         for step in packs {
             let (what, store) = (step.what(), step.store.display());
@@ -124,8 +134,12 @@ impl Report {
         if stores.len() > 1 {
             writeln!(text, "no store has them all: they would come from {}", stores.len())?;
         }
+        if let Some(why) = not_unpacked {
+            writeln!(text, "cannot unpack: {why}")?;
+        }
         let parts = [
             (steps.len(), "to unpack"),
+            (*packed, "in packs to unpack"),
             (*later, "to unpack once the sources are there"),
             (skipped.len(), "up to date"),
             (built.len(), "built, with no store to compare with"),
@@ -140,7 +154,7 @@ impl Report {
 }
 
 /// Where modules came from, for the end of a sentence about them.
-fn from(stores: &BTreeMap<PathBuf, usize>) -> String {
+fn from(stores: &BTreeMap<&Path, usize>) -> String {
     match stores.iter().collect::<Vec<_>>().as_slice() {
         [] => String::new(),
         [(store, _)] => format!(" from {}", store.display()),
@@ -202,6 +216,8 @@ pub fn plan_json(plan: &Plan) -> Value {
         "packs": packs.collect::<Vec<_>>(),
         "unpack": Value::Object(steps.collect()),
         "later": plan.later,
+        "packed": plan.packed,
+        "not_unpacked": plan.not_unpacked,
         "up_to_date": plan.skipped.len(),
         "built": names(&plan.built),
         "missing": names(&plan.missing),
@@ -227,7 +243,7 @@ pub fn outcome_json(outcome: &Outcome) -> Value {
         "built": outcome.built,
         "not_unpacked": outcome.not_unpacked.as_ref().map_or(0, |(modules, _)| *modules),
         "lacking": outcome.lacking,
-        "stores": outcome.stores.iter().map(|(store, n)| (store.display().to_string(), *n)).collect::<BTreeMap<_, _>>(),
+        "stores": outcome.stores().into_iter().map(|(store, n)| (store.display().to_string(), n)).collect::<BTreeMap<_, _>>(),
         "lake_status": outcome.lake_status,
         "packages": outcome.packages.len(),
         "seconds": outcome.took.as_secs_f64(),

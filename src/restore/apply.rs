@@ -99,9 +99,8 @@ pub fn apply(
     for Whole { step, .. } in &whole {
         if !outcome.failed.contains_key(&step.named.module) {
             outcome.packages.insert(step.package.clone());
-            outcome.restored.push(step.named.module.clone());
             let store = step.source.parent().map(Path::to_owned).unwrap_or_default();
-            *outcome.stores.entry(store).or_default() += 1;
+            outcome.restored.insert(step.named.module.clone(), store);
         }
     }
     let reason_of =

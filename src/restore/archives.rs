@@ -37,7 +37,7 @@ pub enum Archive {
 /// Chooses archives for `modules`: all from one store if one has what is wanted and what is there already,
 /// which then comes from it too; else the first that is fit. Where everything is there, and not from several
 /// stores, nothing is looked up.
-pub fn choose(modules: &[NamedModule], needs: &[Need], stores: &Stores) -> Vec<Archive> {
+pub fn choose(modules: &[&NamedModule], needs: &[Need], stores: &Stores) -> Vec<Archive> {
     let is_wanted = |i: &usize| matches!(needs[*i], Need::Wanted);
     let wanted: Vec<_> = (0..modules.len()).filter(is_wanted).collect();
     let mut chosen = vec![Archive::None; modules.len()];
@@ -45,7 +45,7 @@ pub fn choose(modules: &[NamedModule], needs: &[Need], stores: &Stores) -> Vec<A
     if wanted.is_empty() && origins.len() <= 1 {
         return chosen;
     }
-    let look = |store: &Path, i: usize| look(stores, store, &modules[i]);
+    let look = |store: &Path, i: usize| look(stores, store, modules[i]);
     let found: Vec<Vec<Archive>> = stores
         .dirs()
         .iter()

@@ -7,7 +7,8 @@
 //! any more.
 //!
 //! The ledger is written after the files that it speaks of, by rename. A process that dies before that leaves
-//! modules without a valid entry, and they are unpacked once more.
+//! modules without a valid entry. They are as builds of unknown origin: Lake is asked, or they are unpacked
+//! once more.
 
 use crate::fs::replace_name;
 use crate::mathlib::Module;

@@ -21,7 +21,7 @@ use crate::mathlib::Module;
 use crate::settings::Network;
 use plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What happens while a plan is carried out, for whoever shows it.
@@ -61,8 +61,8 @@ pub type Observer<'a> = &'a dyn Fn(Event);
 /// What came of a restore.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Modules unpacked, checked and published.
-    pub restored: Vec<Module>,
+    /// Modules unpacked, checked and published, with the store that each came from.
+    pub restored: BTreeMap<Module, PathBuf>,
     /// Modules that were up to date.
     pub skipped: usize,
     /// Modules that are built and that no store has.
@@ -91,8 +91,6 @@ pub struct Outcome {
     pub kept: BTreeSet<PathBuf>,
     /// Directories of packages that got files.
     pub packages: BTreeSet<PathBuf>,
-    /// The stores that files came from, with how many modules each gave.
-    pub stores: BTreeMap<PathBuf, usize>,
     pub took: Duration,
     /// Whether the files were only to be in a store, and not to be unpacked.
     pub only_fetch: bool,
@@ -113,6 +111,13 @@ impl Outcome {
             offline: true,
             ..Self::default()
         }
+    }
+
+    /// The stores that files came from, with how many modules each gave.
+    pub fn stores(&self) -> BTreeMap<&Path, usize> {
+        let mut stores = BTreeMap::new();
+        self.restored.values().for_each(|store| *stores.entry(&**store).or_default() += 1);
+        stores
     }
 
     /// The error that a restore which was not whole ends in. What is wrong was reported.

@@ -79,6 +79,10 @@ pub fn plan(workspace: &Workspace, stores: &Stores, force: bool) -> Result<PackP
     let revisions = workspace.revisions();
     let toolchain = toolchain::read(&workspace.root)?.unwrap_or_default();
     let mut plan = PackPlan::default();
+    let fits = |package: &Package, pack: &Pack| {
+        pack.package == package.name && pack.fits(&toolchain, &revisions)
+    };
+    let indices = best_first(indices, workspace, &fits);
     for package in &workspace.packages {
         let Some(lock) = &package.lock else { continue };
         let found = find(&indices, |pack| pack.is_source_of(&package.name, lock));
@@ -88,8 +92,7 @@ pub fn plan(workspace: &Workspace, stores: &Stores, force: bool) -> Result<PackP
                 plan.steps.push(PackStep::new(&found, package, lock.clone.clone(), true));
             }
         }
-        let fits = |pack: &Pack| pack.package == package.name && pack.fits(&toolchain, &revisions);
-        let found = find(&indices, fits);
+        let found = find(&indices, |pack| fits(package, pack));
         if let Some((_, pack)) = found.first() {
             let build = build_dir(package);
             let marks: Vec<_> = found.iter().map(|(_, pack)| pack.mark()).collect();
@@ -111,6 +114,15 @@ pub fn plan(workspace: &Workspace, stores: &Stores, force: bool) -> Result<PackP
     Ok(plan)
 }
 
+impl PackPlan {
+    /// The packages whose whole build is to be unpacked.
+    pub fn coming(&self) -> BTreeSet<PathBuf> {
+        let builds = self.steps.iter().filter(|step| !step.is_source);
+        let dirs = builds.map(|step| step.package_dir.clone());
+        dirs.filter(|dir| self.built.contains(dir)).collect()
+    }
+}
+
 /// Removes the mark of the build in `build`, which is becoming another one, unless it is one of
 /// `marks`.
 pub(super) fn unmark(build: &Path, marks: &[String]) -> Result<()> {
@@ -123,6 +135,23 @@ pub(super) fn unmark(build: &Path, marks: &[String]) -> Result<()> {
 
 fn build_dir(package: &Package) -> PathBuf {
     package.dir.join(".lake/build")
+}
+
+/// Puts a store first that has every build that any has: builds of two stores need not fit each other.
+fn best_first(
+    mut indices: Vec<(PathBuf, Index)>,
+    workspace: &Workspace,
+    fits: &dyn Fn(&Package, &Pack) -> bool,
+) -> Vec<(PathBuf, Index)> {
+    let has =
+        |index: &Index, package: &&Package| index.packs.iter().any(|pack| fits(package, pack));
+    let packed = |package: &&Package| indices.iter().any(|(_, index)| has(index, package));
+    let packages: Vec<_> = workspace.packages.iter().filter(packed).collect();
+    let has_all = |(_, index): &(_, Index)| packages.iter().all(|package| has(index, package));
+    if let Some(best) = indices.iter().position(has_all) {
+        indices[..=best].rotate_right(1);
+    }
+    indices
 }
 
 /// The packs that fit, store by store: whole builds if there are any, else what there is of them.

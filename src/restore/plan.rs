@@ -35,6 +35,19 @@ pub struct Plan {
     pub lacking: Vec<String>,
     /// Modules that are known only once sources are unpacked.
     pub later: usize,
+    /// Modules that come with packs.
+    pub packed: usize,
+    /// Why no step can be carried out: there is no leantar.
+    pub not_unpacked: Option<String>,
+}
+
+/// Packages whose whole build is packed, by their directories.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'a> {
+    /// Unpacked: their modules need no archive if they are there.
+    pub there: &'a BTreeSet<PathBuf>,
+    /// To be unpacked before the steps: their modules need none.
+    pub coming: &'a BTreeSet<PathBuf>,
 }
 
 /// One module to unpack.
@@ -88,17 +101,17 @@ pub fn build_dir(package: &Path) -> PathBuf {
 }
 
 /// Plans to restore what is `wanted`, which came from [`names`](crate::mathlib::request::names) for the same
-/// workspace. Modules of the packages in `built` need no archive if they are there. `force` unpacks also what
-/// is up to date.
+/// workspace. `force` unpacks also what is up to date.
 pub fn plan(
     workspace: &Workspace,
     wanted: &Wanted,
     stores: &Stores,
-    built: &BTreeSet<PathBuf>,
+    packed: Packed,
     force: bool,
 ) -> Plan {
     let packages = workspace.source_path();
-    let modules = &wanted.modules;
+    let is_coming = |named: &NamedModule| packed.coming.contains(&packages[named.package]);
+    let modules: Vec<_> = wanted.modules.iter().filter(|named| !is_coming(named)).collect();
     let used: BTreeSet<_> = modules.iter().map(|named| named.package).collect();
     let ledgers: BTreeMap<_, _> =
         used.into_iter().map(|i| (i, Ledger::read(&build_dir(&packages[i])))).collect();
@@ -112,18 +125,18 @@ pub fn plan(
             Some(origin) => Place::Known(Some(origin.clone())),
             None if ledger.knows(&named.module, &files) => Place::Nothing,
             None if files.check_own(Look::Presence).is_err() => Place::Nothing,
-            None if built.contains(package) && is_packed(&files) => Place::Known(None),
+            None if packed.there.contains(package) && is_packed(&files) => Place::Known(None),
             None => files.dep_hash().map_or(Place::Nothing, Place::Unknown),
         }
     };
-    let places: Vec<_> = modules.par_iter().map(look).collect();
+    let places: Vec<_> = modules.par_iter().map(|named| look(named)).collect();
     let origins = places.iter().map(|place| match place {
         Place::Known(origin) if !force => archives::Need::Known(origin.as_ref()),
         _ => archives::Need::Wanted,
     });
-    let archives = archives::choose(modules, &origins.collect::<Vec<_>>(), stores);
-    let mut plan = Plan::default();
-    for ((named, place), archive) in modules.iter().zip(places).zip(archives) {
+    let archives = archives::choose(&modules, &origins.collect::<Vec<_>>(), stores);
+    let mut plan = Plan { packed: wanted.modules.len() - modules.len(), ..Plan::default() };
+    for ((&named, place), archive) in modules.iter().zip(places).zip(archives) {
         match (archive, place) {
             (Archive::Found { source, head }, place) => {
                 let there = match place {
@@ -144,6 +157,10 @@ pub fn plan(
         }
     }
     plan.lacking = lacking_targets(workspace, wanted);
+    plan.lacking.retain(|target| {
+        let package = target.split_once(':').and_then(|(name, _)| workspace.package(name));
+        !package.is_some_and(|package| packed.coming.contains(&package.dir))
+    });
     plan
 }
 
@@ -180,7 +197,10 @@ impl Plan {
 
     /// `true` if nothing that is wanted would be missing once the plan is carried out.
     pub fn is_whole(&self) -> bool {
-        self.failed.is_empty() && self.missing.is_empty() && self.lacking.is_empty()
+        self.failed.is_empty()
+            && self.missing.is_empty()
+            && self.lacking.is_empty()
+            && self.not_unpacked.is_none()
     }
 }
 

@@ -4,13 +4,12 @@ use super::apply::{Tools, apply};
 use super::fallback::{self, Lacking, Task};
 use super::ledger::{self, Origin, Recorded};
 use super::packs::{PackPlan, PackStep};
-use super::plan::{Plan, Step, build_dir, plan};
+use super::plan::{Packed, Plan, Step, build_dir, plan};
 use super::session::{Mode, Session};
 use super::turn::Turn;
 use super::{Event, Outcome};
 use crate::fs::is_full;
 use crate::interrupt::Interrupts;
-use crate::mathlib::Module;
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::outputs::{Files, Look};
 use crate::mathlib::request::Wanted;
@@ -55,7 +54,8 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn plan(&self, stores: &Stores, force: bool) -> Plan {
-        plan(self.session.workspace, &self.wanted, stores, &self.built, force)
+        let packed = Packed { there: &self.built, coming: &BTreeSet::new() };
+        plan(self.session.workspace, &self.wanted, stores, packed, force)
     }
 
     /// Restores what the stores have. An archive that turns out to be damaged may be whole in another store,
@@ -106,15 +106,10 @@ impl<'a> Run<'a> {
                 break;
             }
             let next = apply(&again, tools, marks, self.interrupts(), observer)?;
-            let is_restored = |module: &Module| next.restored.contains(module);
-            outcome.failed.retain(|module, _| !is_restored(module));
-            outcome.restored.retain(|module| !is_restored(module));
+            outcome.failed.retain(|module, _| !next.restored.contains_key(module));
             outcome.taken = next.taken;
             outcome.restored.extend(next.restored);
             outcome.packages.extend(next.packages);
-            for (store, modules) in next.stores {
-                *outcome.stores.entry(store).or_default() += modules;
-            }
             steps = again.steps;
         }
         Ok(outcome)
@@ -199,12 +194,9 @@ impl<'a> Run<'a> {
         }
         // What was unpacked before it was asked counts as well.
         outcome.skipped = outcome.skipped.saturating_sub(first.restored.len());
-        outcome.restored.retain(|module| !first.restored.contains(module));
-        outcome.restored.extend(first.restored);
+        let second = std::mem::replace(&mut outcome.restored, first.restored);
+        outcome.restored.extend(second);
         outcome.packages.extend(first.packages);
-        for (store, modules) in first.stores {
-            *outcome.stores.entry(store).or_default() += modules;
-        }
         Ok(())
     }
 
@@ -222,17 +214,18 @@ impl<'a> Run<'a> {
             let package = &sources[named.package];
             unpacked.packages.contains(package) && self.built.contains(package)
         };
-        let fresh: Vec<_> = self.wanted.modules.iter().filter(is_fresh).collect();
         // Neither what is counted already nor what did not come.
-        let others = outcome.restored.iter().chain(&outcome.missing).chain(outcome.failed.keys());
+        let others = outcome.restored.keys().chain(&outcome.missing).chain(outcome.failed.keys());
         let counted: BTreeSet<_> = others.cloned().collect();
-        let fresh: Vec<_> = fresh.into_iter().filter(|n| !counted.contains(&n.module)).collect();
-        if let Some(step) = self.packs.steps.first() {
-            *outcome.stores.entry(step.store.clone()).or_default() += fresh.len();
-        }
-        for named in fresh {
-            outcome.restored.push(named.module.clone());
-            outcome.skipped = outcome.skipped.saturating_sub(1);
+        let steps = self.packs.steps.iter().filter(|step| !step.is_source());
+        let stores: BTreeMap<_, _> = steps.map(|step| (&step.package_dir, &step.store)).collect();
+        for named in self.wanted.modules.iter().filter(is_fresh) {
+            if let Some(store) = stores.get(&sources[named.package])
+                && !counted.contains(&named.module)
+            {
+                outcome.restored.insert(named.module.clone(), (*store).clone());
+                outcome.skipped = outcome.skipped.saturating_sub(1);
+            }
         }
         outcome.packages.extend(unpacked.packages);
         outcome.kept = unpacked.kept;

@@ -4,7 +4,7 @@
 
 use super::fallback;
 use super::packs::{self, PackPlan, PackStep};
-use super::plan::{Plan, plan};
+use super::plan::{Packed, Plan, plan};
 use super::run::{Run, Unpacked};
 use super::turn::Turn;
 use super::{Event, Observer, Outcome};
@@ -75,10 +75,7 @@ impl Session<'_> {
     /// when the disk is full. What merely could not be restored is in the outcome.
     pub fn restore(&self, request: &Request, mode: Mode) -> Result<Ended> {
         let start = Instant::now();
-        let stores = Stores::open(self.settings)?;
-        for absent in stores.absent() {
-            (self.observer)(Event::Warning(anyhow!(absent.clone())));
-        }
+        let stores = self.stores()?;
         let interrupts = Interrupts::catch()?;
         // Another process may be at work on these packages; what is there is looked at once it is done.
         let turn = match mode.only_fetch {
@@ -170,10 +167,22 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Restores packages' builds from packs alone. Nothing when the stores do not have all of them.
-    pub fn restore_packs(&self) -> Result<Option<Outcome>> {
-        let start = Instant::now();
+    /// The stores that are there. Those that are not are warned of.
+    fn stores(&self) -> Result<Stores> {
         let stores = Stores::open(self.settings)?;
+        for absent in stores.absent() {
+            (self.observer)(Event::Warning(anyhow!(absent.clone())));
+        }
+        Ok(stores)
+    }
+
+    /// Restores packages' builds from packs alone. Nothing when the stores do not have all of them.
+    ///
+    /// # Errors
+    /// Those of [`Session::restore`].
+    pub fn restore_packs(&self, is_built: IsBuilt) -> Result<Option<Outcome>> {
+        let start = Instant::now();
+        let stores = self.stores()?;
         let interrupts = Interrupts::catch()?;
         let turn = Turn::take(self, &interrupts)?;
         let packs = packs::plan(self.workspace, &stores, false)?;
@@ -182,11 +191,12 @@ impl Session<'_> {
         if !has_any || !packages.all(|package| packs.built.contains(&package.dir)) {
             return Ok(None);
         }
+        self.check_places()?;
         if packs.steps.iter().any(PackStep::is_source) {
             turn.make_packages_dir()?;
         }
         let mut unpacked = Unpacked::default();
-        self.unpack(packs.steps.iter(), &interrupts, None, &mut unpacked)?;
+        self.unpack(packs.steps.iter(), &interrupts, Some(is_built), &mut unpacked)?;
         self.sweep();
         let Unpacked { packages, failed, kept, .. } = unpacked;
         let (took, offline) = (start.elapsed(), true);
@@ -262,10 +272,13 @@ impl Session<'_> {
         }
     }
 
-    /// What a restore would do.
+    /// Plans what a restore would do.
+    ///
+    /// # Errors
+    /// Those of [`Session::restore`].
     pub fn plan(&self, request: &Request, force: bool) -> Result<Plan> {
-        let stores = Stores::open(self.settings)?;
-        let packs = packs::plan(self.workspace, &stores, force)?;
+        let stores = self.stores()?;
+        let mut packs = packs::plan(self.workspace, &stores, force)?;
         let packed =
             |name: &str| packs.steps.iter().any(|step| step.is_source() && step.package == name);
         if packs.steps.iter().any(PackStep::is_source)
@@ -276,7 +289,24 @@ impl Session<'_> {
         if !self.workspace.missing_packages().any(|package| package.name == "mathlib") {
             check_toolchain(self.workspace)?;
         }
-        let plan = plan(self.workspace, &self.wanted(request)?, &stores, &packs.built, force);
+        self.check_places()?;
+        for step in std::mem::take(&mut packs.steps) {
+            match refusal(&step).filter(|_| !step.is_source()) {
+                None => packs.steps.push(step),
+                Some(refusal) => {
+                    packs.built.remove(&step.package_dir);
+                    (self.observer)(Event::Warning(refusal));
+                }
+            }
+        }
+        let wanted = self.wanted(request)?;
+        let packed = Packed { there: &packs.built, coming: &packs.coming() };
+        let mut plan = plan(self.workspace, &wanted, &stores, packed, force);
+        if !plan.steps.is_empty()
+            && let Err(e) = self.leantar(&stores, wanted.leantar.as_ref())
+        {
+            plan.not_unpacked = Some(format!("{e:#}"));
+        }
         Ok(Plan { packs: packs.steps, ..plan })
     }
 

@@ -73,6 +73,13 @@ fn a_dry_run_of_a_fresh_checkout_tells_what_will_come() {
 }
 
 #[test]
+fn a_dry_run_says_that_there_is_no_leantar() {
+    let sandbox = Sandbox::mini_mathlib();
+    let run = never(&sandbox, "restore --dry-run").env("LAKE_SHIM_LEANTAR", "/nowhere").run();
+    run.expect_code(1).stdout_contains("cannot unpack: `LAKE_SHIM_LEANTAR` is `/nowhere`");
+}
+
+#[test]
 fn a_dry_run_with_nothing_to_do_says_so() {
     let sandbox = Sandbox::mini_mathlib();
     never(&sandbox, "restore").run().expect_code(0);

@@ -186,6 +186,30 @@ fn what_is_there_comes_from_the_same_store_fake_leantar_only() {
     assert!(is_of_second_build(&sandbox));
 }
 
+/// A restore that failed half-way leaves modules of one store among those of another.
+#[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "makes archives of the fake's")]
+fn what_is_there_of_two_stores_comes_from_one_again_fake_leantar_only() {
+    let sandbox = Sandbox::mini_mathlib();
+    let second = second_store(&sandbox);
+    for module in all().into_iter().filter(|module| *module != INIT) {
+        sandbox.remove(second.join(sandbox.ltar(module).file_name().expect("a name")));
+    }
+    let init = sandbox.ltar(INIT);
+    sandbox.rename(&init, "hidden.ltar");
+    let run = get_from(&sandbox, &[&sandbox.store(), &second]);
+    run.expect_code(0).stderr_contains("for no store has them all");
+    assert!(is_of_second_build(&sandbox));
+    // As long as none has them all, it stays at that.
+    let run = get_from(&sandbox, &[&sandbox.store(), &second]);
+    run.expect_code(0).stderr_contains("nothing to do");
+    sandbox.rename("hidden.ltar", &init);
+    let run = get_from(&sandbox, &[&sandbox.store(), &second]);
+    run.expect_code(0).stderr_contains("restored 1 module, 1 package from ");
+    assert!(!is_of_second_build(&sandbox));
+    sandbox.expect_all_restored();
+}
+
 #[test]
 fn stores_are_mixed_only_where_none_has_everything_and_then_it_is_said() {
     let sandbox = Sandbox::mini_mathlib();
@@ -211,13 +235,20 @@ fn stores_are_mixed_only_where_none_has_everything_and_then_it_is_said() {
 fn a_damaged_archive_has_another_store_answer_for_everything_fake_leantar_only() {
     let sandbox = Sandbox::mini_mathlib();
     let second = second_store(&sandbox);
-    sandbox.truncate(sandbox.ltar("Mathlib.Order.Lattice"));
-    let run = get_from(&sandbox, &[&sandbox.store(), &second]);
-    run.expect_code(0);
-    assert!(is_of_second_build(&sandbox), "a mixture: {run}");
-    get_from(&sandbox, &[&sandbox.store(), &second])
-        .expect_code(0)
-        .stderr_contains("nothing to do");
+    // One that only unpacking shows, and one that is seen at once.
+    for damage in [Sandbox::flip_bit, Sandbox::truncate] {
+        damage(&sandbox, sandbox.ltar("Mathlib.Order.Lattice"));
+        let run = get_from(&sandbox, &[&sandbox.store(), &second]);
+        let from = format!("restored 11 modules, 2 packages from {} in ", second.display());
+        run.expect_code(0).stderr_contains(&from);
+        assert!(is_of_second_build(&sandbox), "a mixture: {run}");
+        get_from(&sandbox, &[&sandbox.store(), &second])
+            .expect_code(0)
+            .stderr_contains("nothing to do");
+        sandbox
+            .remove("app/.lake/packages/mathlib/.lake")
+            .remove("app/.lake/packages/batteries/.lake");
+    }
 }
 
 #[test]

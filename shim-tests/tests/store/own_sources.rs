@@ -83,22 +83,70 @@ fn where_git_cannot_tell_only_a_build_is_in_the_way_fake_lake_only() {
 #[test]
 #[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn a_build_of_the_users_that_is_up_to_date_stays_fake_lake_only() {
-    let sandbox = built();
-    bake(&sandbox, "--format pack").run().expect_code(0);
-    // As Lake would have made it: no archive, no pack, and the files a little different.
-    for package in ["mathlib", "batteries"] {
-        sandbox.remove(sandbox.package(package).join(".lake/build/.lake-shim.ledger"));
+    for line in ["exe cache get", "cache get", "build"] {
+        let sandbox = built();
+        bake(&sandbox, "--format pack").run().expect_code(0);
+        // As Lake would have made it: no archive, no pack, and the files a little different.
+        for package in ["mathlib", "batteries"] {
+            sandbox.remove(sandbox.package(package).join(".lake/build/.lake-shim.ledger"));
+        }
+        let mine = "app/.lake/packages/mathlib/.lake/build/ir/Mathlib/Order/Lattice.c";
+        sandbox.write(mine, "an hour of work");
+        let run = lake(&sandbox, line).run();
+        run.expect_code(0).stderr_contains("asking the real lake");
+        assert_eq!(sandbox.read(mine), "an hour of work", "{run}");
+        // Once is enough.
+        let run = lake(&sandbox, line).run();
+        run.expect_code(0).stderr_lacks("asking").stderr_lacks("unpacking");
+        assert_eq!(sandbox.read(mine), "an hour of work", "{run}");
+        // `--force` is the user's word for the store's.
+        restore(&sandbox, "--force").run().expect_code(0);
+        sandbox.expect_all_restored();
     }
-    let mine = "app/.lake/packages/mathlib/.lake/build/ir/Mathlib/Order/Lattice.c";
-    sandbox.write(mine, "an hour of work");
-    let run = restore(&sandbox, "").run();
-    run.expect_code(0).stderr_contains("asking the real lake");
-    assert_eq!(sandbox.read(mine), "an hour of work");
-    // Once is enough.
-    let run = restore(&sandbox, "").run();
-    run.expect_code(0).stderr_lacks("asking").stderr_lacks("unpacking");
-    assert_eq!(sandbox.read(mine), "an hour of work");
-    // Who wants the store's, says so.
-    restore(&sandbox, "--force").run().expect_code(0);
+}
+
+#[test]
+fn nothing_goes_into_a_package_that_lake_will_delete() {
+    for line in ["exe cache get", "cache get"] {
+        let sandbox = packed();
+        sandbox.remove(sandbox.package("mathlib").join(".git"));
+        let run = lake(&sandbox, line).run();
+        run.expect_code(1).stderr_contains("`mathlib` in `").stderr_contains("has no `.git`");
+        assert!(!sandbox.package("mathlib").join(".lake/build").exists(), "{run}");
+    }
+}
+
+#[test]
+fn a_dry_run_knows_packs_and_what_is_in_their_way() {
+    let sandbox = packed();
+    let dry = || {
+        let store = sandbox.path("baked");
+        sandbox.lake_shim("restore --dry-run --network never --store").arg(store).run()
+    };
+    let run = dry();
+    run.expect_code(0).stdout_contains("unpack the build of mathlib from ");
+    assert!(run.stdout.ends_with("\n0 to unpack, 11 in packs to unpack\n"), "{run}");
+    let text = sandbox.read(LATTICE);
+    sandbox.write(LATTICE, text.clone() + "-- mine\n");
+    let run = dry();
+    run.expect_code(1).stderr_contains(REFUSED).stdout_contains("in no store");
+    run.stdout_lacks("unpack the build of mathlib");
+    sandbox.write(LATTICE, text).remove(sandbox.package("mathlib").join(".git"));
+    dry().expect_code(1).stderr_contains("has no `.git`");
+}
+
+/// Builds of two stores need not fit each other.
+#[test]
+fn packs_come_from_the_store_that_has_all_of_them() {
+    let sandbox = packed();
+    sandbox.copy("baked", "half");
+    sandbox.edit_json("half/lake-shim/index.json", |index| {
+        let packs = index["packs"].as_array_mut().expect("an array");
+        packs.retain(|pack| pack["package"] != "batteries");
+    });
+    let list = std::env::join_paths(["half", "baked"].map(|store| sandbox.path(store)));
+    let run = restore(&sandbox, "").env("LAKE_SHIM_STORE", list.expect("a list")).run();
+    let from = format!("2 packages from {} in ", sandbox.path("baked").display());
+    run.expect_code(0).stderr_contains(&from);
     sandbox.expect_all_restored();
 }
