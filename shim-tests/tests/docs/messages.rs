@@ -18,10 +18,7 @@ const ROWS: [(&str, BringAbout); 16] = [
         local_work_in_the_way,
     ),
     ("`LAKE_PKG_DIR` is `…`, inside the workspace `…`", a_shared_directory_inside),
-    (
-        "nothing is restored: the packages directory `…` is outside of the workspace `…`",
-        packages_outside,
-    ),
+    ("the packages directory `…` is outside of the workspace `…`", packages_outside),
     (
         "… has local work, and Lake would check out another revision. Lost would be: …",
         a_commit_of_ones_own,
