@@ -6,7 +6,7 @@ use crate::error::{Failure, hint};
 use crate::lake::RealLake;
 use crate::lake::toolchain;
 use crate::mathlib::Module;
-use crate::mathlib::leantar::{self, Version};
+use crate::mathlib::leantar::{self, Unfit, Version};
 use crate::mathlib::names::LtarName;
 use crate::mathlib::request::Request;
 use crate::proxy::guard::Guard;
@@ -110,7 +110,7 @@ impl Place {
             level: args.level,
             jobs: self.settings.jobs(),
             others: &others,
-            leantar: &|at_least| session.leantar(&in_stores, at_least),
+            leantar: &|at_least| session.leantar(&in_stores, at_least, &Unfit::new()),
             names: &|_| session.wanted(&Request::default()),
             run_lake: &run_lake,
             observer: &|event| match &event {

@@ -3,7 +3,7 @@
 use super::{Area, Finding, Severity, nearest, quoted, shown};
 use crate::ask::{ask, version};
 use crate::confine::State;
-use crate::mathlib::leantar::{self, Leantar};
+use crate::mathlib::leantar::{self, Leantar, Unfit};
 use crate::mathlib::recipe::Recipe;
 use crate::settings::{Confine, Environment, Network, Settings, var};
 use crate::workspace::Workspace;
@@ -39,7 +39,7 @@ pub fn look(
         Some(named) => vec![named.to_owned()],
         None => leantar::candidates(bin, &settings.stores, env),
     };
-    let chosen = leantar::choose(&candidates, at_least.as_ref(), settings);
+    let chosen = leantar::choose(&candidates, at_least.as_ref(), settings, &Unfit::new());
     let (path, unfit) = match chosen {
         Ok(leantar) => (Some(leantar.path().to_owned()), Vec::new()),
         Err(unfit) => (candidates.first().cloned(), unfit),

@@ -11,10 +11,12 @@ use crate::confine::{Confinement, Needs, State};
 use crate::error::hint;
 use crate::interrupt::Interrupts;
 use crate::programs::on_path;
+use crate::read;
 use crate::settings::{Confine, Environment, Settings, var};
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -147,7 +149,10 @@ pub fn of_store(dir: &Path) -> Vec<PathBuf> {
     versions.into_iter().rev().map(|(_, path)| path).collect()
 }
 
-/// The first of `candidates` that can unpack what needs `at_least` that version.
+/// Leantars that were found to be of no use, with the reason.
+pub type Unfit = BTreeMap<PathBuf, String>;
+
+/// The first of `candidates` that can unpack what needs `at_least` that version, and is none of `useless`.
 ///
 /// # Errors
 /// Says of every candidate why it is not fit.
@@ -155,15 +160,24 @@ pub fn choose(
     candidates: &[PathBuf],
     at_least: Option<&Version>,
     settings: &Settings,
+    useless: &Unfit,
 ) -> Result<Leantar, Vec<String>> {
     let mut unfit = Vec::new();
     for path in candidates {
-        match Leantar::fit(path, at_least, settings) {
+        match Leantar::fit(path, at_least, settings, useless) {
             Ok(leantar) => return Ok(leantar),
             Err(reason) => unfit.push(format!("`{}` {reason}", path.display())),
         }
     }
     Err(unfit)
+}
+
+/// `true` for an ELF file of another processor, which the C library would hand to a shell.
+fn is_foreign(path: &Path) -> bool {
+    let own: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
+    let mut head = [0; 20];
+    let is_read = read::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok();
+    is_read && head.starts_with(b"\x7fELF") && u16::from_le_bytes([head[18], head[19]]) != own
 }
 
 impl Leantar {
@@ -172,7 +186,7 @@ impl Leantar {
         Self { path, confine, libraries, version: Version::default() }
     }
 
-    /// The leantar at `path`, asked for its version as it will be run.
+    /// The leantar at `path`, which is none of `useless`, asked for its version as it will be run.
     ///
     /// # Errors
     /// Says why it cannot be used, in words that follow its path.
@@ -180,7 +194,11 @@ impl Leantar {
         path: &Path,
         at_least: Option<&Version>,
         settings: &Settings,
+        useless: &Unfit,
     ) -> Result<Self, String> {
+        if let Some(reason) = useless.get(path) {
+            return Err(reason.clone());
+        }
         let meta = fs::metadata(path).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => "is not there".to_owned(),
             kind => format!("cannot be looked at: {kind}"),
@@ -190,6 +208,9 @@ impl Leantar {
         }
         if meta.permissions().mode() & 0o111 == 0 {
             return Err("is not executable".to_owned());
+        }
+        if is_foreign(path) {
+            return Err("is a program for another processor".to_owned());
         }
         let path = absolute(path).map_err(|e| e.to_string())?;
         let mut leantar = Self::new(path.clone(), settings);

@@ -112,17 +112,19 @@ impl Files {
     /// Checks the files against their own trace, whatever its `depHash` is.
     pub fn check_own(&self, look: Look) -> Result<(), Fault> {
         let trace = self.read_trace()?;
-        trace.outputs.iter().try_for_each(|output| self.check_output(output, look))
+        trace.outputs.iter().try_for_each(|output| self.check_output(output, look).map(drop))
     }
 
-    /// `true` if these outputs, as [`Files::check`] returns them, are there.
+    /// `true` if these outputs, as [`Files::check`] returns them, are there and have the same length.
     pub fn has(&self, outputs: &str) -> bool {
         outputs.split_whitespace().all(|output| {
-            let path = match output.strip_prefix(IR) {
+            let Some((name, length)) = output.rsplit_once(':') else { return false };
+            let path = match name.strip_prefix(IR) {
                 Some(suffix) => with_suffix(&self.ir, suffix),
-                None => with_suffix(&self.lib, output),
+                None => with_suffix(&self.lib, name),
             };
-            fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
+            let meta = fs::metadata(path);
+            meta.is_ok_and(|meta| meta.is_file() && Ok(meta.len()) == length.parse())
         })
     }
 
@@ -148,22 +150,22 @@ impl Files {
         Trace::parse(&text).ok_or(Fault::NoTrace)
     }
 
-    /// Checks the files against `dep_hash`. Returns the outputs that the trace names: suffixes with spaces
-    /// between them, with `ir/` before those that are not beside the trace.
+    /// Checks the files against `dep_hash`. Returns the outputs that the trace names, as `suffix:bytes` with
+    /// spaces between them; `ir/` stands before those that are not beside the trace.
     pub fn check(&self, dep_hash: u64, look: Look) -> Result<String, Fault> {
         let trace = self.read_trace()?;
         if trace.dep_hash != dep_hash {
             return Err(Fault::OtherTrace { found: trace.dep_hash, expected: dep_hash });
         }
-        trace.outputs.iter().try_for_each(|output| self.check_output(output, look))?;
-        let name = |output: &Output| match output.is_ir {
-            true => format!("{IR}{}", output.suffix),
-            false => output.suffix.clone(),
+        let print = |output: &Output| {
+            let length = self.check_output(output, look)?;
+            Ok(format!("{}{}:{length}", if output.is_ir { IR } else { "" }, output.suffix))
         };
-        Ok(trace.outputs.iter().map(name).collect::<Vec<_>>().join(" "))
+        Ok(trace.outputs.iter().map(print).collect::<Result<Vec<_>, _>>()?.join(" "))
     }
 
-    fn check_output(&self, output: &Output, look: Look) -> Result<(), Fault> {
+    /// Checks one output, and returns its length in bytes.
+    fn check_output(&self, output: &Output, look: Look) -> Result<u64, Fault> {
         let stem = if output.is_ir { &self.ir } else { &self.lib };
         let path = with_suffix(stem, &output.suffix);
         let name = || {
@@ -176,13 +178,14 @@ impl Files {
             return Err(missing());
         }
         let (Look::Contents, Some(expected)) = (look, output.hash) else {
-            return Ok(());
+            return Ok(meta.len());
         };
         let is_expected = output.has_hash(&path, meta.len(), expected);
         if !is_expected.map_err(|e| Fault::of(&e, missing))? {
             return Err(Fault::Damaged(name()));
         }
-        output.check_hash_file(&path, expected)
+        output.check_hash_file(&path, expected)?;
+        Ok(meta.len())
     }
 }
 

@@ -8,9 +8,8 @@ use crate::restore::plan::Plan;
 use crate::settings::{Log, Network};
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
 impl Report {
     /// The end of a restore that nobody asked for: that there was nothing to do is no news.
@@ -36,6 +35,10 @@ impl Report {
         if !outcome.missing.is_empty() {
             print(&format!("{} in no store", count(outcome.missing.len(), "module")));
             print_some(outcome.missing.iter().map(Module::to_string), outcome.missing.len());
+        }
+        if !outcome.behind_packs.is_empty() {
+            let count = count(outcome.behind_packs.len(), "module");
+            print(&format!("{count} in packs, and not unpacked: see above"));
         }
         if outcome.built > 0 {
             print(&format!("{} built; no store to compare with", count(outcome.built, "module")));
@@ -71,8 +74,13 @@ impl Report {
         }
         if is_idle(outcome) {
             self.say(format_args!(
-                "nothing to do: {} up to date in {seconds:.1} s ({how})",
-                count(*skipped, "module")
+                "nothing to do: {} up to date{} in {seconds:.1} s ({how})",
+                count(*skipped, "module"),
+                if outcome.is_mixed {
+                    ", from several stores, for no store has them all,"
+                } else {
+                    ""
+                }
             ));
             return;
         }
@@ -86,7 +94,7 @@ impl Report {
             "restored {}, {}{} in {seconds:.1} s ({how})",
             count(restored.len(), "module"),
             count(packages.len(), "package"),
-            from(&outcome.stores()),
+            from(outcome),
         ));
     }
 
@@ -95,18 +103,8 @@ impl Report {
     /// # Errors
     /// Those of [`data`].
     pub fn plan(&self, plan: &Plan) -> Result<()> {
-        let Plan {
-            packs,
-            steps,
-            skipped,
-            built,
-            failed,
-            missing,
-            lacking,
-            later,
-            packed,
-            not_unpacked,
-        } = plan;
+        let Plan { packs, steps, skipped, built, failed, missing, lacking, later, packed, .. } =
+            plan;
         let mut text = String::new();
         for step in packs {
             let (what, store) = (step.what(), step.store.display());
@@ -130,11 +128,10 @@ impl Report {
         for target in lacking {
             writeln!(text, "miss {target}")?;
         }
-        let stores: BTreeSet<_> = steps.iter().filter_map(|step| step.source.parent()).collect();
-        if stores.len() > 1 {
-            writeln!(text, "no store has them all: they would come from {}", stores.len())?;
+        if plan.is_mixed {
+            writeln!(text, "no store has them all: they would come from several")?;
         }
-        if let Some(why) = not_unpacked {
+        if let Some(why) = &plan.not_unpacked {
             writeln!(text, "cannot unpack: {why}")?;
         }
         let parts = [
@@ -154,14 +151,20 @@ impl Report {
 }
 
 /// Where modules came from, for the end of a sentence about them.
-fn from(stores: &BTreeMap<&Path, usize>) -> String {
-    match stores.iter().collect::<Vec<_>>().as_slice() {
-        [] => String::new(),
+fn from(outcome: &Outcome) -> String {
+    let stores = outcome.stores();
+    let from = match stores.iter().collect::<Vec<_>>().as_slice() {
+        [] => return String::new(),
         [(store, _)] => format!(" from {}", store.display()),
         several => {
             let shares = several.iter().map(|(store, n)| format!("{} ({n})", store.display()));
-            format!(" from {}, for no store has them all,", shares.collect::<Vec<_>>().join(", "))
+            format!(" from {}", shares.collect::<Vec<_>>().join(", "))
         }
+    };
+    match (outcome.is_mixed, stores.len()) {
+        (true, 1) => from + " beside others, for no store has them all,",
+        (true, _) => from + ", for no store has them all,",
+        (false, _) => from,
     }
 }
 
@@ -188,7 +191,9 @@ fn hint_for(outcome: &Outcome) -> Option<String> {
     } else if outcome.missing.is_empty() && !outcome.failed.is_empty() {
         "these files of the store are damaged: replace them, or allow the network \
          (`LAKE_SHIM_NETWORK=auto`)"
-    } else if outcome.missing.is_empty() && outcome.not_unpacked.is_some() {
+    } else if outcome.missing.is_empty()
+        && (outcome.not_unpacked.is_some() || !outcome.behind_packs.is_empty())
+    {
         return None; // which was said with the reason
     } else if outcome.network == Network::Never {
         "complete the store for this mathlib, or allow the network (`LAKE_SHIM_NETWORK=auto`)"
@@ -217,6 +222,7 @@ pub fn plan_json(plan: &Plan) -> Value {
         "unpack": Value::Object(steps.collect()),
         "later": plan.later,
         "packed": plan.packed,
+        "mixed": plan.is_mixed,
         "not_unpacked": plan.not_unpacked,
         "up_to_date": plan.skipped.len(),
         "built": names(&plan.built),
@@ -240,6 +246,8 @@ pub fn outcome_json(outcome: &Outcome) -> Value {
         "failed": failed,
         "failed_packs": packs,
         "missing": names(&outcome.missing),
+        "behind_packs": names(&outcome.behind_packs),
+        "mixed": outcome.is_mixed,
         "built": outcome.built,
         "not_unpacked": outcome.not_unpacked.as_ref().map_or(0, |(modules, _)| *modules),
         "lacking": outcome.lacking,

@@ -90,7 +90,7 @@ pub fn apply(
         }
     }
     interrupts.check()?;
-    publish_all(&staging, &whole, marks)?;
+    publish_all(&staging, &whole, marks, observer)?;
     for (step, fault) in missing_after(&whole, interrupts)? {
         let reason = format!("`{}` has changed meanwhile: {fault}", step.package.display());
         outcome.failed.insert(step.named.module.clone(), reason);
@@ -131,7 +131,12 @@ fn missing_after<'a>(
     Ok(missing)
 }
 
-fn publish_all(staging: &Staging, whole: &[Whole], marks: &Marks) -> Result<()> {
+fn publish_all(
+    staging: &Staging,
+    whole: &[Whole],
+    marks: &Marks,
+    observer: Observer,
+) -> Result<()> {
     for (package, staged) in staging.packages() {
         let of_package = || whole.iter().filter(|whole| whole.step.package == package);
         let steps: Vec<_> = of_package().map(|whole| whole.step).collect();
@@ -141,7 +146,10 @@ fn publish_all(staging: &Staging, whole: &[Whole], marks: &Marks) -> Result<()> 
             unmark(&build, marks.get(package).map_or(&[], Vec::as_slice))?;
             let mode = new_file_mode(&staged)?;
             publish(&staged, &build, &steps, mode)?;
-            ledger::record(&build, of_package().map(Whole::recorded))?;
+            if let Err(e) = ledger::record(&build, of_package().map(Whole::recorded)) {
+                // The files are there; where they came from is asked next time.
+                observer(Event::Warning(e));
+            }
         }
     }
     Ok(())
@@ -168,7 +176,7 @@ impl<'a> Whole<'a> {
 }
 
 /// `true` if the archive is byte for byte the one that was unpacked on trial when its store was baked.
-fn is_proven(step: &Step, indices: &[(PathBuf, Index)]) -> bool {
+pub(super) fn is_proven(step: &Step, indices: &[(PathBuf, Index)]) -> bool {
     let index = indices.iter().find(|(store, _)| step.source.parent() == Some(store));
     let record = index.and_then(|(_, index)| index.ltars.get(&step.named.file));
     record.is_some_and(|record| {

@@ -41,7 +41,8 @@ pub fn choose(modules: &[&NamedModule], needs: &[Need], stores: &Stores) -> Vec<
     let is_wanted = |i: &usize| matches!(needs[*i], Need::Wanted);
     let wanted: Vec<_> = (0..modules.len()).filter(is_wanted).collect();
     let mut chosen = vec![Archive::None; modules.len()];
-    let origins: HashSet<_> = needs.iter().filter_map(Need::store).collect();
+    let stores_of = needs.iter().filter_map(|need| need.origin()?.store());
+    let origins: HashSet<_> = stores_of.collect();
     if wanted.is_empty() && origins.len() <= 1 {
         return chosen;
     }
@@ -60,7 +61,7 @@ pub fn choose(modules: &[&NamedModule], needs: &[Need], stores: &Stores) -> Vec<
         let strangers: Vec<_> = (0..modules.len())
             .filter(|&i| {
                 let here = || Origin::of(&store.join(modules[i].file.to_string()));
-                needs[i].store().is_some_and(|origin| *origin != here())
+                needs[i].origin().is_some_and(|origin| *origin != here())
             })
             .collect();
         let again: Vec<_> = strangers.par_iter().map(|&i| look(store, i)).collect();
@@ -92,7 +93,7 @@ pub fn choose(modules: &[&NamedModule], needs: &[Need], stores: &Stores) -> Vec<
 
 impl<'a> Need<'a> {
     /// The origin of what is there, if that is a store.
-    fn store(&self) -> Option<&'a Origin> {
+    fn origin(&self) -> Option<&'a Origin> {
         match self {
             Self::Known(origin) => origin.filter(|origin| **origin != Origin::Own),
             Self::Wanted => None,

@@ -46,8 +46,12 @@ struct Entry {
 /// Where a module's files came from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
-    /// The directory whose path has this digest.
-    Store(String),
+    Store {
+        /// The first digits of the digest of the directory's path.
+        dir: String,
+        /// The archive's length and time of change: another one may have taken its place.
+        archive: String,
+    },
     /// The user's own build, which Lake found up to date.
     Own,
 }
@@ -63,21 +67,33 @@ impl Origin {
             ),
         };
         let real = real.unwrap_or_else(|_| path.to_owned());
-        let dir = real.parent().unwrap_or(&real);
-        Self::Store(Digest::of(dir.as_os_str().as_bytes()).to_string()[..16].to_owned())
+        let dir = real.parent().unwrap_or(&real).as_os_str().as_bytes();
+        let dir = Digest::of(dir).to_string()[..16].to_owned();
+        let meta = fs::metadata(&real).map(|meta| (meta.len(), meta.mtime())).unwrap_or_default();
+        Self::Store { dir, archive: format!("{}.{}", meta.0, meta.1) }
     }
 
-    fn print(&self) -> &str {
+    /// The store; `None` for the user's own builds.
+    pub fn store(&self) -> Option<&str> {
         match self {
-            Self::Store(id) => id,
-            Self::Own => "own",
+            Self::Store { dir, .. } => Some(dir),
+            Self::Own => None,
+        }
+    }
+
+    fn print(&self) -> String {
+        match self {
+            Self::Store { dir, archive } => format!("{dir}/{archive}"),
+            Self::Own => "own".to_owned(),
         }
     }
 
     fn parse(text: &str) -> Self {
-        match text {
-            "own" => Self::Own,
-            id => Self::Store(id.to_owned()),
+        match text.split_once('/') {
+            Some((dir, archive)) => {
+                Self::Store { dir: dir.to_owned(), archive: archive.to_owned() }
+            }
+            None => Self::Own,
         }
     }
 }
@@ -208,7 +224,7 @@ mod tests {
         }
         let files = Files::find(build, &module).expect("a trace");
         let recorded = |files: &Files| {
-            let (files, outputs) = (files.clone(), "olean ir/c".to_owned());
+            let (files, outputs) = (files.clone(), "olean:2 ir/c:2".to_owned());
             [Recorded { module: &module, archive, origin: Origin::Own, files, outputs }].into_iter()
         };
         record(build, recorded(&files)).expect("a ledger");

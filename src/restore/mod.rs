@@ -75,6 +75,10 @@ pub struct Outcome {
     pub failed_packs: BTreeMap<String, String>,
     /// Modules that no store has.
     pub missing: Vec<Module>,
+    /// Modules of packs that were not unpacked, which was said with the reason.
+    pub behind_packs: Vec<Module>,
+    /// `true` if what is there now is from several stores.
+    pub is_mixed: bool,
     /// Why modules that a store has were not unpacked: there is no leantar. With how many there are.
     pub not_unpacked: Option<(usize, String)>,
     /// Archives that the real lake fetched.
@@ -107,6 +111,7 @@ impl Outcome {
             built: plan.built.len(),
             failed: plan.failed.clone(),
             missing: plan.missing.iter().map(|named| named.module.clone()).collect(),
+            is_mixed: plan.is_mixed,
             lacking: plan.lacking.clone(),
             offline: true,
             ..Self::default()
@@ -133,6 +138,7 @@ impl Outcome {
         self.failed.is_empty()
             && self.failed_packs.is_empty()
             && self.missing.is_empty()
+            && self.behind_packs.is_empty()
             && self.not_unpacked.is_none()
             && self.lacking.is_empty()
     }

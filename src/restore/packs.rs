@@ -5,6 +5,7 @@
 //! files do, and a mark says which build it was.
 
 use super::ledger::Ledger;
+use super::plan::is_packed;
 use super::publish::{forget, merge_build};
 use super::staging::stage;
 use crate::fs::{Renamed, if_there, is_dir, remove_if_there, rename_to_new, replace_name};
@@ -63,6 +64,8 @@ pub(super) type Marks = BTreeMap<PathBuf, Vec<String>>;
 pub struct PackPlan {
     /// What the workspace lacks: sources that are not there, builds that are not marked as there.
     pub steps: Vec<PackStep>,
+    /// Builds that are marked as there.
+    pub marked: Vec<PackStep>,
     /// Whether the stores have anything of these packages.
     pub has_any: bool,
     /// Packages whose whole build is packed, so that their modules need no cache files.
@@ -73,7 +76,7 @@ pub struct PackPlan {
     pub indices: Vec<(PathBuf, Index)>,
 }
 
-/// Plans to unpack what the workspace lacks; with `force` also in the place of the user's own builds.
+/// Plans to unpack what the workspace lacks; with `force` every build.
 pub fn plan(workspace: &Workspace, stores: &Stores, force: bool) -> Result<PackPlan> {
     let indices = stores.indices()?;
     let revisions = workspace.revisions();
@@ -97,13 +100,10 @@ pub fn plan(workspace: &Workspace, stores: &Stores, force: bool) -> Result<PackP
             let build = build_dir(package);
             let marks: Vec<_> = found.iter().map(|(_, pack)| pack.mark()).collect();
             let mark = read::text(&build.join(MARK), read::TEXT);
-            let is_marked = |mark: String| {
-                let own = mark.strip_prefix(OWN).filter(|_| !force);
-                marks.iter().any(|fit| fit == own.unwrap_or(&mark))
-            };
-            if !mark.is_ok_and(is_marked) {
-                plan.steps.push(PackStep::new(&found, package, build, false));
-            }
+            let is_fit = |mark: String| marks.iter().any(|fit| fit == mark.trim_start_matches(OWN));
+            let is_marked = mark.is_ok_and(is_fit) && !force;
+            let steps = if is_marked { &mut plan.marked } else { &mut plan.steps };
+            steps.push(PackStep::new(&found, package, build, false));
             plan.marks.insert(package.dir.clone(), marks);
             if pack.is_whole_build() {
                 plan.built.insert(package.dir.clone());
@@ -193,19 +193,23 @@ impl PackStep {
     /// Fails if git does.
     pub fn changed_sources(&self) -> Result<Option<String>> {
         let Some(checkout) = Checkout::open(&self.clone) else { return Ok(None) };
-        let Work { changed, untracked, .. } = Work::of(&checkout, &of_any_owner())?;
+        let Work { changed, mut untracked, .. } = Work::of(&checkout, &of_any_owner())?;
+        untracked.retain(|path| is_source(path));
         let work = Work { changed, untracked, ..Work::default() };
         Ok((!work.is_none()).then(|| format!("its sources are not those of the build: {work}")))
     }
 
     /// Modules in the build's place that neither came from a pack nor from an archive.
     pub fn own_modules(&self) -> Vec<Module> {
-        if self.is_source || read::text(&self.into.join(MARK), read::TEXT).is_ok() {
+        if self.is_source {
             return Vec::new();
         }
         let ledger = Ledger::read(&self.into);
+        let is_marked = read::text(&self.into.join(MARK), read::TEXT).is_ok();
         let is_own = |module: &Module| {
-            Files::find(&self.into, module).is_some_and(|files| !ledger.knows(module, &files))
+            Files::find(&self.into, module).is_some_and(|files| {
+                !(ledger.knows(module, &files) || is_marked && is_packed(&files))
+            })
         };
         built_modules(&self.into).into_iter().filter(is_own).collect()
     }
@@ -290,6 +294,13 @@ impl PackStep {
         merge_build(&tree, &self.into)?;
         replace_name(&self.into.join(MARK), format!("{own}{mark}").as_bytes())
     }
+}
+
+/// `true` for what Lake reads when it loads or builds a package. Others do no harm to a build.
+fn is_source(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.ends_with(".lean")
+        || ["lakefile.toml", "lake-manifest.json", "lean-toolchain"].contains(&name)
 }
 
 /// The modules that have a trace in `build`.

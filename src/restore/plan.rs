@@ -13,7 +13,7 @@ use crate::store::bake::BUILD_TIME;
 use crate::workspace::Workspace;
 use fs_err as fs;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,10 @@ pub struct Plan {
     pub failed: BTreeMap<Module, String>,
     /// Modules that no store has.
     pub missing: Vec<NamedModule>,
+    /// Those whose build came from an archive of another name: Lake may find it up to date all the same.
+    pub stale: Vec<NamedModule>,
+    /// `true` if what is there, once the plan is carried out, is from several stores.
+    pub is_mixed: bool,
     /// Native targets that are not there, as Lake names them: `proofwidgets:release`.
     pub lacking: Vec<String>,
     /// Modules that are known only once sources are unpacked.
@@ -79,8 +83,12 @@ enum There {
 enum Place {
     /// The wanted build, and where from; `None` if from a pack.
     Known(Option<Origin>),
+    /// The user's own build, with this `depHash`, which Lake found up to date.
+    Own(u64),
     /// A build with this `depHash`.
     Unknown(u64),
+    /// The build of an archive of another name.
+    Stale,
     Nothing,
 }
 
@@ -122,25 +130,37 @@ pub fn plan(
         };
         let ledger = &ledgers[&named.package];
         match ledger.origin(&named.module, named.file, &files) {
+            Some(Origin::Own) => files.dep_hash().map_or(Place::Nothing, Place::Own),
             Some(origin) => Place::Known(Some(origin.clone())),
-            None if ledger.knows(&named.module, &files) => Place::Nothing,
             None if files.check_own(Look::Presence).is_err() => Place::Nothing,
+            None if ledger.knows(&named.module, &files) => Place::Stale,
             None if packed.there.contains(package) && is_packed(&files) => Place::Known(None),
             None => files.dep_hash().map_or(Place::Nothing, Place::Unknown),
         }
     };
-    let places: Vec<_> = modules.par_iter().map(|named| look(named)).collect();
+    let mut places: Vec<_> = modules.par_iter().map(|named| look(named)).collect();
+    let has_gaps = places.iter().any(|place| matches!(place, Place::Nothing | Place::Stale));
+    for place in &mut places {
+        if let Place::Own(dep_hash) = *place {
+            // What Lake said holds as long as nothing has to be put beside it.
+            *place = match has_gaps {
+                true => Place::Unknown(dep_hash),
+                false => Place::Known(Some(Origin::Own)),
+            };
+        }
+    }
     let origins = places.iter().map(|place| match place {
         Place::Known(origin) if !force => archives::Need::Known(origin.as_ref()),
         _ => archives::Need::Wanted,
     });
     let archives = archives::choose(&modules, &origins.collect::<Vec<_>>(), stores);
+    let mut stores_of: HashSet<String> = HashSet::new();
     let mut plan = Plan { packed: wanted.modules.len() - modules.len(), ..Plan::default() };
     for ((&named, place), archive) in modules.iter().zip(places).zip(archives) {
         match (archive, place) {
             (Archive::Found { source, head }, place) => {
                 let there = match place {
-                    Place::Nothing => There::Nothing,
+                    Place::Nothing | Place::Stale | Place::Own(_) => There::Nothing,
                     Place::Known(_) => There::Known,
                     Place::Unknown(dep_hash) if dep_hash == head.dep_hash => There::Equal,
                     Place::Unknown(_) => There::Other,
@@ -148,14 +168,21 @@ pub fn plan(
                 let (named, package) = (named.clone(), packages[named.package].clone());
                 plan.steps.push(Step { named, source, head, package, there });
             }
-            (Archive::Unfit(reason), Place::Nothing | Place::Unknown(_)) => {
+            (Archive::Unfit(reason), Place::Nothing | Place::Stale | Place::Unknown(_)) => {
                 plan.failed.insert(named.module.clone(), reason);
             }
-            (_, Place::Known(_)) => plan.skipped.push(named.clone()),
+            (_, Place::Known(origin)) => {
+                stores_of.extend(origin.as_ref().and_then(Origin::store).map(str::to_owned));
+                plan.skipped.push(named.clone());
+            }
             (_, Place::Unknown(_)) => plan.built.push(named.clone()),
-            (_, Place::Nothing) => plan.missing.push(named.clone()),
+            (_, Place::Stale) => plan.stale.push(named.clone()),
+            (_, Place::Own(_) | Place::Nothing) => plan.missing.push(named.clone()),
         }
     }
+    let of_steps: Vec<_> = plan.steps.par_iter().map(|step| Origin::of(&step.source)).collect();
+    stores_of.extend(of_steps.iter().filter_map(Origin::store).map(str::to_owned));
+    plan.is_mixed = stores_of.len() > 1;
     plan.lacking = lacking_targets(workspace, wanted);
     plan.lacking.retain(|target| {
         let package = target.split_once(':').and_then(|(name, _)| workspace.package(name));
@@ -165,7 +192,7 @@ pub fn plan(
 }
 
 /// `true` if the trace has the time that those in packs have.
-fn is_packed(files: &Files) -> bool {
+pub(super) fn is_packed(files: &Files) -> bool {
     fs::metadata(files.trace()).is_ok_and(|meta| meta.mtime() == BUILD_TIME.cast_signed())
 }
 
@@ -177,13 +204,14 @@ impl Plan {
         let is_other = |step: &Step| step.there == There::Other;
         let has_gaps = !self.missing.is_empty() || self.steps.iter().any(is_absent);
         let has_others = !self.built.is_empty() || self.steps.iter().any(is_other);
-        self.unknown().next().is_some() && (has_others || !has_gaps && self.failed.is_empty())
+        let is_unknown = self.unknown().next().is_some();
+        !self.stale.is_empty() || is_unknown && (has_others || !has_gaps && self.failed.is_empty())
     }
 
     /// Modules that are built, and by whom is not known.
     pub fn unknown(&self) -> impl Iterator<Item = &NamedModule> {
         let steps = self.steps.iter().filter(|step| step.is_unknown());
-        self.built.iter().chain(steps.map(|step| &step.named))
+        self.built.iter().chain(&self.stale).chain(steps.map(|step| &step.named))
     }
 
     /// Leaves the builds of unknown origin where they are.
@@ -193,12 +221,14 @@ impl Plan {
         self.steps = steps;
         self.skipped.extend(unknown.into_iter().map(|step| step.named));
         self.skipped.append(&mut self.built);
+        self.skipped.append(&mut self.stale);
     }
 
     /// `true` if nothing that is wanted would be missing once the plan is carried out.
     pub fn is_whole(&self) -> bool {
         self.failed.is_empty()
             && self.missing.is_empty()
+            && self.stale.is_empty()
             && self.lacking.is_empty()
             && self.not_unpacked.is_none()
     }

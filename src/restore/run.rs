@@ -1,6 +1,6 @@
 //! One restore under way: unpack what the stores have, then ask the real lake for the rest.
 
-use super::apply::{Tools, apply};
+use super::apply::{Tools, apply, is_proven};
 use super::fallback::{self, Lacking, Task};
 use super::ledger::{self, Origin, Recorded};
 use super::packs::{PackPlan, PackStep};
@@ -10,11 +10,14 @@ use super::turn::Turn;
 use super::{Event, Outcome};
 use crate::fs::is_full;
 use crate::interrupt::Interrupts;
+use crate::mathlib::leantar::Unfit;
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::outputs::{Files, Look};
 use crate::mathlib::request::Wanted;
+use crate::report::count;
 use crate::settings::Network;
 use crate::store::Stores;
+use crate::store::index::Index;
 use anyhow::{Error, Result, anyhow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
@@ -64,6 +67,9 @@ impl<'a> Run<'a> {
         // Also where there is nothing more to do: it may have been killed just after its work.
         self.session.sweep();
         let mut plan = self.plan(stores, force);
+        if !self.mode.only_fetch && self.unpack_again(&plan)? {
+            plan = self.plan(stores, force);
+        }
         self.interrupts().check()?;
         if self.mode.only_fetch {
             let mut outcome = Outcome::of(&plan);
@@ -74,21 +80,31 @@ impl<'a> Run<'a> {
         if !force && plan.asks_lake() {
             self.ask_whether_built(&mut plan)?;
         }
+        plan.missing.append(&mut plan.stale);
         if plan.steps.is_empty() {
             return Ok(Outcome::of(&plan));
         }
-        let leantar = match self.session.leantar(stores, self.wanted.leantar.as_ref()) {
-            Ok(leantar) => leantar,
-            Err(e) => {
-                let mut outcome = Outcome::of(&plan);
-                outcome.not_unpacked = Some((plan.steps.len(), format!("{e:#}")));
-                return Ok(outcome);
+        let (jobs, indices) = (self.session.settings.jobs(), self.packs.indices.as_slice());
+        let (marks, observer) = (&self.packs.marks, self.session.observer);
+        let mut unfit = Unfit::default();
+        let (leantar, mut outcome) = loop {
+            let leantar = match self.session.leantar(stores, self.wanted.leantar.as_ref(), &unfit) {
+                Ok(leantar) => leantar,
+                Err(e) => {
+                    self.interrupts().check()?;
+                    let mut outcome = Outcome::of(&plan);
+                    outcome.not_unpacked = Some((plan.steps.len(), format!("{e:#}")));
+                    return Ok(outcome);
+                }
+            };
+            let tools = Tools { leantar: &leantar, jobs, indices };
+            let outcome = apply(&plan, tools, marks, self.interrupts(), observer)?;
+            match useless(&plan, &outcome, indices) {
+                Some(reason) => drop(unfit.insert(leantar.path().to_owned(), reason)),
+                None => break (leantar, outcome),
             }
         };
-        let (jobs, indices) = (self.session.settings.jobs(), self.packs.indices.as_slice());
         let tools = Tools { leantar: &leantar, jobs, indices };
-        let (marks, observer) = (&self.packs.marks, self.session.observer);
-        let mut outcome = apply(&plan, tools, marks, self.interrupts(), observer)?;
         let mut stores = stores.clone();
         let mut steps = plan.steps;
         // Each round distrusts a file of every failed module, so that there are no more than stores.
@@ -110,9 +126,28 @@ impl<'a> Run<'a> {
             outcome.taken = next.taken;
             outcome.restored.extend(next.restored);
             outcome.packages.extend(next.packages);
+            outcome.is_mixed = next.is_mixed;
             steps = again.steps;
         }
         Ok(outcome)
+    }
+
+    /// Unpacks packs once more whose marks are there, and modules of theirs are not. Returns `true` if it did.
+    fn unpack_again(&self, plan: &Plan) -> Result<bool> {
+        let sources = self.session.workspace.source_path();
+        let lacking: BTreeSet<_> =
+            plan.missing.iter().map(|named| &sources[named.package]).collect();
+        let steps: Vec<_> = self
+            .packs
+            .marked
+            .iter()
+            .filter(|step| self.built.contains(&step.package_dir))
+            .filter(|step| lacking.contains(&step.package_dir))
+            .collect();
+        let mut unpacked = Unpacked::default();
+        let is_built = self.mode.is_built;
+        self.session.unpack(steps.into_iter(), self.interrupts(), is_built, &mut unpacked)?;
+        Ok(!unpacked.packages.is_empty())
     }
 
     /// Asks Lake whether builds of unknown origin are up to date. They stay if they are, and are known from then
@@ -207,6 +242,16 @@ impl<'a> Run<'a> {
         self.wanted.modules.iter().filter(is_there).count()
     }
 
+    /// Sets apart what is missing of packs that were not unpacked.
+    pub fn count_behind_packs(&self, outcome: &mut Outcome, not_unpacked: &BTreeSet<PathBuf>) {
+        let sources = self.session.workspace.source_path();
+        let is_behind = |named: &&NamedModule| not_unpacked.contains(&sources[named.package]);
+        let behind = self.wanted.modules.iter().filter(is_behind);
+        let behind: BTreeSet<_> = behind.map(|named| &named.module).collect();
+        let missing = std::mem::take(&mut outcome.missing).into_iter();
+        (outcome.behind_packs, outcome.missing) = missing.partition(|m| behind.contains(m));
+    }
+
     /// What came from packs counts as restored, and not as found up to date.
     pub fn count_packs(&self, outcome: &mut Outcome, unpacked: Unpacked) {
         let sources = self.session.workspace.source_path();
@@ -246,6 +291,17 @@ impl<'a> Run<'a> {
     fn interrupts(&self) -> &'a Interrupts {
         self.turn.interrupts
     }
+}
+
+/// Why a leantar is of no use: it has unpacked nothing of several archives, or nothing of one that is byte for
+/// byte as it was when its store was baked.
+fn useless(plan: &Plan, outcome: &Outcome, indices: &[(PathBuf, Index)]) -> Option<String> {
+    let reasons: Vec<_> =
+        plan.steps.iter().filter_map(|step| outcome.failed.get(&step.named.module)).collect();
+    let is_telling = plan.steps.len() > 1 || plan.steps.iter().any(|step| is_proven(step, indices));
+    let is_useless = reasons.len() == plan.steps.len() && outcome.taken.is_empty() && is_telling;
+    let reason = reasons.first().filter(|_| is_useless)?;
+    Some(format!("unpacks none of {}: {reason}", count(plan.steps.len(), "archive")))
 }
 
 /// As a shell counts.

@@ -13,7 +13,7 @@ use crate::fs::WorkDir;
 use crate::interrupt::Interrupts;
 use crate::lake::toolchain;
 use crate::mathlib::Module;
-use crate::mathlib::leantar::{self, Leantar, Version};
+use crate::mathlib::leantar::{self, Leantar, Unfit, Version};
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::request::{Request, Wanted, check_toolchain, names};
 use crate::settings::{Environment, Network, Settings, var};
@@ -127,6 +127,7 @@ impl Session<'_> {
         let is_there =
             |dir: &&PathBuf| !unpacked.failed_dirs.contains(*dir) && !unpacked.kept.contains(*dir);
         let built = packs.built.iter().filter(is_there).cloned().collect();
+        let not_unpacked = &unpacked.failed_dirs | &unpacked.kept;
         let mut run = Run { session: self, wanted, built, packs: &packs, mode, turn };
         let mut outcome = run.unpack(&stores, mode.force)?;
         run.count_packs(&mut outcome, unpacked);
@@ -140,6 +141,7 @@ impl Session<'_> {
                 asked => asked?,
             }
         }
+        run.count_behind_packs(&mut outcome, &not_unpacked);
         outcome.took = start.elapsed();
         outcome.network = self.settings.network;
         Ok(Ended::Done(Box::new(outcome)))
@@ -152,15 +154,16 @@ impl Session<'_> {
         if packages.clone().next().is_some() {
             self.workspace.check_packages_dir(self.settings.pkg_dir.as_deref())?;
         }
-        let bare =
-            packages.find(|(_, lock)| lock.clone.is_dir() && Checkout::open(&lock.clone).is_none());
+        let is_there = |dir: &Path| Checkout::open(dir).is_some_and(|clone| clone.is_usable());
+        let bare = packages.find(|(_, lock)| lock.clone.is_dir() && !is_there(&lock.clone));
         if let Some((package, lock)) = bare {
             let dir = lock.clone.display();
+            let what = match Checkout::open(&lock.clone) {
+                None => "no `.git` of its own",
+                Some(_) => "a `.git` without HEAD or objects",
+            };
             bail!(hint(
-                format!(
-                    "`{}` in `{dir}` has no `.git` of its own: Lake will delete it",
-                    package.name
-                ),
+                format!("`{}` in `{dir}` has {what}: Lake will delete it", package.name),
                 format!("`mv {dir} {dir}.old && lake resolve-deps` clones the package"),
             ));
         }
@@ -208,7 +211,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// When we are told to stop.
-    fn unpack<'s>(
+    pub(super) fn unpack<'s>(
         &self,
         steps: impl Iterator<Item = &'s PackStep>,
         interrupts: &Interrupts,
@@ -302,8 +305,9 @@ impl Session<'_> {
         let wanted = self.wanted(request)?;
         let packed = Packed { there: &packs.built, coming: &packs.coming() };
         let mut plan = plan(self.workspace, &wanted, &stores, packed, force);
+        plan.missing.append(&mut plan.stale);
         if !plan.steps.is_empty()
-            && let Err(e) = self.leantar(&stores, wanted.leantar.as_ref())
+            && let Err(e) = self.leantar(&stores, wanted.leantar.as_ref(), &Unfit::new())
         {
             plan.not_unpacked = Some(format!("{e:#}"));
         }
@@ -355,13 +359,18 @@ impl Session<'_> {
         names(self.workspace, request, &githash)
     }
 
-    /// The leantar that unpacks for a mathlib which needs `at_least` that version.
+    /// The leantar that unpacks for a mathlib which needs `at_least` that version, and is none of `unfit`.
     ///
     /// # Errors
     /// Says which were looked at, and why each is not fit.
-    pub fn leantar(&self, stores: &Stores, at_least: Option<&Version>) -> Result<Leantar> {
+    pub fn leantar(
+        &self,
+        stores: &Stores,
+        at_least: Option<&Version>,
+        unfit: &Unfit,
+    ) -> Result<Leantar> {
         if let Some(named) = &self.settings.leantar {
-            return Leantar::fit(named, at_least, self.settings).map_err(|reason| {
+            return Leantar::fit(named, at_least, self.settings, unfit).map_err(|reason| {
                 anyhow!(hint(
                     format!("`{}` is `{}`, which {reason}", var::LEANTAR, named.display()),
                     "name another leantar there, or unset it to have one searched for",
@@ -370,7 +379,7 @@ impl Session<'_> {
         }
         let candidates =
             leantar::candidates(self.toolchain_bin().as_deref(), stores.dirs(), self.env);
-        leantar::choose(&candidates, at_least, self.settings).map_err(|unfit| {
+        leantar::choose(&candidates, at_least, self.settings, unfit).map_err(|unfit| {
             let which = at_least.map(|version| format!(" of {version} or later")).unwrap_or_default();
             let what = match unfit.is_empty() {
                 true => format!(

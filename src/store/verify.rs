@@ -5,7 +5,7 @@ use super::pack::{Digest, check};
 use super::trial::{self, Trial};
 use crate::fs::if_there;
 use crate::mathlib::Module;
-use crate::mathlib::leantar::{self, Version};
+use crate::mathlib::leantar::{self, Unfit, Version};
 use crate::mathlib::ltar::{Head, HeadError};
 use crate::mathlib::names::{LtarName, NamedModule};
 use crate::read;
@@ -136,12 +136,12 @@ pub fn try_leantar<'a>(
     settings: &Settings,
     room: &Path,
 ) -> Result<(), String> {
-    let leantar = leantar::choose(candidates, at_least, settings).map_err(|unfit| {
-        match unfit.as_slice() {
+    let leantar = leantar::choose(candidates, at_least, settings, &Unfit::new()).map_err(
+        |unfit| match unfit.as_slice() {
             [] => "neither the store nor the toolchain has a leantar".to_owned(),
             unfit => unfit.join("; "),
-        }
-    })?;
+        },
+    )?;
     let item = modules.find_map(|(module, file)| {
         let file = store.join(file.to_string());
         let head = Head::read(&file, &module).ok()?;

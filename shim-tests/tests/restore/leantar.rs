@@ -70,8 +70,10 @@ fn a_leantar_that_does_nothing_is_not_believed() {
     script(&sandbox, "cat >/dev/null");
     let run = offline_get(&sandbox).env("LAKE_SHIM_LEANTAR", sandbox.path("leantar")).run();
     run.expect_code(1)
-        .stderr_contains("could not restore 11 modules")
-        .stderr_contains("it has no trace");
+        .stderr_contains("11 modules in a store, and not unpacked: `LAKE_SHIM_LEANTAR` is ")
+        .stderr_contains("which unpacks none of 11 archives: ")
+        .stderr_contains("it has no trace")
+        .stderr_lacks("damaged");
     sandbox.expect_restored(&[]);
     expect_no_leftovers(&sandbox);
 }
@@ -93,13 +95,15 @@ fn a_leantar_killed_on_the_way_costs_nothing_fake_leantar_only() {
 }
 
 /// What a leantar that cannot be used is, and what is said of it.
-const UNFIT: [(&str, &str); 6] = [
+const UNFIT: [(&str, &str); 8] = [
     ("mode", "is not executable"),
     ("directory", "is not a file"),
     ("pipe", "is not a file"),
     ("another program", "is not a leantar"),
     ("old", "is 0.1.2, and this mathlib needs 0.1.16"),
     ("dying", "fails"),
+    ("idle", "unpacks none of"),
+    ("foreign", "is a program for another processor"),
 ];
 
 fn make_unfit(sandbox: &Sandbox, kind: &str, path: &str) {
@@ -119,6 +123,19 @@ fn make_unfit(sandbox: &Sandbox, kind: &str, path: &str) {
         }
         "old" => {
             sandbox.script(path, "echo leantar 0.1.2");
+        }
+        "idle" => {
+            sandbox.script(
+                path,
+                "case $1 in --version) echo leantar 0.1.19 ;; *) cat >/dev/null ;; esac",
+            );
+        }
+        "foreign" => {
+            // An ELF file for PowerPC.
+            let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
+            elf.resize(18, 0);
+            elf.extend([21, 0, 1, 0]);
+            sandbox.write(path, elf).chmod(path, 0o755);
         }
         _ => {
             sandbox.script(path, "kill -9 $$");

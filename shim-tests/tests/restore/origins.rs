@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use shim_tests::ltar::Ltar;
 use shim_tests::{Run, Sandbox, modules};
 
-use crate::{all, expect_leantar_runs, expect_no_lake, lake_lines, offline_get};
+use crate::{all, expect_leantar_runs, expect_no_lake, lake_lines, offline, offline_get};
 
 const INIT: &str = "Mathlib.Init";
 const OLEAN: &str = "app/.lake/packages/mathlib/.lake/build/lib/lean/Mathlib/Init.olean";
@@ -200,13 +200,68 @@ fn what_is_there_of_two_stores_comes_from_one_again_fake_leantar_only() {
     let run = get_from(&sandbox, &[&sandbox.store(), &second]);
     run.expect_code(0).stderr_contains("for no store has them all");
     assert!(is_of_second_build(&sandbox));
-    // As long as none has them all, it stays at that.
+    // As long as none has them all, it stays at that, which is said each time.
     let run = get_from(&sandbox, &[&sandbox.store(), &second]);
     run.expect_code(0).stderr_contains("nothing to do");
+    run.stderr_contains("up to date, from several stores, for no store has them all");
     sandbox.rename("hidden.ltar", &init);
     let run = get_from(&sandbox, &[&sandbox.store(), &second]);
     run.expect_code(0).stderr_contains("restored 1 module, 1 package from ");
     assert!(!is_of_second_build(&sandbox));
+    sandbox.expect_all_restored();
+}
+
+/// An image whose store was baked once more, and a workspace of before.
+#[test]
+#[cfg_attr(not(has = "fake-leantar"), ignore = "makes archives of the fake's")]
+fn another_archive_at_the_same_place_is_another_origin_fake_leantar_only() {
+    let sandbox = Sandbox::mini_mathlib();
+    let get = offline(&sandbox, "exe cache get Mathlib.Init").run();
+    get.expect_code(0).stderr_contains("restored 2 modules");
+    rebuild_in(&sandbox, &sandbox.store(), "of the second build");
+    offline_get(&sandbox).run().expect_code(0);
+    assert!(is_of_second_build(&sandbox), "a mixture");
+    offline_get(&sandbox).run().expect_code(0).stderr_contains("nothing to do");
+}
+
+/// Lake may find a build up to date whose archive has another name now: a comment in the lakefile is enough.
+#[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
+fn a_build_that_no_store_has_any_more_is_lakes_to_judge_fake_lake_only() {
+    let sandbox = Sandbox::mini_mathlib();
+    offline_get(&sandbox).run().expect_code(0);
+    for toolchain in ["app/lean-toolchain", "app/.lake/packages/mathlib/lean-toolchain"] {
+        sandbox.write(toolchain, "leanprover/lean4:v4.28.0\n");
+    }
+    let stale = sandbox.env_var("FAKE_LAKE_MODULES").expect("set").replacen(
+        "\"depHash\":\"",
+        "\"depHash\":\"x",
+        1,
+    );
+    let run = offline_get(&sandbox).env("FAKE_LAKE_MODULES", stale).run();
+    run.expect_code(1).stderr_contains("asking").stderr_contains("11 modules in no store");
+    let run = offline_get(&sandbox).run();
+    run.expect_code(0).stderr_contains("asking").stderr_contains("11 modules up to date");
+    let run = offline_get(&sandbox).run();
+    run.expect_code(0).stderr_lacks("asking").stderr_contains("11 modules up to date");
+}
+
+#[test]
+fn an_output_of_another_length_is_not_up_to_date() {
+    let sandbox = Sandbox::mini_mathlib();
+    offline_get(&sandbox).run().expect_code(0);
+    sandbox.write(OLEAN, &sandbox.read(OLEAN)[1..]);
+    offline_get(&sandbox).run().expect_code(0);
+    sandbox.expect_all_restored();
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_is_a_warning() {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.mkdir("app/.lake/packages/batteries/.lake/build/.lake-shim.ledger/x");
+    let run = offline_get(&sandbox).run();
+    run.expect_code(0).stderr_contains("warning: ").stderr_contains(".lake-shim.ledger");
+    run.stderr_contains("restored 11 modules");
     sandbox.expect_all_restored();
 }
 

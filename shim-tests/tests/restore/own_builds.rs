@@ -111,6 +111,20 @@ fn a_part_that_equals_what_a_store_has_is_replaced_without_a_question_fake_lake_
     assert!(lake_lines(&sandbox).is_empty());
 }
 
+/// What Lake said of the whole does not hold with an archive of another build in it.
+#[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
+fn a_build_with_a_gap_is_not_filled_from_another_one_fake_lake_only() {
+    let sandbox = built_by_the_user(&all(), false);
+    offline_get(&sandbox).run().expect_code(0).stderr_contains(ASKED);
+    let mine = "app/.lake/packages/mathlib/.lake/build/ir/Mathlib/Order/Basic.c";
+    sandbox.write(mine, "mine");
+    sandbox.remove("app/.lake/packages/mathlib/.lake/build/lib/lean/Mathlib/Order/Lattice.olean");
+    let run = offline_get(&sandbox).run();
+    run.expect_code(0).stderr_contains("restored 11 modules");
+    sandbox.expect_all_restored();
+}
+
 #[test]
 #[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn a_build_that_lake_finds_stale_is_replaced_fake_lake_only() {

@@ -52,6 +52,45 @@ fn no_build_goes_into_changed_sources() {
 }
 
 #[test]
+fn what_is_no_source_is_in_no_builds_way() {
+    let sandbox = packed();
+    sandbox
+        .write("app/.lake/packages/mathlib/notes.txt", "")
+        .write("app/.lake/packages/mathlib/Mathlib/.DS_Store", "");
+    lake(&sandbox, "exe cache get").run().expect_code(0).stderr_lacks(REFUSED);
+    sandbox.expect_all_restored();
+}
+
+#[test]
+fn what_is_gone_of_a_packed_build_is_unpacked_again() {
+    let olean = "app/.lake/packages/mathlib/.lake/build/lib/lean/Mathlib/Order/Lattice.olean";
+    for gone in [olean, "app/.lake/packages/mathlib/.lake/build/lib"] {
+        for line in ["exe cache get", "exe cache get!"] {
+            let sandbox = built();
+            bake(&sandbox, "--format pack").run().expect_code(0);
+            restore(&sandbox, "--force").run().expect_code(0);
+            sandbox.remove(gone);
+            let run = lake(&sandbox, line).run();
+            run.expect_code(0).stderr_lacks("in no store");
+            sandbox.expect_all_restored();
+            let run = lake(&sandbox, "exe cache get").run();
+            run.expect_code(0).stderr_contains("nothing to do");
+        }
+    }
+}
+
+#[test]
+fn what_is_behind_a_pack_that_is_refused_is_in_a_store() {
+    let sandbox = built();
+    bake(&sandbox, "--format pack").run().expect_code(0);
+    sandbox.remove(sandbox.package("mathlib").join(".lake"));
+    sandbox.write(LATTICE, sandbox.read(LATTICE) + "-- mine\n");
+    let run = restore(&sandbox, "").run();
+    run.expect_code(1).stderr_contains(REFUSED).stderr_lacks("in no store");
+    run.stderr_contains("modules in packs, and not unpacked: see above");
+}
+
+#[test]
 fn changes_that_are_taken_back_let_the_build_in() {
     let sandbox = packed();
     let text = sandbox.read(LATTICE);
@@ -107,11 +146,19 @@ fn a_build_of_the_users_that_is_up_to_date_stays_fake_lake_only() {
 
 #[test]
 fn nothing_goes_into_a_package_that_lake_will_delete() {
-    for line in ["exe cache get", "cache get"] {
+    let empty = "a `.git` without HEAD or objects";
+    for (what, line) in [
+        ("no `.git` of its own", "exe cache get"),
+        ("no `.git` of its own", "cache get"),
+        (empty, "exe cache get"),
+    ] {
         let sandbox = packed();
         sandbox.remove(sandbox.package("mathlib").join(".git"));
+        if what == empty {
+            sandbox.mkdir(sandbox.package("mathlib").join(".git"));
+        }
         let run = lake(&sandbox, line).run();
-        run.expect_code(1).stderr_contains("`mathlib` in `").stderr_contains("has no `.git`");
+        run.expect_code(1).stderr_contains("`mathlib` in `").stderr_contains(what);
         assert!(!sandbox.package("mathlib").join(".lake/build").exists(), "{run}");
     }
 }

@@ -44,6 +44,11 @@ impl Checkout {
         Some(Self { work_tree: work_tree.to_owned(), git_dir })
     }
 
+    /// `true` if there is a HEAD, and a directory of objects.
+    pub fn is_usable(&self) -> bool {
+        self.common_dir().join("objects").is_dir() && self.head_or_asked().is_some()
+    }
+
     /// The commit that HEAD is at, as 40 (or 64) hex digits; nothing when files do not tell.
     pub fn head(&self) -> Option<String> {
         let common = self.common_dir();
