@@ -14,12 +14,12 @@ use crate::fs::{
     is_symlink, links, replace_by_dir, replace_symlink,
 };
 use crate::settings::{home_dir, var};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use nix::unistd::geteuid;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// How the packages directory was left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,7 +177,7 @@ fn parent_of(packages_dir: &Path) -> Result<&Path> {
 pub fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<()> {
     let is = format!("`{}` is `{}`", var::PKG_DIR, shared.display());
     let way = format!("set `{}` to a directory for packages alone, or unset it", var::PKG_DIR);
-    let real = real_path(shared).with_context(|| hint(is.clone(), way.clone()))?;
+    let real = real_path(&without_dots(shared)).with_context(|| hint(is.clone(), way.clone()))?;
     let is_around =
         root.starts_with(&real) || packages_dir.starts_with(&real) && real != packages_dir;
     let fault =
@@ -199,12 +199,16 @@ pub fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<(
 }
 
 /// The real path that `path` has, or will have once it exists.
+///
+/// # Errors
+/// Fails if that cannot be told: a link leads nowhere, or `..` follows something that does not exist.
 pub fn real_path(path: &Path) -> Result<PathBuf> {
-    let plain = without_dots(path);
-    for ancestor in plain.ancestors() {
+    for ancestor in path.ancestors() {
         match fs::canonicalize(ancestor) {
             Ok(real) => {
-                let rest = plain.strip_prefix(ancestor).unwrap_or(Path::new(""));
+                let rest = path.strip_prefix(ancestor).unwrap_or(Path::new(""));
+                let has_dots = rest.components().any(|part| part == Component::ParentDir);
+                ensure!(!has_dots, "`..` is behind what does not exist in `{}`", path.display());
                 return Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) });
             }
             // Not there yet. A link that leads nowhere is another matter.

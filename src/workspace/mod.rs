@@ -22,6 +22,7 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use git::Checkout;
 use lakefile::Lakefile;
+use link::real_path;
 use manifest::{Entry, MANIFEST_FILE, Manifest, Source};
 use shared::Shared;
 use std::collections::BTreeMap;
@@ -35,8 +36,10 @@ pub const PACKAGES_DIR: &str = ".lake/packages";
 const OVERRIDES: &str = ".lake/package-overrides.json";
 /// Lake's default for `-f`.
 const CONFIG_FILE: &str = "lakefile";
+/// Lake's directory below the root.
+const LAKE_DIR: &str = ".lake";
 /// Our own directory below the root.
-const STATE_DIR: [&str; 2] = [".lake", "lake-shim"];
+const STATE_DIR: [&str; 2] = [LAKE_DIR, "lake-shim"];
 
 /// A workspace.
 #[derive(Debug)]
@@ -228,20 +231,44 @@ impl Workspace {
     /// Refuses a packages directory that the manifest or the configuration puts outside of the workspace,
     /// unless it is `named` by the user's own setting. Nothing is made, moved or deleted there.
     pub fn check_packages_dir(&self, named: Option<&Path>) -> Result<()> {
-        self.check_inside(&self.packages_dir, named)
-    }
-
-    /// As [`Workspace::check_packages_dir`], for the packages directory or the one that was it before.
-    pub fn check_inside(&self, packages_dir: &Path, named: Option<&Path>) -> Result<()> {
-        let dir = without_dots(packages_dir);
-        let is_named = || named.is_some_and(|named| named == dir || is_same_file(named, &dir));
-        let real_parent = dir.parent().and_then(|parent| fs::canonicalize(parent).ok());
-        let is_inside = dir.starts_with(&self.root) && dir != self.root
-            || real_parent.is_some_and(|parent| parent.starts_with(&self.root));
-        if is_inside || is_named() {
+        self.check_inside(&self.packages_dir, named)?;
+        // Git keeps symlinks, so a link of any other name may come from the project too.
+        let dir = without_dots(&self.packages_dir);
+        let is_users = dir == self.root.join(PACKAGES_DIR) || !dir.is_symlink();
+        if is_users || is_named(&dir, named) || self.has_linked(&dir) || self.is_inside(&dir) {
             return Ok(());
         }
-        bail!(hint(
+        bail!(self.is_outside(&dir))
+    }
+
+    /// As [`Workspace::check_packages_dir`], for the place of the packages directory or of the one before it:
+    /// where a symlink leads that is there now does not matter.
+    pub fn check_inside(&self, packages_dir: &Path, named: Option<&Path>) -> Result<()> {
+        let dir = without_dots(packages_dir);
+        let is_inside = || {
+            dir != self.root && packages_dir.parent().is_some_and(|parent| self.is_inside(parent))
+        };
+        if is_named(&dir, named) || is_inside() {
+            return Ok(());
+        }
+        bail!(self.is_outside(&dir))
+    }
+
+    /// `true` if `path` is below the root, whatever symlinks are on the way. `.lake` may be one, which users
+    /// have on a bigger disk.
+    fn is_inside(&self, path: &Path) -> bool {
+        let lake_dir = self.root.join(LAKE_DIR);
+        let real_lake_dir = || real_path(&lake_dir).ok();
+        real_path(path).is_ok_and(|real| {
+            real.starts_with(&self.root)
+                || without_dots(path).starts_with(&lake_dir)
+                    && real_lake_dir().is_some_and(|lake_dir| real.starts_with(lake_dir))
+        })
+    }
+
+    fn is_outside(&self, dir: &Path) -> String {
+        let real = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+        hint(
             format!(
                 "the packages directory `{}` is outside of the workspace `{}`",
                 dir.display(),
@@ -251,9 +278,9 @@ impl Workspace {
                 "if you trust this project with that directory, set `{}={}`; else give `packagesDir` a \
                  directory in the workspace, such as `{PACKAGES_DIR}`",
                 var::PKG_DIR,
-                dir.display()
+                real.display()
             ),
-        ))
+        )
     }
 
     /// Where the packages are now, before Lake does anything.
@@ -412,6 +439,10 @@ impl Config {
         let named = if is_named { Lakefile::read(path)?.manifest_file } else { None };
         Ok(named.unwrap_or_else(|| MANIFEST_FILE.to_owned()))
     }
+}
+
+fn is_named(dir: &Path, named: Option<&Path>) -> bool {
+    named.is_some_and(|named| named == dir || is_same_file(named, dir))
 }
 
 /// Without `..`, taken as text: what a manifest says is looked at before any symlink in it.

@@ -166,6 +166,11 @@ fn what_a_person_made_is_never_swept() {
             }
             mine.push(Tree::of(dir));
         }
+        // Twelve letters, and hardly anything in it.
+        let [empty, begun] = ["architecture", "abstractions"]
+            .map(|name| sandbox.path(place).join(format!(".lake-shim-{name}")));
+        sandbox.mkdir(&empty).write(begun.join("owner.new"), "");
+        mine.extend([empty, begun].map(Tree::of));
     }
     for words in ["exe cache get", "build", "env true", "frobnicate", "resolve-deps", "update"] {
         let run = sandbox.lake(words).env("LAKE_SHIM_NETWORK", "never").run();
