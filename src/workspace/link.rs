@@ -238,7 +238,7 @@ pub fn unlink(workspace: &Workspace, packages: &[&str]) -> Result<Unlinked> {
     let Workspace { root, packages_dir, .. } = workspace;
     let parent = parent_of(packages_dir)?;
     links::check_way(parent)?;
-    workspace.check_packages_dir(None)?;
+    workspace.check_inside(packages_dir, None)?;
     if !is_symlink(packages_dir)? {
         if !real_path(packages_dir)?.starts_with(root) {
             bail!(hint(
@@ -286,7 +286,7 @@ pub fn keep_private(workspace: &Workspace, shared: Option<&Path>) -> Result<Unli
             || Shared::of(&target).has(root);
         return if is_ours { unlink(workspace, &[]) } else { Ok(Unlinked::default()) };
     }
-    workspace.check_packages_dir(None)?;
+    workspace.check_inside(packages_dir, None)?;
     if real_path(packages_dir)?.starts_with(root) {
         links::check_way(parent)?;
         fs::create_dir_all(packages_dir)?;

@@ -266,8 +266,13 @@ impl Workspace {
         })
     }
 
+    /// `true` if we made the link at `packages_dir`.
+    fn has_linked(&self, packages_dir: &Path) -> bool {
+        Shared::of(packages_dir).has(&self.root)
+    }
+
     fn is_outside(&self, dir: &Path) -> String {
-        let real = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+        let real = real_path(dir).unwrap_or_else(|_| dir.to_owned());
         hint(
             format!(
                 "the packages directory `{}` is outside of the workspace `{}`",
