@@ -218,12 +218,15 @@ impl Workspace {
         Ok(())
     }
 
-    /// What a process that restores into these packages locks: a directory beside the packages where other
-    /// workspaces use them too, else one of the workspace.
+    /// The directory to lock while restoring into these packages: one beside the packages if other workspaces
+    /// may use them by the user's setting, else one of the workspace.
     pub fn lock_dir(&self) -> PathBuf {
-        if self.shares_packages() {
-            return Shared::of(&self.packages_now()).lock_dir();
-        }
+        let shared = self.shares_packages().then(|| Shared::of(&self.packages_now()));
+        shared.and_then(|shared| shared.lock_dir()).unwrap_or_else(|| self.own_lock_dir())
+    }
+
+    /// The directory to lock while changing the packages directory itself.
+    fn own_lock_dir(&self) -> PathBuf {
         let _ = self.make_state_dir(); // without it there is no lock
         self.state_dir().join("lock")
     }

@@ -16,6 +16,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// Our directory in a shared one.
+pub const STATE_DIR: &str = ".lake-shim";
+
 /// A shared packages directory.
 #[derive(Clone, Debug)]
 pub struct Shared {
@@ -28,7 +31,7 @@ impl Shared {
     }
 
     fn state_dir(&self) -> PathBuf {
-        self.dir.join(".lake-shim")
+        self.dir.join(STATE_DIR)
     }
 
     fn records(&self) -> PathBuf {
@@ -41,13 +44,14 @@ impl Shared {
         self.records().join(hex)
     }
 
-    /// What processes lock that restore into it.
-    pub fn lock_dir(&self) -> PathBuf {
-        let _ = self.make_state_dir(); // without it there is no lock
-        self.state_dir().join("lock")
+    /// The directory to lock while restoring into it. `None` if no workspace has recorded itself: then a
+    /// manifest leads here, or a link of the user, and nothing of ours is made.
+    pub fn lock_dir(&self) -> Option<PathBuf> {
+        let is_recorded = fs::symlink_metadata(self.records()).is_ok_and(|meta| meta.is_dir());
+        is_recorded.then(|| self.state_dir().join("lock"))
     }
 
-    /// Our directory has the mode of the one that it is in: whoever may add packages may add records.
+    /// Makes our directory, with the mode of the shared one: users who may add packages may add records.
     fn make_state_dir(&self) -> Result<()> {
         check_way(&self.dir)?;
         for dir in [self.state_dir(), self.records()] {

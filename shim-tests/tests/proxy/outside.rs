@@ -130,6 +130,26 @@ fn nothing_is_linked_or_restored_outside() {
     }
 }
 
+/// Not even a directory to lock is made beside packages that no setting names.
+#[test]
+fn nothing_is_locked_outside() {
+    for is_link in [false, true] {
+        let sandbox = Sandbox::mini_mathlib();
+        sandbox.rename(sandbox.packages(), "elsewhere");
+        if is_link {
+            sandbox.symlink("../../elsewhere", sandbox.packages());
+        } else {
+            sandbox.edit_json("app/lake-manifest.json", |manifest| {
+                manifest["packagesDir"] = "../elsewhere".into();
+            });
+        }
+        for words in ["build", "resolve-deps", "exe cache get", "update"] {
+            let run = sandbox.lake(words).env("LAKE_SHIM_NETWORK", "never").run();
+            assert!(!sandbox.path("elsewhere/.lake-shim").exists(), "{run}");
+        }
+    }
+}
+
 /// Symlinks that the project's repository has, and no packages yet.
 #[test]
 fn nothing_is_made_outside() {
