@@ -6,6 +6,7 @@
 //! directory is held open meanwhile: its path may lead to the shared one by then.
 
 use super::git::{Checkout, Work};
+use super::shared::{STATE_DIR, Shared};
 use super::url::{same_repository, shown};
 use super::{GitLock, Package, Workspace};
 use crate::child::Variables;
@@ -53,6 +54,7 @@ pub(super) fn adopt(
     let mut adoption =
         Adoption { packages_dir, shared, dir, since, here, there, moved: Vec::new() };
     let linked = adoption.take_all(&packages).and_then(|()| {
+        Shared::of(&adoption.held("")).remove_records();
         // Fails if something appeared in it meanwhile.
         fs::remove_dir(packages_dir)?;
         Ok(fs::rename(&link, packages_dir)?)
@@ -91,6 +93,13 @@ pub(super) fn adoptable<'a>(
             continue; // which will be swept
         }
         let name = entry.file_name().to_string_lossy().into_owned();
+        if name == STATE_DIR {
+            let other = Shared::of(dir).others(&workspace.root).into_iter().next();
+            if let Some(other) = other {
+                bail!("`{}` uses it too", other.root.display());
+            }
+            continue; // from when it was a shared directory itself
+        }
         let is_it = |package: &&Package| package.name == name && !package.is_overridden;
         let package = workspace.packages.iter().find(is_it);
         let lock = package.and_then(|package| Some((&*package.name, package.lock.as_ref()?)));

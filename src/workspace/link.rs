@@ -97,7 +97,7 @@ pub fn link(
         Step::Adopt(_) => {
             make_shared(shared)?;
             // Two processes that move the same packages are in each other's way.
-            let _turn = Lock::acquire(&workspace.lock_dir(), waiting, || Ok(()))?;
+            let _turn = Lock::acquire(&workspace.own_lock_dir(), waiting, || Ok(()))?;
             match adopt(workspace, packages_dir, shared) {
                 Ok(moved) => done(Linked::Now { moved }),
                 // Another process has linked it meanwhile.

@@ -51,6 +51,13 @@ impl Shared {
         is_recorded.then(|| self.state_dir().join("lock"))
     }
 
+    /// Removes the records, of a directory that no other workspace uses and that is about to go.
+    pub fn remove_records(&self) {
+        let _ = fs::remove_dir_all(self.records());
+        let _ = fs::remove_dir(self.state_dir().join("lock"));
+        let _ = fs::remove_dir(self.state_dir());
+    }
+
     /// Makes our directory, with the mode of the shared one: users who may add packages may add records.
     fn make_state_dir(&self) -> Result<()> {
         check_way(&self.dir)?;
