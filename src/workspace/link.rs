@@ -67,9 +67,14 @@ pub fn link(
     shared: &Path,
     waiting: impl FnOnce(String),
 ) -> Result<Linked> {
+    let users = Shared::of(shared);
     let done = |linked| {
-        Shared::of(shared).record(&workspace.root);
+        users.record(&workspace.root);
         Ok(linked)
+    };
+    let made = |linked| {
+        users.record_link(&workspace.root, packages_dir);
+        done(linked)
     };
     let is_link = fs::read_link(packages_dir).is_ok_and(|target| target == shared);
     if is_link && shared.is_dir() && links::counts(packages_dir)? {
@@ -85,21 +90,21 @@ pub fn link(
             ensure_dirs(parent_of(packages_dir)?)?;
             // `false`: another process was faster, and the next command looks again.
             match create_symlink(shared, packages_dir)? {
-                true => done(Linked::Now { moved: Vec::new() }),
+                true => made(Linked::Now { moved: Vec::new() }),
                 false => done(Linked::Already),
             }
         }
         Step::Replace(linked) => {
             make_shared(shared)?;
             replace_symlink(shared, packages_dir)?;
-            done(linked)
+            made(linked)
         }
         Step::Adopt(_) => {
             make_shared(shared)?;
             // Two processes that move the same packages are in each other's way.
             let _turn = Lock::acquire(&workspace.own_lock_dir(), waiting, || Ok(()))?;
             match adopt(workspace, packages_dir, shared) {
-                Ok(moved) => done(Linked::Now { moved }),
+                Ok(moved) => made(Linked::Now { moved }),
                 // Another process has linked it meanwhile.
                 Err(_) if is_same_file(packages_dir, shared) => done(Linked::Already),
                 Err(reason) => Ok(Linked::Left { reason: format!("{reason:#}") }),
@@ -136,8 +141,8 @@ pub fn look(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
     let leave = |reason: &str| Ok(Step::Leave { reason: reason.to_owned() });
     if let Some(target) = target {
         let target = parent.join(target);
-        return match Shared::of(&target).has(&workspace.root) {
-            // We made it, for an earlier value of the setting.
+        return match Shared::of(&target).has_link(&workspace.root, &meta) {
+            // For an earlier value of the setting.
             true => Ok(Step::Replace(Linked::Now { moved: Vec::new() })),
             false => leave(&format!("it is a symlink to `{}`, which you made", target.display())),
         };
@@ -283,7 +288,7 @@ pub fn keep_private(workspace: &Workspace, shared: Option<&Path>) -> Result<Unli
         let target = parent.join(target);
         let is_ours = shared
             .is_some_and(|shared| target == shared || is_same_file(&target, shared))
-            || Shared::of(&target).has(root);
+            || workspace.has_linked(packages_dir);
         return if is_ours { unlink(workspace, &[]) } else { Ok(Unlinked::default()) };
     }
     workspace.check_inside(packages_dir, None)?;

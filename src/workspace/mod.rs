@@ -271,7 +271,8 @@ impl Workspace {
 
     /// `true` if we made the link at `packages_dir`.
     fn has_linked(&self, packages_dir: &Path) -> bool {
-        Shared::of(packages_dir).has(&self.root)
+        fs::symlink_metadata(packages_dir)
+            .is_ok_and(|link| Shared::of(packages_dir).has_link(&self.root, &link))
     }
 
     fn is_outside(&self, dir: &Path) -> String {

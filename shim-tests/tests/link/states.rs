@@ -114,6 +114,31 @@ fn a_link_that_we_made_follows_the_setting() {
     }
 }
 
+/// The setting named where a link of theirs leads, or they made ours again.
+#[test]
+fn a_link_of_the_users_that_the_setting_once_named_stays() {
+    for is_remade in [false, true] {
+        let (sandbox, old) = bare();
+        sandbox.mkdir(&old).mkdir("app/.lake");
+        if is_remade {
+            link(&sandbox, &old).run().expect_code(0);
+            sandbox.remove(sandbox.packages());
+        }
+        sandbox.symlink(&old, sandbox.packages());
+        let before = identity(&sandbox.packages());
+        link(&sandbox, &old).run().expect_code(0).expect_stderr("");
+        let run = link(&sandbox, &sandbox.path("new")).run();
+        run.expect_code(1).stderr_contains("which you made");
+        for new in ["new", ""] {
+            let call = sandbox.lake("env true").env("LAKE_SHIM_PRIVATE", "1");
+            let call =
+                if new.is_empty() { call } else { call.env("LAKE_PKG_DIR", sandbox.path(new)) };
+            call.run().expect_code(0).expect_stderr("");
+        }
+        assert_eq!(identity(&sandbox.packages()), before, "{run}");
+    }
+}
+
 #[test]
 fn a_shared_directory_that_was_removed_is_made_again() {
     let (sandbox, shared) = bare();
