@@ -60,7 +60,7 @@ pub enum Step {
 /// which is made if it does not exist. If another process works on the packages, `waiting` is told which.
 ///
 /// # Errors
-/// Those of [`look`], and if the disk refuses.
+/// Those of [`look`], if the disk refuses, and if a package could neither be moved nor be put back.
 pub fn link(
     workspace: &Workspace,
     packages_dir: &Path,
@@ -103,11 +103,10 @@ pub fn link(
             make_shared(shared)?;
             // Two processes that move the same packages are in each other's way.
             let _turn = Lock::acquire(&workspace.own_lock_dir(), waiting, || Ok(()))?;
-            match adopt(workspace, packages_dir, shared) {
-                Ok(moved) => made(Linked::Now { moved }),
-                // Another process has linked it meanwhile.
-                Err(_) if is_same_file(packages_dir, shared) => done(Linked::Already),
-                Err(reason) => Ok(Linked::Left { reason: format!("{reason:#}") }),
+            match adopt(workspace, packages_dir, shared)? {
+                linked @ Linked::Now { .. } => made(linked),
+                Linked::Already => done(Linked::Already),
+                left => Ok(left),
             }
         }
         Step::Leave { reason } => Ok(Linked::Left { reason }),

@@ -63,6 +63,9 @@ impl Shared {
 
     /// Removes the records, of a directory that no other workspace uses and that is about to go.
     pub fn remove_records(&self) {
+        if fs::symlink_metadata(self.state_dir()).is_err() {
+            return;
+        }
         let _ = fs::remove_dir_all(self.records());
         let _ = fs::remove_dir_all(self.links());
         let _ = fs::remove_dir(self.state_dir().join("lock"));
