@@ -183,11 +183,10 @@ impl Place {
             )
         })?;
         let packages_dir = &workspace.packages_dir;
-        link::release(packages_dir)?;
-        // What a killed one has left after its last step.
+        // A killed one may leave a directory behind after its last step.
         packages_dir.parent().into_iter().chain([shared.as_path()]).for_each(WorkDir::sweep);
         let waiting = |holder| self.report.event(Event::Waiting { holder });
-        let linked = link::link(&workspace, packages_dir, shared, waiting)?;
+        let linked = link::share_again(&workspace, packages_dir, shared, waiting)?;
         if let Linked::Left { reason } = &linked {
             self.report.left_unlinked(packages_dir, shared, reason);
             bail!(Failure::Reported(1));

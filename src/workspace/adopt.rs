@@ -6,7 +6,7 @@
 //! directory is held open meanwhile: its path may lead to the shared one by then.
 
 use super::git::{Checkout, Work};
-use super::link::Linked;
+use super::link::{Linked, PRIVATE_MARK, mark_private, release};
 use super::shared::{STATE_DIR, Shared};
 use super::url::{same_repository, shown};
 use super::{GitLock, Package, Workspace};
@@ -71,14 +71,15 @@ pub(super) fn adoptable<'a>(
     if let Some(mount) = mount_in(dir)? {
         bail!("`{}` is a mount", mount.display());
     }
+    ensure!(fs::metadata(dir)?.uid() == geteuid().as_raw(), "it belongs to another user");
     let abandoned: Vec<_> = WorkDir::abandoned(dir).collect();
     let mut packages = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        if abandoned.contains(&entry.path()) {
-            continue; // which will be swept
-        }
         let name = entry.file_name().to_string_lossy().into_owned();
+        if name == PRIVATE_MARK || abandoned.contains(&entry.path()) {
+            continue; // which goes with the directory
+        }
         if name == STATE_DIR {
             let other = Shared::of(dir).others(&workspace.root).into_iter().next();
             if let Some(other) = other {
@@ -185,6 +186,8 @@ struct Adoption<'a> {
     /// In the shared directory.
     there: WorkDir,
     moved: Vec<Moved>,
+    /// The directory had the mark of a private one.
+    was_private: bool,
 }
 
 struct Moved {
@@ -223,8 +226,8 @@ impl<'a> Adoption<'a> {
         // Both have to be writable.
         let (here, there) = (WorkDir::new_in(parent)?, WorkDir::new_in(shared)?);
         let dir = dir.into_file();
-        let moved = Vec::new();
-        let adoption = Self { packages_dir, shared, dir, since, here, there, moved };
+        let (moved, was_private) = (Vec::new(), false);
+        let adoption = Self { packages_dir, shared, dir, since, here, there, moved, was_private };
         symlink(shared, adoption.new_link())?;
         Ok((adoption, packages))
     }
@@ -234,7 +237,8 @@ impl<'a> Adoption<'a> {
     }
 
     /// Puts the link in the place of the directory, which is empty by now.
-    fn link(&self) -> Result<()> {
+    fn link(&mut self) -> Result<()> {
+        self.was_private = release(&self.held(""))?;
         Shared::of(&self.held("")).remove_records();
         // Fails if something appeared in it meanwhile.
         fs::remove_dir(self.packages_dir)?;
@@ -305,6 +309,16 @@ impl<'a> Adoption<'a> {
                 let place = if moved.now == Now::Here { self.here.path() } else { self.shared };
                 stuck.push(format!("`{}` is in `{}` now ({error:#})", moved.name, place.display()));
             }
+        }
+        let mark = || {
+            ensure_dirs(self.packages_dir)?;
+            mark_private(self.packages_dir)
+        };
+        if self.was_private
+            && !is_linked
+            && let Err(error) = mark()
+        {
+            stuck.push(format!("`{}` is not private now ({error:#})", self.packages_dir.display()));
         }
         if stuck.is_empty() {
             return Ok(());

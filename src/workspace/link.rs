@@ -16,9 +16,7 @@ use crate::fs::{
 use crate::settings::{home_dir, var};
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
-use nix::unistd::geteuid;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 /// How the packages directory was left.
@@ -67,6 +65,30 @@ pub fn link(
     shared: &Path,
     waiting: impl FnOnce(String),
 ) -> Result<Linked> {
+    link_if(|step| !matches!(step, Step::Private), workspace, packages_dir, shared, waiting)
+}
+
+/// As [`link`], for a directory that [`unlink`] made too. It stays private if it does not become a link.
+pub fn share_again(
+    workspace: &Workspace,
+    packages_dir: &Path,
+    shared: &Path,
+    waiting: impl FnOnce(String),
+) -> Result<Linked> {
+    let linked = link_if(|_| true, workspace, packages_dir, shared, waiting)?;
+    if linked == Linked::Already {
+        release(packages_dir)?;
+    }
+    Ok(linked)
+}
+
+fn link_if(
+    is_wanted: impl FnOnce(&Step) -> bool,
+    workspace: &Workspace,
+    packages_dir: &Path,
+    shared: &Path,
+    waiting: impl FnOnce(String),
+) -> Result<Linked> {
     let users = Shared::of(shared);
     let done = |linked| {
         users.record(&workspace.root);
@@ -80,7 +102,11 @@ pub fn link(
     if is_link && shared.is_dir() && links::counts(packages_dir)? {
         return done(Linked::Already);
     }
-    match look(workspace, packages_dir, shared)? {
+    let step = look(workspace, packages_dir, shared)?;
+    if !is_wanted(&step) {
+        return Ok(Linked::Private);
+    }
+    match step {
         Step::None => {
             make_shared(shared)?;
             done(Linked::Already)
@@ -99,7 +125,7 @@ pub fn link(
             replace_symlink(shared, packages_dir)?;
             made(linked)
         }
-        Step::Adopt(_) => {
+        Step::Adopt(_) | Step::Private => {
             make_shared(shared)?;
             // Two processes that move the same packages are in each other's way.
             let _turn = Lock::acquire(&workspace.own_lock_dir(), waiting, || Ok(()))?;
@@ -110,7 +136,6 @@ pub fn link(
             }
         }
         Step::Leave { reason } => Ok(Linked::Left { reason }),
-        Step::Private => Ok(Linked::Private),
     }
 }
 
@@ -154,9 +179,6 @@ pub fn look(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
     }
     if exists(&packages_dir.join(PRIVATE_MARK))? {
         return Ok(Step::Private);
-    }
-    if meta.uid() != geteuid().as_raw() {
-        return leave("it belongs to another user");
     }
     match adoptable(workspace, packages_dir, shared) {
         Ok(packages) => {
@@ -315,16 +337,17 @@ fn name(path: &Path) -> Option<String> {
     Some(path.file_name()?.to_string_lossy().into_owned())
 }
 
-/// Lets [`link`] have a directory that [`unlink`] made.
-pub fn release(packages_dir: &Path) -> Result<()> {
-    let mark = packages_dir.join(PRIVATE_MARK);
-    if !is_symlink(packages_dir)? && exists(&mark)? {
+/// Removes the mark of a directory that [`unlink`] made. `false` if it has none.
+pub(super) fn release(dir: &Path) -> Result<bool> {
+    let mark = dir.join(PRIVATE_MARK);
+    let is_private = !is_symlink(dir)? && exists(&mark)?;
+    if is_private {
         fs::remove_file(mark)?;
     }
-    Ok(())
+    Ok(is_private)
 }
 
-fn mark_private(dir: &Path) -> Result<()> {
+pub(super) fn mark_private(dir: &Path) -> Result<()> {
     let text = "`lake-shim unlink` made this directory; `lake-shim link` shares it again\n";
     match fs::File::create_new(dir.join(PRIVATE_MARK)) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
