@@ -2,7 +2,7 @@
 //!
 //! Only packages that their repository and the lock can reproduce are moved. Other processes may be at work in
 //! the same directory: one that links it too, a build, an editor. So a package is first taken out of the
-//! directory, then looked at once more, and only what nothing has changed since it was checked is deleted. The
+//! directory, then looked at once more, and deleted only if nothing in it has changed since it was checked. The
 //! directory is held open meanwhile: its path may lead to the shared one by then.
 
 use super::git::{Checkout, Work};
@@ -27,7 +27,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// How far a file's change time may lag behind the clock: a tick of the kernel's timer.
+/// Longest time by which a file's change time lags behind the clock: a tick of the kernel's timer.
 const TICK: Duration = Duration::from_millis(10);
 
 /// Moves the packages in `packages_dir` to `shared`, and puts a link in the place of the directory. The

@@ -19,7 +19,7 @@ use fs_err as fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Component, Path, PathBuf};
 
-/// How the packages directory was left.
+/// State of the packages directory after [`link`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Linked {
     /// It was a link to the shared directory already; nothing was written.
@@ -196,7 +196,7 @@ fn parent_of(packages_dir: &Path) -> Result<&Path> {
     packages_dir.parent().context("a packages directory has a parent")
 }
 
-/// Checks whether `shared` can be a directory of packages for this workspace.
+/// Refuses a `shared` that cannot be a directory of packages for this workspace.
 ///
 /// # Errors
 /// Names the setting, its value and what is wrong with it.
@@ -245,7 +245,7 @@ pub fn real_path(path: &Path) -> Result<PathBuf> {
     bail!("no part of it exists")
 }
 
-/// What [`unlink`] has undone.
+/// Links that [`unlink`] has undone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unlinked {
     /// Where the packages directory led to.

@@ -1,4 +1,5 @@
-//! A Lake workspace as it lies on disk: its root, its lock, its packages. Reading only.
+//! A Lake workspace on disk: its root, its lock, its packages. Only [`link`] changes one, and only
+//! [`Workspace::write_state`] writes there, in a directory of our own.
 
 mod adopt;
 pub mod git;
@@ -77,7 +78,7 @@ pub struct Package {
     pub is_overridden: bool,
 }
 
-/// What Lake wants a clone to be.
+/// Repository and revision that Lake wants a clone to have.
 #[derive(Clone, Debug)]
 pub struct GitLock {
     /// The clone; the package's directory, unless that is a subdirectory of it.
@@ -95,25 +96,25 @@ pub struct Location {
     pub file: Option<OsString>,
     /// `--packages`, relative to where the command runs.
     pub overrides: Vec<OsString>,
-    /// Whether a directory above counts too. Lake itself looks nowhere else (4.27, run).
+    /// A directory above counts too. Lake itself looks nowhere else (4.27, run).
     pub search_above: bool,
-    /// Whether the manifest is about to be made anew, so that the configuration's `packagesDir`
-    /// counts and overrides do not.
+    /// The manifest is about to be made again, so that the configuration's `packagesDir` counts and
+    /// overrides do not.
     pub updates: bool,
 }
 
 impl Location {
-    /// Whether whatever runs in the root finds the same workspace.
+    /// `true` if any command that runs in the root finds the same workspace.
     pub fn is_plain(&self) -> bool {
         self.file.is_none() && self.overrides.is_empty()
     }
 }
 
 impl Workspace {
-    /// Finds the workspace that a command run in `cwd` is about; nothing when there is none.
+    /// Finds the workspace that a command run in `cwd` is about. `None` if there is none.
     ///
     /// # Errors
-    /// When there is one and its manifest cannot be understood.
+    /// Fails if there is one and its manifest cannot be understood.
     pub fn discover(cwd: &Path, location: &Location) -> Result<Option<Self>> {
         let Some((root, config)) = find_root(cwd, location)? else {
             return Ok(None);
@@ -145,7 +146,7 @@ impl Workspace {
         Ok(Some(Self { root, config, manifest, manifest_path, packages_dir, packages }))
     }
 
-    /// Mathlib's directory, when mathlib is a dependency or the root itself.
+    /// Mathlib's directory. `None` if mathlib is neither a dependency nor the root itself.
     pub fn mathlib(&self) -> Option<&Path> {
         if let Some(package) = self.package("mathlib") {
             return Some(&package.dir);
@@ -157,8 +158,8 @@ impl Workspace {
         (is_named && has_tool()).then_some(&self.root)
     }
 
-    /// Whether the packages lie outside of the workspace, through a link or by `packagesDir`, so that
-    /// others may use them too.
+    /// `true` if the packages lie outside of the workspace, through a link or by `packagesDir`, so that other
+    /// workspaces may use them too.
     pub fn shares_packages(&self) -> bool {
         let packages_dir = self.packages_now();
         let real = fs::canonicalize(&packages_dir);
@@ -257,8 +258,7 @@ impl Workspace {
         bail!(self.is_outside(&dir))
     }
 
-    /// `true` if `path` is below the root, whatever symlinks are on the way. `.lake` may be one, which users
-    /// have on a bigger disk.
+    /// `true` if `path` is below the root once symlinks are followed. `.lake` may be one, to a bigger disk.
     fn is_inside(&self, path: &Path) -> bool {
         let lake_dir = self.root.join(LAKE_DIR);
         let real_lake_dir = || real_path(&lake_dir).ok();
@@ -344,7 +344,7 @@ impl Workspace {
         })
     }
 
-    /// Whether Lake has no package to clone and none to check out.
+    /// `true` if Lake has no package to clone and none to check out.
     pub fn has_locked_packages(&self) -> bool {
         self.packages.iter().all(|package| match &package.lock {
             // While a package is being cloned its HEAD is not known.
@@ -365,7 +365,7 @@ impl Workspace {
                 .is_ok_and(|text| text.to_lowercase().contains("mathlib"))
     }
 
-    /// What the root's `lakefile.toml` says; nothing of a `lakefile.lean`.
+    /// The root's `lakefile.toml`. `None` if it is a `lakefile.lean`.
     pub fn lakefile(&self) -> Result<Option<Lakefile>> {
         match &self.config {
             Config::Lean(_) => Ok(None),
@@ -407,7 +407,7 @@ fn find_root(cwd: &Path, location: &Location) -> Result<Option<(PathBuf, Config)
     for (level, dir) in above.enumerate() {
         match Config::find(&dir, file) {
             Ok(Some(config)) => return Ok(Some((fs::canonicalize(dir)?, config))),
-            // Further up may be closed to us, and is none of the workspace's business.
+            // A directory further up may not be readable, and has nothing to do with the workspace.
             Err(error) if level == 0 => return Err(error.into()),
             Ok(None) | Err(_) => {}
         }
@@ -439,10 +439,10 @@ impl Config {
         }
     }
 
-    /// What the manifest is called. A program may say it elsewise, and is not asked.
+    /// The manifest's name. A `lakefile.lean` may override this; we do not evaluate those.
     fn manifest_file(&self) -> Result<String> {
         let Self::Toml(path) = self else { return Ok(MANIFEST_FILE.to_owned()) };
-        // Next to nobody says so, and every build comes by here.
+        // Hardly a project has it, and every build comes by here.
         let is_named =
             read::bytes(path, read::TEXT)?.windows(12).any(|text| text == b"manifestFile");
         let named = if is_named { Lakefile::read(path)?.manifest_file } else { None };
