@@ -164,7 +164,8 @@ fn owner(dir: &Path) -> Option<Owner> {
 
 /// `true` if `dir` is a work directory that has nothing in it yet, or nothing any more.
 fn is_unfinished(dir: &Path) -> bool {
-    let has_mode = fs::symlink_metadata(dir).is_ok_and(|meta| meta.mode() & 0o7777 == MODE);
+    // Without `setgid`, which comes from the directory that it is in.
+    let has_mode = fs::symlink_metadata(dir).is_ok_and(|meta| meta.mode() & 0o5777 == MODE);
     let mut entries = fs::read_dir(dir).into_iter().flatten();
     let is_owner = |entry: io::Result<fs::DirEntry>| {
         entry.is_ok_and(|entry| entry.file_name() == UNFINISHED_OWNER)
@@ -282,6 +283,7 @@ mod tests {
         };
         let nameless = [
             unfinished("a", MODE, None),
+            unfinished("z", MODE | 0o2000, None),
             unfinished("b", MODE, Some("")),
             unfinished("c", MODE, Some(&TITLE[..5])),
             unfinished("d", MODE, Some(&gone.print())),
