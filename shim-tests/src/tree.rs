@@ -161,7 +161,10 @@ fn visit(root: &Path, path: &Path, entries: &mut BTreeMap<PathBuf, Entry>) {
 }
 
 /// Returns `true` for the directories in which the shim keeps what it knows of a workspace, of a shared packages
-/// directory and of a store's lock.
+/// directory and of a store's lock. A directory is a shared one if a workspace has recorded itself there.
 pub fn is_notes(path: &Path) -> bool {
-    [".lake/lake-shim", ".lake-shim", "lake-shim/lock"].iter().any(|notes| path.ends_with(notes))
+    let is_recorded =
+        || fs::read_dir(path.join("workspaces")).is_ok_and(|mut records| records.next().is_some());
+    [".lake/lake-shim", "lake-shim/lock"].iter().any(|notes| path.ends_with(notes))
+        || path.ends_with(".lake-shim") && is_recorded()
 }

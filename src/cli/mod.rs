@@ -99,7 +99,7 @@ enum Command {
     ///
     /// Equal keys mean equal inputs, whatever the machine, the checkout or its line endings.
     Key(KeyArgs),
-    /// Say why it is not working, and what mends it
+    /// Say why it is not working, and what fixes it
     ///
     /// Changes nothing. Exits with 1 when there are errors.
     Doctor(DoctorArgs),
@@ -132,7 +132,7 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
         Command::Man { into } => manual::pages(into.as_deref()),
         Command::Restore(args) => place()?.restore(args),
         Command::Names(args) => place()?.names(args),
-        // Which has to say why there is no place to be in.
+        // It has to say why there is no place.
         Command::Doctor(args) => args.run(&cli.flags),
         Command::Link => place()?.link(),
         Command::Unlink(args) => place()?.unlink(args),
@@ -183,11 +183,10 @@ impl Place {
             )
         })?;
         let packages_dir = &workspace.packages_dir;
-        link::release(packages_dir)?;
-        // What a killed one has left after its last step.
+        // A killed one may leave a directory behind after its last step.
         packages_dir.parent().into_iter().chain([shared.as_path()]).for_each(WorkDir::sweep);
         let waiting = |holder| self.report.event(Event::Waiting { holder });
-        let linked = link::link(&workspace, packages_dir, shared, waiting)?;
+        let linked = link::share_again(&workspace, packages_dir, shared, waiting)?;
         if let Linked::Left { reason } = &linked {
             self.report.left_unlinked(packages_dir, shared, reason);
             bail!(Failure::Reported(1));

@@ -1,9 +1,9 @@
 //! A lock that saves work, and never more than that.
 //!
-//! Whatever is published under it would be right without it: on some file systems a lock excludes only
-//! the processes of one host, or none. So waiting is bounded, and where there can be no lock the work goes
-//! on without. Everybody who may read a file may lock it, so the lock is on an empty directory of our own
-//! that only those can open who may write beside it. Taking it writes nothing.
+//! Results are right without it: on some file systems a lock excludes only the processes of one host, or
+//! none. So waiting is bounded, and work goes on without a lock where there can be none. A user who may read a
+//! file may lock it, so the lock is on an empty directory of our own that only users who may write beside it
+//! can open. Taking it writes nothing.
 
 use anyhow::Result;
 use fs_err as fs;
@@ -16,10 +16,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long to wait for another process before working beside it. A restore of all of Mathlib takes a
-/// minute on two cores.
+/// Longest wait for another process, before working beside it. A restore of all of Mathlib takes a minute on
+/// two cores.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// How often a waiting process looks.
+/// Time between two looks of a waiting process.
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Released when dropped, or when the process ends.

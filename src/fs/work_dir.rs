@@ -1,14 +1,16 @@
 //! Directories that one process of ours works in, beside the place where the result is published.
 //!
 //! A work directory holds two things: `owner`, which says which process made it, and `work`, where the
-//! process puts its files. A directory is removed by another process only if it has our `owner` file and
-//! the process that the file names is dead. A name alone proves nothing: people call directories
-//! `.lake-shim-notes` too. A lock proves nothing either: on NFS, virtiofs or 9p everybody gets it.
+//! process puts its files. Another process removes a directory only if it has our `owner` file and the
+//! process that the file names is dead. A name alone proves nothing: people call directories
+//! `.lake-shim-notes` too. A lock proves nothing either: on NFS, virtiofs or 9p every process gets it.
 //!
-//! `owner` comes first and whole, and goes last. A directory that has nothing but the beginning of one holds
-//! nothing, so any process removes it; one that is alive makes another.
+//! `owner` is written first and as a whole, and goes last. So a process may die and leave a directory without
+//! one. It is empty or has the beginning of our text, and its mode is one that no person gives a directory
+//! ([`MODE`]): any process removes it, and the process that made it, if alive, makes another.
 
 use super::if_there;
+use crate::read;
 use anyhow::Result;
 use fs_err as fs;
 use nix::errno::Errno;
@@ -21,9 +23,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
-/// What the names of work directories begin with. Twelve random letters follow.
+/// Start of the name. [`RANDOM`] letters and digits follow.
 const PREFIX: &str = ".lake-shim-";
 const RANDOM: usize = 12;
+/// For this user alone, and sticky, which means nothing here: it tells an empty directory of ours from one
+/// that the user made.
+const MODE: u32 = 0o1700;
 
 /// The first line of an `owner` file.
 const TITLE: &str = "work directory of lake-shim";
@@ -31,15 +36,15 @@ const TITLE: &str = "work directory of lake-shim";
 const OWNER_LIMIT: u64 = 4096;
 /// The `owner` file before it is whole.
 const UNFINISHED_OWNER: &str = "owner.new";
-/// How often a directory is made again that another process has removed.
+/// Limit on making a directory again that another process has removed.
 const ATTEMPTS: usize = 100;
 
-/// Nothing takes longer. Decides where the process cannot be looked up: it ran on another machine, in
-/// another container, or before a reboot.
+/// Age at which a directory is abandoned if its process cannot be looked up: it ran on another machine, in
+/// another container, or before a reboot. No work takes longer.
 const FOREIGN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A directory of our own, removed when dropped. Others can neither look nor write into it, whatever the
-/// umask or a default ACL would give them; what is made in it has the rights that it would have beside it.
+/// A directory of our own, removed when dropped. Other users can neither read nor write in it, regardless of
+/// the umask and default ACLs; files made in it have the modes that they would have beside it.
 #[derive(Debug)]
 pub struct WorkDir {
     /// Removed with everything in it when this is dropped.
@@ -52,7 +57,7 @@ impl WorkDir {
     pub fn new_in(parent: &Path) -> Result<Self> {
         Self::sweep(parent);
         let mut builder = tempfile::Builder::new();
-        builder.prefix(PREFIX).rand_bytes(RANDOM).permissions(Permissions::from_mode(0o700));
+        builder.prefix(PREFIX).rand_bytes(RANDOM).permissions(Permissions::from_mode(MODE));
         let mut attempts = 1..=ATTEMPTS;
         loop {
             let dir = builder.tempdir_in(parent)?;
@@ -74,8 +79,16 @@ impl WorkDir {
         &self.work
     }
 
-    /// Removes what dead processes of this user left in `parent`. What cannot be removed stays, and is in
-    /// nobody's way.
+    /// Leaves the directory in its place for good, with all that is in it. Returns where that is.
+    pub fn keep(self) -> PathBuf {
+        let work = self.work.clone();
+        let _ = fs::remove_file(owner_file(self.dir.path())); // without it no process sweeps it
+        std::mem::forget(self);
+        work
+    }
+
+    /// Removes the work directories that dead processes of this user left in `parent`. Does no harm if one
+    /// cannot be removed.
     pub fn sweep(parent: &Path) {
         Self::sweep_with(parent, |_| {});
     }
@@ -88,7 +101,7 @@ impl WorkDir {
                 rescue(&work);
                 let _ = fs::remove_dir_all(work);
                 let _ = fs::remove_dir_all(dir);
-            } else if !owner_file(&dir).exists() {
+            } else if is_unfinished(&dir) {
                 let _ = fs::remove_file(dir.join(UNFINISHED_OWNER));
                 let _ = fs::remove_dir(dir); // which takes only an empty one
             }
@@ -112,7 +125,7 @@ impl WorkDir {
         let owned = named.filter(move |entry| {
             entry.metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == me)
         });
-        owned.map(|entry| entry.path())
+        owned.map(|entry| entry.path()).filter(|dir| owner(dir).is_some() || is_unfinished(dir))
     }
 }
 
@@ -141,9 +154,25 @@ fn is_abandoned(dir: &Path) -> bool {
         let age = |made| SystemTime::now().duration_since(made);
         made.is_ok_and(|made| age(made).is_ok_and(|age| age > FOREIGN_AGE))
     };
-    let owner = crate::read::text(&owner_file(dir), OWNER_LIMIT);
-    let owner = owner.ok().and_then(|text| Owner::parse(&text));
-    owner.is_some_and(|owner| owner.is_dead().unwrap_or_else(is_old))
+    owner(dir).is_some_and(|owner| owner.is_dead().unwrap_or_else(is_old))
+}
+
+/// The process that made `dir`. `None` if it is not a work directory.
+fn owner(dir: &Path) -> Option<Owner> {
+    Owner::parse(&read::text(&owner_file(dir), OWNER_LIMIT).ok()?)
+}
+
+/// `true` if `dir` is a work directory that has nothing in it yet, or nothing any more.
+fn is_unfinished(dir: &Path) -> bool {
+    // Without `setgid`, which comes from the directory that it is in.
+    let has_mode = fs::symlink_metadata(dir).is_ok_and(|meta| meta.mode() & 0o5777 == MODE);
+    let mut entries = fs::read_dir(dir).into_iter().flatten();
+    let is_owner = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.file_name() == UNFINISHED_OWNER)
+    };
+    let text = || read::bytes(&dir.join(UNFINISHED_OWNER), OWNER_LIMIT).unwrap_or_default();
+    let is_ours = || text().iter().zip(TITLE.as_bytes()).all(|(is, ours)| is == ours);
+    has_mode && entries.all(is_owner) && is_ours()
 }
 
 /// A process, so that another one can tell whether it is alive.
@@ -243,11 +272,33 @@ mod tests {
             dir(".lake-shim-yzabcdefghij", Some(&elsewhere)),
             alive.path().to_owned(),
         ];
-        // Their processes died before they could say who they are.
-        let nameless =
-            [".lake-shim-aaaaaaaaaaaa", ".lake-shim-bbbbbbbbbbbb"].map(|name| dir(name, None));
-        fs::write(nameless[0].join(UNFINISHED_OWNER), TITLE).expect("a file");
+        // Their processes died before they had written an owner, or after they had removed it.
+        let unfinished = |letter: &str, mode: u32, text: Option<&str>| {
+            let dir = dir(&format!("{PREFIX}{}", letter.repeat(RANDOM)), None);
+            fs::set_permissions(&dir, Permissions::from_mode(mode)).expect("a mode");
+            if let Some(text) = text {
+                fs::write(dir.join(UNFINISHED_OWNER), text).expect("a file");
+            }
+            dir
+        };
+        let nameless = [
+            unfinished("a", MODE, None),
+            unfinished("z", MODE | 0o2000, None),
+            unfinished("b", MODE, Some("")),
+            unfinished("c", MODE, Some(&TITLE[..5])),
+            unfinished("d", MODE, Some(&gone.print())),
+        ];
+        // A person's, under a name like ours.
+        let persons = [
+            unfinished("e", 0o755, None),
+            unfinished("f", 0o700, Some("mine\n")),
+            unfinished("g", 0o700, Some("")),
+            unfinished("h", MODE, Some("mine\n")),
+        ];
+        let kept_for_good = WorkDir::new_in(parent.path()).expect("a work directory").keep();
+        let kept = kept.iter().chain(&persons).chain([&kept_for_good]);
         WorkDir::sweep(parent.path());
+        assert_eq!(WorkDir::of_this_user(parent.path()).count(), 2, "the living and the foreign");
         for dir in nameless.iter().chain([&dead]) {
             assert!(!dir.exists(), "{}", dir.display());
         }

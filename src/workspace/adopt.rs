@@ -2,18 +2,21 @@
 //!
 //! Only packages that their repository and the lock can reproduce are moved. Other processes may be at work in
 //! the same directory: one that links it too, a build, an editor. So a package is first taken out of the
-//! directory, then looked at once more, and only what nothing has changed since it was checked is deleted. The
+//! directory, then looked at once more, and deleted only if nothing in it has changed since it was checked. The
 //! directory is held open meanwhile: its path may lead to the shared one by then.
 
 use super::git::{Checkout, Work};
+use super::link::{Linked, PRIVATE_MARK, mark_private, release};
+use super::shared::{STATE_DIR, Shared};
 use super::url::{same_repository, shown};
 use super::{GitLock, Package, Workspace};
 use crate::child::Variables;
+use crate::error::hint;
 use crate::fs::{
-    Renamed, WorkDir, copy_tree, ensure_dirs, exists, if_there, is_dir, is_symlink, mount_in,
-    rename_to_new, rename_to_new_from,
+    Renamed, WorkDir, copy_tree, ensure_dirs, exists, if_there, is_dir, is_same_file, is_symlink,
+    mount_in, rename_to_new, rename_to_new_from,
 };
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 use fs_err as fs;
 use fs_err::os::unix::fs::{OpenOptionsExt, symlink};
 use nix::fcntl::OFlag;
@@ -24,50 +27,35 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// How far a file's change time may lag behind the clock: a tick of the kernel's timer.
+/// Longest time by which a file's change time lags behind the clock: a tick of the kernel's timer.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Moves the packages in `packages_dir` to `shared`, and puts a link in the place of the directory. Returns the
-/// names of those that were moved.
+/// Moves the packages in `packages_dir` to `shared`, and puts a link in the place of the directory. The
+/// directory stays as it is, for the reason in [`Linked::Left`], if one of its entries could not be made again
+/// from its repository, the shared directory has another package of that name, or the disk refuses.
 ///
 /// # Errors
-/// Says why the directory stays as it is: one of its entries could not be made again from its repository, the
-/// shared directory has another package of that name, or the disk refuses.
-pub(super) fn adopt(
-    workspace: &Workspace,
-    packages_dir: &Path,
-    shared: &Path,
-) -> Result<Vec<String>> {
-    let parent = packages_dir.parent().context("a packages directory has a parent")?;
-    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
-    let dir = fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(packages_dir)?;
-    let since = SystemTime::now();
-    std::thread::sleep(TICK);
-    let packages = adoptable(workspace, packages_dir, shared)?;
-    WorkDir::sweep(packages_dir);
-    // Both have to be writable, which is found out before anything is moved.
-    let (here, there) = (WorkDir::new_in(parent)?, WorkDir::new_in(shared)?);
-    let link = here.path().join("link");
-    symlink(shared, &link)?;
-    let dir = dir.into_file();
-    let mut adoption =
-        Adoption { packages_dir, shared, dir, since, here, there, moved: Vec::new() };
-    let linked = adoption.take_all(&packages).and_then(|()| {
-        // Fails if something appeared in it meanwhile.
-        fs::remove_dir(packages_dir)?;
-        Ok(fs::rename(&link, packages_dir)?)
-    });
-    if let Err(error) = linked {
-        adoption.put_back()?;
-        return Err(error);
+/// Fails if a package could neither be moved nor be put back. Says where it is.
+pub(super) fn adopt(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result<Linked> {
+    let left = |reason: Error| match is_same_file(packages_dir, shared) {
+        true => Linked::Already, // another process has linked it meanwhile
+        false => Linked::Left { reason: format!("{reason:#}") },
+    };
+    let (mut adoption, packages) = match Adoption::prepare(workspace, packages_dir, shared) {
+        Ok(prepared) => prepared,
+        Err(reason) => return Ok(left(reason)),
+    };
+    let linked = adoption.take_all(&packages).and_then(|()| adoption.link());
+    if is_same_file(packages_dir, shared) {
+        adoption.keep_builds();
     }
-    adoption.keep_builds();
-    Ok(adoption
-        .moved
-        .into_iter()
-        .filter(|moved| !moved.was_there)
-        .map(|moved| moved.name)
-        .collect())
+    let moved = adoption.moved.iter().filter(|moved| !moved.was_there);
+    let moved = moved.map(|moved| moved.name.clone()).collect();
+    let settled = adoption.settle();
+    match linked {
+        Ok(()) => settled.map(|()| Linked::Now { moved }),
+        Err(reason) => settled.with_context(|| format!("{reason:#}")).map(|()| left(reason)),
+    }
 }
 
 /// The packages in the packages directory `dir`, each of them reproducible, and the same as in `shared` if it is
@@ -83,14 +71,22 @@ pub(super) fn adoptable<'a>(
     if let Some(mount) = mount_in(dir)? {
         bail!("`{}` is a mount", mount.display());
     }
+    ensure!(fs::metadata(dir)?.uid() == geteuid().as_raw(), "it belongs to another user");
     let abandoned: Vec<_> = WorkDir::abandoned(dir).collect();
     let mut packages = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        if abandoned.contains(&entry.path()) {
-            continue; // which will be swept
-        }
         let name = entry.file_name().to_string_lossy().into_owned();
+        if name == PRIVATE_MARK || abandoned.contains(&entry.path()) {
+            continue; // which goes with the directory
+        }
+        if name == STATE_DIR {
+            let other = Shared::of(dir).others(&workspace.root).into_iter().next();
+            if let Some(other) = other {
+                bail!("`{}` uses it too", other.root.display());
+            }
+            continue; // from when it was a shared directory itself
+        }
         let is_it = |package: &&Package| package.name == name && !package.is_overridden;
         let package = workspace.packages.iter().find(is_it);
         let lock = package.and_then(|package| Some((&*package.name, package.lock.as_ref()?)));
@@ -184,11 +180,14 @@ struct Adoption<'a> {
     dir: std::fs::File,
     /// From before the packages were checked.
     since: SystemTime,
-    /// Beside the packages directory. Has the packages that the shared directory has too, until the link is made.
+    /// Beside the packages directory. Has the link that is to be, and the packages that the shared directory
+    /// has too, until the link is in its place.
     here: WorkDir,
     /// In the shared directory.
     there: WorkDir,
     moved: Vec<Moved>,
+    /// The directory had the mark of a private one.
+    was_private: bool,
 }
 
 struct Moved {
@@ -209,7 +208,43 @@ enum Now {
     Deleted,
 }
 
-impl Adoption<'_> {
+impl<'a> Adoption<'a> {
+    /// Checks what can be checked before anything is moved.
+    fn prepare(
+        workspace: &'a Workspace,
+        packages_dir: &'a Path,
+        shared: &'a Path,
+    ) -> Result<(Self, Vec<(&'a str, &'a GitLock)>)> {
+        let parent = packages_dir.parent().context("a packages directory has a parent")?;
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+        let dir =
+            fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(packages_dir)?;
+        let since = SystemTime::now();
+        std::thread::sleep(TICK);
+        let packages = adoptable(workspace, packages_dir, shared)?;
+        WorkDir::sweep(packages_dir);
+        // Both have to be writable.
+        let (here, there) = (WorkDir::new_in(parent)?, WorkDir::new_in(shared)?);
+        let dir = dir.into_file();
+        let (moved, was_private) = (Vec::new(), false);
+        let adoption = Self { packages_dir, shared, dir, since, here, there, moved, was_private };
+        symlink(shared, adoption.new_link())?;
+        Ok((adoption, packages))
+    }
+
+    fn new_link(&self) -> PathBuf {
+        self.here.path().join(".link")
+    }
+
+    /// Puts the link in the place of the directory, which is empty by now.
+    fn link(&mut self) -> Result<()> {
+        self.was_private = release(&self.held(""))?;
+        Shared::of(&self.held("")).remove_records();
+        // Fails if something appeared in it meanwhile.
+        fs::remove_dir(self.packages_dir)?;
+        Ok(fs::rename(self.new_link(), self.packages_dir)?)
+    }
+
     fn take_all(&mut self, packages: &[(&str, &GitLock)]) -> Result<()> {
         packages.iter().try_for_each(|(name, _)| self.take(name))
     }
@@ -259,23 +294,59 @@ impl Adoption<'_> {
         PathBuf::from(format!("/proc/self/fd/{}", self.dir.as_raw_fd())).join(name)
     }
 
-    /// Has the packages directory as it was.
+    /// Puts packages back, unless the link is in the place of their directory. Originals that are beside it go
+    /// if they are in the shared directory too, unchanged.
     ///
     /// # Errors
-    /// Says where the packages are.
-    fn put_back(&self) -> Result<()> {
-        ensure_dirs(self.packages_dir)?;
-        for Moved { name, now, .. } in &self.moved {
-            let (old, new) = (self.packages_dir.join(name), self.shared.join(name));
-            let back = match now {
-                Now::There => rename_to_new(&new, &old).map_err(Into::into).map(drop),
-                Now::Here => {
-                    rename_to_new(&self.here.path().join(name), &old).map_err(Into::into).map(drop)
-                }
-                Now::Deleted => copy_missing(&new, &old),
-            };
-            back.with_context(|| format!("`{name}` is in `{}` now", self.shared.display()))?;
+    /// Says where each package is that could not be put back. Nothing of it is deleted.
+    fn settle(self) -> Result<()> {
+        let is_linked = is_same_file(self.packages_dir, self.shared);
+        let mut stuck = Vec::new();
+        let mut is_here = false;
+        for moved in &self.moved {
+            if let Err(error) = self.settle_one(moved, is_linked) {
+                is_here |= moved.now == Now::Here;
+                let place = if moved.now == Now::Here { self.here.path() } else { self.shared };
+                stuck.push(format!("`{}` is in `{}` now ({error:#})", moved.name, place.display()));
+            }
         }
+        let mark = || {
+            ensure_dirs(self.packages_dir)?;
+            mark_private(self.packages_dir)
+        };
+        if self.was_private
+            && !is_linked
+            && let Err(error) = mark()
+        {
+            stuck.push(format!("`{}` is not private now ({error:#})", self.packages_dir.display()));
+        }
+        if stuck.is_empty() {
+            return Ok(());
+        }
+        if is_here {
+            let _ = fs::remove_file(self.new_link());
+            self.here.keep();
+        }
+        bail!(hint(
+            stuck.join(", "),
+            "nothing of it was deleted: compare it with what is in its place, and remove one of the two",
+        ))
+    }
+
+    fn settle_one(&self, moved: &Moved, is_linked: bool) -> Result<()> {
+        let name = &moved.name;
+        let (here, there) = (self.here.path().join(name), self.shared.join(name));
+        let from = match moved.now {
+            Now::There if is_linked => return Ok(()),
+            Now::Here if is_linked => return check_unchanged(&here, self.since),
+            Now::There => there,
+            Now::Here => here,
+            Now::Deleted => return copy_missing(&there, &self.packages_dir.join(name)),
+        };
+        ensure_dirs(self.packages_dir)?;
+        let to = self.packages_dir.join(name);
+        let is_back = rename_to_new(&from, &to)? == Renamed::Done;
+        ensure!(is_back, "`{}` is something else by now", to.display());
         Ok(())
     }
 

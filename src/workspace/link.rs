@@ -14,14 +14,12 @@ use crate::fs::{
     is_symlink, links, replace_by_dir, replace_symlink,
 };
 use crate::settings::{home_dir, var};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
-use nix::unistd::geteuid;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-/// How the packages directory was left.
+/// State of the packages directory after [`link`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Linked {
     /// It was a link to the shared directory already; nothing was written.
@@ -60,22 +58,55 @@ pub enum Step {
 /// which is made if it does not exist. If another process works on the packages, `waiting` is told which.
 ///
 /// # Errors
-/// Those of [`look`], and if the disk refuses.
+/// Those of [`look`], if the disk refuses, and if a package could neither be moved nor be put back.
 pub fn link(
     workspace: &Workspace,
     packages_dir: &Path,
     shared: &Path,
     waiting: impl FnOnce(String),
 ) -> Result<Linked> {
+    link_if(|step| !matches!(step, Step::Private), workspace, packages_dir, shared, waiting)
+}
+
+/// As [`link`], for a directory that [`unlink`] made too. It stays private if it does not become a link.
+pub fn share_again(
+    workspace: &Workspace,
+    packages_dir: &Path,
+    shared: &Path,
+    waiting: impl FnOnce(String),
+) -> Result<Linked> {
+    let linked = link_if(|_| true, workspace, packages_dir, shared, waiting)?;
+    if linked == Linked::Already {
+        release(packages_dir)?;
+    }
+    Ok(linked)
+}
+
+fn link_if(
+    is_wanted: impl FnOnce(&Step) -> bool,
+    workspace: &Workspace,
+    packages_dir: &Path,
+    shared: &Path,
+    waiting: impl FnOnce(String),
+) -> Result<Linked> {
+    let users = Shared::of(shared);
     let done = |linked| {
-        Shared::of(shared).record(&workspace.root);
+        users.record(&workspace.root);
         Ok(linked)
+    };
+    let made = |linked| {
+        users.record_link(&workspace.root, packages_dir);
+        done(linked)
     };
     let is_link = fs::read_link(packages_dir).is_ok_and(|target| target == shared);
     if is_link && shared.is_dir() && links::counts(packages_dir)? {
         return done(Linked::Already);
     }
-    match look(workspace, packages_dir, shared)? {
+    let step = look(workspace, packages_dir, shared)?;
+    if !is_wanted(&step) {
+        return Ok(Linked::Private);
+    }
+    match step {
         Step::None => {
             make_shared(shared)?;
             done(Linked::Already)
@@ -85,28 +116,26 @@ pub fn link(
             ensure_dirs(parent_of(packages_dir)?)?;
             // `false`: another process was faster, and the next command looks again.
             match create_symlink(shared, packages_dir)? {
-                true => done(Linked::Now { moved: Vec::new() }),
+                true => made(Linked::Now { moved: Vec::new() }),
                 false => done(Linked::Already),
             }
         }
         Step::Replace(linked) => {
             make_shared(shared)?;
             replace_symlink(shared, packages_dir)?;
-            done(linked)
+            made(linked)
         }
-        Step::Adopt(_) => {
+        Step::Adopt(_) | Step::Private => {
             make_shared(shared)?;
             // Two processes that move the same packages are in each other's way.
-            let _turn = Lock::acquire(&workspace.lock_dir(), waiting, || Ok(()))?;
-            match adopt(workspace, packages_dir, shared) {
-                Ok(moved) => done(Linked::Now { moved }),
-                // Another process has linked it meanwhile.
-                Err(_) if is_same_file(packages_dir, shared) => done(Linked::Already),
-                Err(reason) => Ok(Linked::Left { reason: format!("{reason:#}") }),
+            let _turn = Lock::acquire(&workspace.own_lock_dir(), waiting, || Ok(()))?;
+            match adopt(workspace, packages_dir, shared)? {
+                linked @ Linked::Now { .. } => made(linked),
+                Linked::Already => done(Linked::Already),
+                left => Ok(left),
             }
         }
         Step::Leave { reason } => Ok(Linked::Left { reason }),
-        Step::Private => Ok(Linked::Private),
     }
 }
 
@@ -136,8 +165,8 @@ pub fn look(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
     let leave = |reason: &str| Ok(Step::Leave { reason: reason.to_owned() });
     if let Some(target) = target {
         let target = parent.join(target);
-        return match Shared::of(&target).has(&workspace.root) {
-            // We made it, for an earlier value of the setting.
+        return match Shared::of(&target).has_link(&workspace.root, &meta) {
+            // For an earlier value of the setting.
             true => Ok(Step::Replace(Linked::Now { moved: Vec::new() })),
             false => leave(&format!("it is a symlink to `{}`, which you made", target.display())),
         };
@@ -150,9 +179,6 @@ pub fn look(workspace: &Workspace, packages_dir: &Path, shared: &Path) -> Result
     }
     if exists(&packages_dir.join(PRIVATE_MARK))? {
         return Ok(Step::Private);
-    }
-    if meta.uid() != geteuid().as_raw() {
-        return leave("it belongs to another user");
     }
     match adoptable(workspace, packages_dir, shared) {
         Ok(packages) => {
@@ -170,14 +196,14 @@ fn parent_of(packages_dir: &Path) -> Result<&Path> {
     packages_dir.parent().context("a packages directory has a parent")
 }
 
-/// Checks whether `shared` can be a directory of packages for this workspace.
+/// Refuses a `shared` that cannot be a directory of packages for this workspace.
 ///
 /// # Errors
 /// Names the setting, its value and what is wrong with it.
 pub fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<()> {
     let is = format!("`{}` is `{}`", var::PKG_DIR, shared.display());
     let way = format!("set `{}` to a directory for packages alone, or unset it", var::PKG_DIR);
-    let real = real_path(shared).with_context(|| hint(is.clone(), way.clone()))?;
+    let real = real_path(&without_dots(shared)).with_context(|| hint(is.clone(), way.clone()))?;
     let is_around =
         root.starts_with(&real) || packages_dir.starts_with(&real) && real != packages_dir;
     let fault =
@@ -199,12 +225,16 @@ pub fn check_shared(root: &Path, packages_dir: &Path, shared: &Path) -> Result<(
 }
 
 /// The real path that `path` has, or will have once it exists.
+///
+/// # Errors
+/// Fails if that cannot be told: a link leads nowhere, or `..` follows something that does not exist.
 pub fn real_path(path: &Path) -> Result<PathBuf> {
-    let plain = without_dots(path);
-    for ancestor in plain.ancestors() {
+    for ancestor in path.ancestors() {
         match fs::canonicalize(ancestor) {
             Ok(real) => {
-                let rest = plain.strip_prefix(ancestor).unwrap_or(Path::new(""));
+                let rest = path.strip_prefix(ancestor).unwrap_or(Path::new(""));
+                let has_dots = rest.components().any(|part| part == Component::ParentDir);
+                ensure!(!has_dots, "`..` is behind what does not exist in `{}`", path.display());
                 return Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) });
             }
             // Not there yet. A link that leads nowhere is another matter.
@@ -215,7 +245,7 @@ pub fn real_path(path: &Path) -> Result<PathBuf> {
     bail!("no part of it exists")
 }
 
-/// What [`unlink`] has undone.
+/// Links that [`unlink`] has undone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unlinked {
     /// Where the packages directory led to.
@@ -234,7 +264,7 @@ pub fn unlink(workspace: &Workspace, packages: &[&str]) -> Result<Unlinked> {
     let Workspace { root, packages_dir, .. } = workspace;
     let parent = parent_of(packages_dir)?;
     links::check_way(parent)?;
-    workspace.check_packages_dir(None)?;
+    workspace.check_inside(packages_dir, None)?;
     if !is_symlink(packages_dir)? {
         if !real_path(packages_dir)?.starts_with(root) {
             bail!(hint(
@@ -279,10 +309,10 @@ pub fn keep_private(workspace: &Workspace, shared: Option<&Path>) -> Result<Unli
         let target = parent.join(target);
         let is_ours = shared
             .is_some_and(|shared| target == shared || is_same_file(&target, shared))
-            || Shared::of(&target).has(root);
+            || workspace.has_linked(packages_dir);
         return if is_ours { unlink(workspace, &[]) } else { Ok(Unlinked::default()) };
     }
-    workspace.check_packages_dir(None)?;
+    workspace.check_inside(packages_dir, None)?;
     if real_path(packages_dir)?.starts_with(root) {
         links::check_way(parent)?;
         fs::create_dir_all(packages_dir)?;
@@ -307,16 +337,17 @@ fn name(path: &Path) -> Option<String> {
     Some(path.file_name()?.to_string_lossy().into_owned())
 }
 
-/// Lets [`link`] have a directory that [`unlink`] made.
-pub fn release(packages_dir: &Path) -> Result<()> {
-    let mark = packages_dir.join(PRIVATE_MARK);
-    if !is_symlink(packages_dir)? && exists(&mark)? {
+/// Removes the mark of a directory that [`unlink`] made. `false` if it has none.
+pub(super) fn release(dir: &Path) -> Result<bool> {
+    let mark = dir.join(PRIVATE_MARK);
+    let is_private = !is_symlink(dir)? && exists(&mark)?;
+    if is_private {
         fs::remove_file(mark)?;
     }
-    Ok(())
+    Ok(is_private)
 }
 
-fn mark_private(dir: &Path) -> Result<()> {
+pub(super) fn mark_private(dir: &Path) -> Result<()> {
     let text = "`lake-shim unlink` made this directory; `lake-shim link` shares it again\n";
     match fs::File::create_new(dir.join(PRIVATE_MARK)) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),

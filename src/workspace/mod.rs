@@ -1,4 +1,5 @@
-//! A Lake workspace as it lies on disk: its root, its lock, its packages. Reading only.
+//! A Lake workspace on disk: its root, its lock, its packages. Only [`link`] changes one, and only
+//! [`Workspace::write_state`] writes there, in a directory of our own.
 
 mod adopt;
 pub mod git;
@@ -22,6 +23,7 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use git::Checkout;
 use lakefile::Lakefile;
+use link::real_path;
 use manifest::{Entry, MANIFEST_FILE, Manifest, Source};
 use shared::Shared;
 use std::collections::BTreeMap;
@@ -35,8 +37,10 @@ pub const PACKAGES_DIR: &str = ".lake/packages";
 const OVERRIDES: &str = ".lake/package-overrides.json";
 /// Lake's default for `-f`.
 const CONFIG_FILE: &str = "lakefile";
+/// Lake's directory below the root.
+const LAKE_DIR: &str = ".lake";
 /// Our own directory below the root.
-const STATE_DIR: [&str; 2] = [".lake", "lake-shim"];
+const STATE_DIR: [&str; 2] = [LAKE_DIR, "lake-shim"];
 
 /// A workspace.
 #[derive(Debug)]
@@ -74,7 +78,7 @@ pub struct Package {
     pub is_overridden: bool,
 }
 
-/// What Lake wants a clone to be.
+/// Repository and revision that Lake wants a clone to have.
 #[derive(Clone, Debug)]
 pub struct GitLock {
     /// The clone; the package's directory, unless that is a subdirectory of it.
@@ -92,25 +96,25 @@ pub struct Location {
     pub file: Option<OsString>,
     /// `--packages`, relative to where the command runs.
     pub overrides: Vec<OsString>,
-    /// Whether a directory above counts too. Lake itself looks nowhere else (4.27, run).
+    /// A directory above counts too. Lake itself looks nowhere else (4.27, run).
     pub search_above: bool,
-    /// Whether the manifest is about to be made anew, so that the configuration's `packagesDir`
-    /// counts and overrides do not.
+    /// The manifest is about to be made again, so that the configuration's `packagesDir` counts and
+    /// overrides do not.
     pub updates: bool,
 }
 
 impl Location {
-    /// Whether whatever runs in the root finds the same workspace.
+    /// `true` if any command that runs in the root finds the same workspace.
     pub fn is_plain(&self) -> bool {
         self.file.is_none() && self.overrides.is_empty()
     }
 }
 
 impl Workspace {
-    /// Finds the workspace that a command run in `cwd` is about; nothing when there is none.
+    /// Finds the workspace that a command run in `cwd` is about. `None` if there is none.
     ///
     /// # Errors
-    /// When there is one and its manifest cannot be understood.
+    /// Fails if there is one and its manifest cannot be understood.
     pub fn discover(cwd: &Path, location: &Location) -> Result<Option<Self>> {
         let Some((root, config)) = find_root(cwd, location)? else {
             return Ok(None);
@@ -142,7 +146,7 @@ impl Workspace {
         Ok(Some(Self { root, config, manifest, manifest_path, packages_dir, packages }))
     }
 
-    /// Mathlib's directory, when mathlib is a dependency or the root itself.
+    /// Mathlib's directory. `None` if mathlib is neither a dependency nor the root itself.
     pub fn mathlib(&self) -> Option<&Path> {
         if let Some(package) = self.package("mathlib") {
             return Some(&package.dir);
@@ -154,8 +158,8 @@ impl Workspace {
         (is_named && has_tool()).then_some(&self.root)
     }
 
-    /// Whether the packages lie outside of the workspace, through a link or by `packagesDir`, so that
-    /// others may use them too.
+    /// `true` if the packages lie outside of the workspace, through a link or by `packagesDir`, so that other
+    /// workspaces may use them too.
     pub fn shares_packages(&self) -> bool {
         let packages_dir = self.packages_now();
         let real = fs::canonicalize(&packages_dir);
@@ -215,12 +219,15 @@ impl Workspace {
         Ok(())
     }
 
-    /// What a process that restores into these packages locks: a directory beside the packages where other
-    /// workspaces use them too, else one of the workspace.
+    /// The directory to lock while restoring into these packages: one beside the packages if other workspaces
+    /// may use them by the user's setting, else one of the workspace.
     pub fn lock_dir(&self) -> PathBuf {
-        if self.shares_packages() {
-            return Shared::of(&self.packages_now()).lock_dir();
-        }
+        let shared = self.shares_packages().then(|| Shared::of(&self.packages_now()));
+        shared.and_then(|shared| shared.lock_dir()).unwrap_or_else(|| self.own_lock_dir())
+    }
+
+    /// The directory to lock while changing the packages directory itself.
+    fn own_lock_dir(&self) -> PathBuf {
         let _ = self.make_state_dir(); // without it there is no lock
         self.state_dir().join("lock")
     }
@@ -228,20 +235,49 @@ impl Workspace {
     /// Refuses a packages directory that the manifest or the configuration puts outside of the workspace,
     /// unless it is `named` by the user's own setting. Nothing is made, moved or deleted there.
     pub fn check_packages_dir(&self, named: Option<&Path>) -> Result<()> {
-        self.check_inside(&self.packages_dir, named)
-    }
-
-    /// As [`Workspace::check_packages_dir`], for the packages directory or the one that was it before.
-    pub fn check_inside(&self, packages_dir: &Path, named: Option<&Path>) -> Result<()> {
-        let dir = without_dots(packages_dir);
-        let is_named = || named.is_some_and(|named| named == dir || is_same_file(named, &dir));
-        let real_parent = dir.parent().and_then(|parent| fs::canonicalize(parent).ok());
-        let is_inside = dir.starts_with(&self.root) && dir != self.root
-            || real_parent.is_some_and(|parent| parent.starts_with(&self.root));
-        if is_inside || is_named() {
+        self.check_inside(&self.packages_dir, named)?;
+        // Git keeps symlinks, so a link of any other name may come from the project too.
+        let dir = without_dots(&self.packages_dir);
+        let is_users = dir == self.root.join(PACKAGES_DIR) || !dir.is_symlink();
+        if is_users || is_named(&dir, named) || self.has_linked(&dir) || self.is_inside(&dir) {
             return Ok(());
         }
-        bail!(hint(
+        bail!(self.is_outside(&dir))
+    }
+
+    /// As [`Workspace::check_packages_dir`], for the place of the packages directory or of the one before it:
+    /// where a symlink leads that is there now does not matter.
+    pub fn check_inside(&self, packages_dir: &Path, named: Option<&Path>) -> Result<()> {
+        let dir = without_dots(packages_dir);
+        let is_inside = || {
+            dir != self.root && packages_dir.parent().is_some_and(|parent| self.is_inside(parent))
+        };
+        if is_named(&dir, named) || is_inside() {
+            return Ok(());
+        }
+        bail!(self.is_outside(&dir))
+    }
+
+    /// `true` if `path` is below the root once symlinks are followed. `.lake` may be one, to a bigger disk.
+    fn is_inside(&self, path: &Path) -> bool {
+        let lake_dir = self.root.join(LAKE_DIR);
+        let real_lake_dir = || real_path(&lake_dir).ok();
+        real_path(path).is_ok_and(|real| {
+            real.starts_with(&self.root)
+                || without_dots(path).starts_with(&lake_dir)
+                    && real_lake_dir().is_some_and(|lake_dir| real.starts_with(lake_dir))
+        })
+    }
+
+    /// `true` if we made the link at `packages_dir`.
+    fn has_linked(&self, packages_dir: &Path) -> bool {
+        fs::symlink_metadata(packages_dir)
+            .is_ok_and(|link| Shared::of(packages_dir).has_link(&self.root, &link))
+    }
+
+    fn is_outside(&self, dir: &Path) -> String {
+        let real = real_path(dir).unwrap_or_else(|_| dir.to_owned());
+        hint(
             format!(
                 "the packages directory `{}` is outside of the workspace `{}`",
                 dir.display(),
@@ -251,9 +287,9 @@ impl Workspace {
                 "if you trust this project with that directory, set `{}={}`; else give `packagesDir` a \
                  directory in the workspace, such as `{PACKAGES_DIR}`",
                 var::PKG_DIR,
-                dir.display()
+                real.display()
             ),
-        ))
+        )
     }
 
     /// Where the packages are now, before Lake does anything.
@@ -308,7 +344,7 @@ impl Workspace {
         })
     }
 
-    /// Whether Lake has no package to clone and none to check out.
+    /// `true` if Lake has no package to clone and none to check out.
     pub fn has_locked_packages(&self) -> bool {
         self.packages.iter().all(|package| match &package.lock {
             // While a package is being cloned its HEAD is not known.
@@ -329,7 +365,7 @@ impl Workspace {
                 .is_ok_and(|text| text.to_lowercase().contains("mathlib"))
     }
 
-    /// What the root's `lakefile.toml` says; nothing of a `lakefile.lean`.
+    /// The root's `lakefile.toml`. `None` if it is a `lakefile.lean`.
     pub fn lakefile(&self) -> Result<Option<Lakefile>> {
         match &self.config {
             Config::Lean(_) => Ok(None),
@@ -371,7 +407,7 @@ fn find_root(cwd: &Path, location: &Location) -> Result<Option<(PathBuf, Config)
     for (level, dir) in above.enumerate() {
         match Config::find(&dir, file) {
             Ok(Some(config)) => return Ok(Some((fs::canonicalize(dir)?, config))),
-            // Further up may be closed to us, and is none of the workspace's business.
+            // A directory further up may not be readable, and has nothing to do with the workspace.
             Err(error) if level == 0 => return Err(error.into()),
             Ok(None) | Err(_) => {}
         }
@@ -403,15 +439,19 @@ impl Config {
         }
     }
 
-    /// What the manifest is called. A program may say it elsewise, and is not asked.
+    /// The manifest's name. A `lakefile.lean` may override this; we do not evaluate those.
     fn manifest_file(&self) -> Result<String> {
         let Self::Toml(path) = self else { return Ok(MANIFEST_FILE.to_owned()) };
-        // Next to nobody says so, and every build comes by here.
+        // Hardly a project has it, and every build comes by here.
         let is_named =
             read::bytes(path, read::TEXT)?.windows(12).any(|text| text == b"manifestFile");
         let named = if is_named { Lakefile::read(path)?.manifest_file } else { None };
         Ok(named.unwrap_or_else(|| MANIFEST_FILE.to_owned()))
     }
+}
+
+fn is_named(dir: &Path, named: Option<&Path>) -> bool {
+    named.is_some_and(|named| named == dir || is_same_file(named, dir))
 }
 
 /// Without `..`, taken as text: what a manifest says is looked at before any symlink in it.

@@ -104,6 +104,35 @@ fn link_after_a_copy_keeps_what_is_not_equal() {
     before.assert_unchanged();
 }
 
+/// The directory stays private, as it was, and later builds leave it so.
+#[test]
+#[cfg_attr(not(has = "strace"), ignore = "needs strace")]
+fn a_link_that_fails_leaves_the_directory_private() {
+    for obstacle in
+        ["local work", "a bad setting", "", "the disk, at the link", "the disk, before it"]
+    {
+        let sandbox = shared();
+        sandbox.lake_shim("unlink --copy").run().expect_code(0);
+        let notes = sandbox.package("mathlib/notes.txt");
+        let call = sandbox.lake_shim("link");
+        let call = match obstacle {
+            "local work" => {
+                sandbox.write(&notes, "mine");
+                call
+            }
+            "a bad setting" => call.env("LAKE_PKG_DIR", sandbox.workspace()),
+            "" => call.env("LAKE_PKG_DIR", ""),
+            "the disk, at the link" => call.injected("rename:error=EIO:when=1+"),
+            _ => call.injected("rmdir:error=EBUSY:when=1"),
+        };
+        let before = Tree::of(sandbox.packages());
+        call.run().expect_code(1);
+        before.assert_same_content();
+        let _ = fs::remove_file(&notes);
+        expect_private_from_now_on(&sandbox, &sandbox.packages());
+    }
+}
+
 #[test]
 fn private_builds_unlink_and_it_stays_so() {
     let sandbox = shared();

@@ -2,10 +2,10 @@
 //! where it fails half-way or somebody edits them meanwhile.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use shim_tests::preload::{Act, Strike};
-use shim_tests::{Call, NOBODY, Run, Sandbox, Tmpfs, Tree};
+use shim_tests::preload::{Act, Armed, Strike};
+use shim_tests::{Call, NOBODY, Run, Running, Sandbox, Tmpfs, Tree};
 
 use crate::packages::{add_package, clone_package};
 use crate::{bare, expect_left, expect_link, expect_no_leftovers, link};
@@ -324,6 +324,74 @@ fn edit_at(sandbox: &Sandbox, shared: &Path, calls: &'static str, at: u64) -> bo
         assert_eq!(status.len(), 40, "`{name}` is whole");
     }
     is_stopped
+}
+
+/// The packages `a` and `b`, the latter also in the shared directory, and a link that is stopped at its `at`th look into a
+/// directory.
+fn stopped_link(at: u64) -> (Sandbox, Running, Armed) {
+    let (sandbox, shared) = bare();
+    for name in ["a", "b"] {
+        add_package(&sandbox, sandbox.packages(), name);
+    }
+    clone_package(&sandbox, &shared, "b");
+    let strike =
+        Strike { calls: "list", programs: "lake-shim", at, lasting: false, act: Act::Stop };
+    let (call, armed) = strike.arm(&sandbox, link(&sandbox, &shared));
+    let running = call.spawn();
+    running.wait_until(|| armed.struck().is_some());
+    (sandbox, running, armed)
+}
+
+/// Where `b` is while it is neither in its place nor gone.
+fn aside(sandbox: &Sandbox) -> Option<PathBuf> {
+    let mut entries = fs::read_dir(sandbox.path("app/.lake")).expect("a directory").flatten();
+    entries.find_map(|entry| {
+        let work = entry.path().join("work");
+        work.join("b").exists().then_some(work)
+    })
+}
+
+/// A file in `b` changes while it is aside, and it cannot go back.
+#[test]
+#[cfg_attr(not(has = "cc"), ignore = "needs cc")]
+fn an_edit_is_kept_if_its_package_cannot_go_back() {
+    let first = (1..).find(|at| {
+        let (sandbox, running, armed) = stopped_link(*at);
+        let is_aside = aside(&sandbox).is_some();
+        armed.resume();
+        running.wait();
+        is_aside
+    });
+    let at = first.expect("a call");
+    let in_the_way = |sandbox: &Sandbox, name: &str| {
+        sandbox.write(sandbox.package(name).join("other"), "new");
+    };
+    for case in ["b is there again", "and a, which is tried too", "it is linked by another"] {
+        let (sandbox, running, armed) = stopped_link(at);
+        let shared = sandbox.path("shared");
+        let work = aside(&sandbox).expect("a place");
+        let edited = work.join("b/lakefile.toml");
+        sandbox.write(&edited, "an hour of work");
+        match case {
+            "b is there again" => in_the_way(&sandbox, "b"),
+            "and a, which is tried too" => {
+                ["a", "b"].iter().for_each(|name| in_the_way(&sandbox, name));
+            }
+            _ => drop(sandbox.remove(sandbox.packages()).symlink(&shared, sandbox.packages())),
+        }
+        armed.resume();
+        let run = running.wait();
+        run.expect_code(1).stderr_contains("`lakefile.toml` was changed while it was moved");
+        run.stderr_contains(&format!("`b` is in `{}` now", work.display()));
+        run.stderr_contains("hint: nothing of it was deleted");
+        for _ in 0..2 {
+            assert_eq!(sandbox.read(&edited), "an hour of work", "{case}: {run}");
+            assert!(shared.join("b/.git").is_dir(), "{case}: {run}");
+            // Nor does a later command sweep it.
+            sandbox.lake("env true").env("LAKE_PKG_DIR", &shared).run();
+            link(&sandbox, &shared).run();
+        }
+    }
 }
 
 #[test]

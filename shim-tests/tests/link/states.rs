@@ -114,6 +114,31 @@ fn a_link_that_we_made_follows_the_setting() {
     }
 }
 
+/// The setting named where a link of theirs leads, or they made ours again.
+#[test]
+fn a_link_of_the_users_that_the_setting_once_named_stays() {
+    for is_remade in [false, true] {
+        let (sandbox, old) = bare();
+        sandbox.mkdir(&old).mkdir("app/.lake");
+        if is_remade {
+            link(&sandbox, &old).run().expect_code(0);
+            sandbox.remove(sandbox.packages());
+        }
+        sandbox.symlink(&old, sandbox.packages());
+        let before = identity(&sandbox.packages());
+        link(&sandbox, &old).run().expect_code(0).expect_stderr("");
+        let run = link(&sandbox, &sandbox.path("new")).run();
+        run.expect_code(1).stderr_contains("which you made");
+        for new in ["new", ""] {
+            let call = sandbox.lake("env true").env("LAKE_SHIM_PRIVATE", "1");
+            let call =
+                if new.is_empty() { call } else { call.env("LAKE_PKG_DIR", sandbox.path(new)) };
+            call.run().expect_code(0).expect_stderr("");
+        }
+        assert_eq!(identity(&sandbox.packages()), before, "{run}");
+    }
+}
+
 #[test]
 fn a_shared_directory_that_was_removed_is_made_again() {
     let (sandbox, shared) = bare();
@@ -169,6 +194,50 @@ fn a_directory_that_leads_there_through_a_linked_parent_is_right() {
     link(&sandbox, &shared).run().expect_code(0);
     before.assert_same_content();
     assert!(!sandbox.packages().is_symlink());
+}
+
+/// A user's link to a bigger disk, and any command before the link.
+#[test]
+fn a_packages_directory_behind_a_linked_parent_is_linked() {
+    for words in ["env true", "resolve-deps", "exe cache get"] {
+        let mut sandbox = Sandbox::mini_mathlib().online();
+        sandbox.rename("app/.lake", "big/lake").symlink("../big/lake", "app/.lake");
+        sandbox.lake(words).run().expect_code(0);
+        let shared = sandbox.path("shared");
+        sandbox.set_env("LAKE_PKG_DIR", &shared);
+        let run = sandbox.lake("env true").run();
+        run.expect_code(0).stderr_contains("after moving `batteries`, `mathlib` there");
+        expect_link(&sandbox.packages(), &shared);
+        expect_no_leftovers(&sandbox);
+    }
+}
+
+/// A directory that a former value of the setting named is not kept by our own notes in it, but by others that use it.
+#[test]
+fn a_directory_that_was_shared_itself_moves_on() {
+    for has_others in [false, true] {
+        let (sandbox, shared) = bare();
+        sandbox.mkdir("big/lake").symlink("../big/lake", "app/.lake");
+        add_package(&sandbox, "big/lake/packages", "a");
+        let old = sandbox.path("big/lake/packages");
+        link(&sandbox, &old).run().expect_code(0);
+        assert!(old.join(".lake-shim").is_dir());
+        if has_others {
+            sandbox.write("other/lakefile.toml", "name = \"other\"\n");
+            link(&sandbox, &old).cwd("other").run().expect_code(0);
+        }
+        let run = link(&sandbox, &shared).run();
+        match has_others {
+            true => {
+                run.expect_code(1).stderr_contains(&sandbox.path("other").display().to_string());
+                assert!(old.join("a/.git").is_dir());
+            }
+            false => {
+                run.expect_code(0).stderr_contains("after moving `a` there");
+                expect_link(&sandbox.packages(), &shared);
+            }
+        }
+    }
 }
 
 /// `cd` into a package of the shared directory, and a build there: its packages would be a link to the directory in

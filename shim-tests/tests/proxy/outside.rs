@@ -72,6 +72,12 @@ fn a_manifest_of_another_name_in_the_workspace_is_written() {
 fn with_packages_dir(dir: &str) -> Sandbox {
     let sandbox = Sandbox::mini_mathlib();
     sandbox.rename(sandbox.packages(), "home/src").mkdir("app/x");
+    // Symlinks that the project's repository has.
+    for (link, target) in
+        [("home", "../home"), ("src", "../home/src"), ("far", "../home/src/notes")]
+    {
+        sandbox.symlink(target, format!("app/{link}"));
+    }
     for project in ["thesis", "notes"] {
         let project = sandbox.path("home/src").join(project);
         sandbox.write(project.join("work.tex"), "mine\n");
@@ -85,7 +91,15 @@ fn with_packages_dir(dir: &str) -> Sandbox {
 
 #[test]
 fn nothing_is_linked_or_restored_outside() {
-    for dir in ["ROOT/home/src", "../home/src", "x/../../home/src"] {
+    for dir in [
+        "ROOT/home/src",
+        "../home/src",
+        "x/../../home/src",
+        "home/src",
+        "src",
+        "far/../../src",
+        "x/../home/src",
+    ] {
         for setting in [None, Some("shared")] {
             let mut sandbox = with_packages_dir(dir);
             sandbox.set_env("LAKE_SHIM_NETWORK", "never").set_env("LAKE_SHIM_RESTORE", "always");
@@ -112,6 +126,60 @@ fn nothing_is_linked_or_restored_outside() {
             );
             // Said once, by whatever command is the first to have something to say.
             sandbox.lake("env true").run().expect_code(0).stderr_lacks("outside of the workspace");
+        }
+    }
+}
+
+/// Not even a directory to lock is made beside packages that no setting names.
+#[test]
+fn nothing_is_locked_outside() {
+    for is_link in [false, true] {
+        let sandbox = Sandbox::mini_mathlib();
+        sandbox.rename(sandbox.packages(), "elsewhere");
+        if is_link {
+            sandbox.symlink("../../elsewhere", sandbox.packages());
+        } else {
+            sandbox.edit_json("app/lake-manifest.json", |manifest| {
+                manifest["packagesDir"] = "../elsewhere".into();
+            });
+        }
+        for words in ["build", "resolve-deps", "exe cache get", "update"] {
+            let run = sandbox.lake(words).env("LAKE_SHIM_NETWORK", "never").run();
+            assert!(!sandbox.path("elsewhere/.lake-shim").exists(), "{run}");
+        }
+    }
+}
+
+/// Symlinks that the project's repository has, and no packages yet.
+#[test]
+fn nothing_is_made_outside() {
+    for dir in ["deps/packages", "deps/new/packages", "x/../deps/packages", "new/../deps/packages"]
+    {
+        let mut sandbox = Sandbox::mini_mathlib_without_packages();
+        sandbox.mkdir("app/x").mkdir("other").symlink("../other", "app/deps");
+        sandbox.edit_json("app/lake-manifest.json", |manifest| {
+            manifest["packagesDir"] = dir.into();
+        });
+        // What Lake makes is what it makes without the shim.
+        sandbox.script("quiet/lake", "exit 0");
+        let lake = sandbox.path("quiet/lake");
+        sandbox.set_env("LAKE_SHIM_LAKE", lake).set_env("LAKE_SHIM_NETWORK", "never");
+        let other = Tree::of(sandbox.path("other"));
+        for shared in ["", "shared"] {
+            if !shared.is_empty() {
+                let shared = sandbox.path(shared);
+                sandbox.set_env("LAKE_PKG_DIR", shared);
+            }
+            for words in ["env true", "build", "exe cache get"] {
+                sandbox.lake(words).run();
+                sandbox.lake(words).env("LAKE_SHIM_PRIVATE", "1").run();
+                other.assert_unchanged();
+            }
+            for words in ["link", "unlink", "restore"] {
+                sandbox.lake_shim(words).run().expect_code(1).stderr_contains("hint: ");
+                other.assert_unchanged();
+            }
+            assert!(!sandbox.path("app/new").exists(), "{dir}");
         }
     }
 }
@@ -166,6 +234,11 @@ fn what_a_person_made_is_never_swept() {
             }
             mine.push(Tree::of(dir));
         }
+        // Twelve letters, and hardly anything in it.
+        let [empty, begun] = ["architecture", "abstractions"]
+            .map(|name| sandbox.path(place).join(format!(".lake-shim-{name}")));
+        sandbox.mkdir(&empty).write(begun.join("owner.new"), "");
+        mine.extend([empty, begun].map(Tree::of));
     }
     for words in ["exe cache get", "build", "env true", "frobnicate", "resolve-deps", "update"] {
         let run = sandbox.lake(words).env("LAKE_SHIM_NETWORK", "never").run();
