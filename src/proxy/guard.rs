@@ -243,7 +243,7 @@ impl Guard<'_> {
                 bail!(place.refusal(&wants, &self.way_out(place)));
             }
             let work = place.work(checkout, variables)?;
-            let lost = if deletes { work.lost_by_deletion() } else { work.lost_by_checkout(true) };
+            let lost = if self.never_deletes() { work.lost_by_checkout(true) } else { work };
             return self.refuse_loss(place, &wants, &lost);
         }
         if matches!(reason, Reason::Confirm | Reason::Compare) {
