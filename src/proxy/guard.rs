@@ -20,6 +20,7 @@ use anyhow::{Error, Result, bail};
 use fs_err as fs;
 use nix::unistd::geteuid;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What Lake is started with.
@@ -207,18 +208,7 @@ impl Guard<'_> {
         variables: &Variables,
     ) -> Result<()> {
         let Some(checkout) = &place.checkout else {
-            let is_empty =
-                fs::read_dir(&place.dir).is_ok_and(|mut entries| entries.next().is_none());
-            if is_empty || self.never_deletes() {
-                return Ok(());
-            }
-            bail!(place.refusal(
-                "has no `.git` of its own: Lake would delete it",
-                &format!(
-                    "`mv {0} {0}.old` keeps it, and Lake clones the package",
-                    place.dir.display()
-                ),
-            ));
+            return self.check_bare(place);
         };
         checkout.prove(variables).map_err(|why| place.unreadable(&why))?;
         if reason == Reason::Confirm && !self.compares_always() {
@@ -231,10 +221,7 @@ impl Guard<'_> {
             let is = origin.map_or("has no `origin`".into(), |url| {
                 format!("is a checkout of `{}`", shown(&url))
             });
-            let (what, deletes) = match self.never_deletes() {
-                true => ("repoint", false),
-                false => ("delete", true),
-            };
+            let what = if self.never_deletes() { "repoint" } else { "delete" };
             let wants = format!(
                 "{is}, and this workspace wants `{}`: Lake would {what} it",
                 shown(&place.wanted)
@@ -254,6 +241,24 @@ impl Guard<'_> {
         }
         let lost = place.work(checkout, variables)?.lost_by_checkout(self.cleans());
         self.refuse_loss(place, "has local work, and Lake would check out another revision", &lost)
+    }
+
+    /// As [`Guard::check`], of a directory that is not a checkout.
+    fn check_bare(&self, place: &Place) -> Result<()> {
+        let is_lakes = |entry: io::Result<fs::DirEntry>| {
+            self.never_deletes() && entry.is_ok_and(|entry| entry.file_name() == ".lake")
+        };
+        if fs::read_dir(&place.dir).is_ok_and(|mut entries| entries.all(is_lakes)) {
+            return Ok(());
+        }
+        let would = match self.never_deletes() {
+            true => "make it a checkout, and remove files that the package does not have",
+            false => "delete it",
+        };
+        bail!(place.refusal(
+            &format!("has no `.git` of its own: Lake would {would}"),
+            &format!("`mv {0} {0}.old` keeps it, and Lake clones the package", place.dir.display()),
+        ));
     }
 
     fn refuse_loss(&self, place: &Place, what: &str, lost: &Work) -> Result<()> {
