@@ -23,9 +23,11 @@ impl Version {
     pub const OVERRIDES: Self = Self(4, 17);
     /// Runs `git clean -xf` after it checked out another revision.
     pub const CLEANS: Self = Self(4, 29);
-    /// Deletes no checkout, and compares the URL on every load (lean4#14782). Read, not run: the first
-    /// release with it is probably this one.
-    pub const COMPARES_ALWAYS: Self = Self(4, 35);
+    /// Compares the URL on every load (lean4#14782). Read, not run: 4.35 is probably the first release with it,
+    /// and nightlies had that number before. So the one before may do it, and the one behind does.
+    pub const MAY_COMPARE_ALWAYS: Self = Self(4, 34);
+    /// Deletes no checkout (the same change).
+    pub const NEVER_DELETES: Self = Self(4, 36);
 
     /// Of what `lake --version` says.
     pub fn of_answer(said: &str) -> Option<Self> {
@@ -140,6 +142,6 @@ mod tests {
         ] {
             assert_eq!(Version::parse(text), expected, "{text}");
         }
-        assert!(Version(4, 9) < Version::OVERRIDES && Version(4, 100) > Version::COMPARES_ALWAYS);
+        assert!(Version(4, 9) < Version::OVERRIDES && Version(4, 100) > Version::NEVER_DELETES);
     }
 }

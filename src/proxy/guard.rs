@@ -315,11 +315,11 @@ impl Guard<'_> {
     }
 
     fn compares_always(&self) -> bool {
-        self.version.is_none_or(|version| version >= Version::COMPARES_ALWAYS)
+        self.version.is_none_or(|version| version >= Version::MAY_COMPARE_ALWAYS)
     }
 
     fn never_deletes(&self) -> bool {
-        self.version.is_some_and(|version| version >= Version::COMPARES_ALWAYS)
+        self.version.is_some_and(|version| version >= Version::NEVER_DELETES)
     }
 
     fn cleans(&self) -> bool {
