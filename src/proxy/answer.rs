@@ -110,6 +110,7 @@ impl At<'_> {
         let mut lake = start_resolve_deps(&self.proxy.lake()?, &guard, &answers.variables)?;
         // What it could not get is Lake's to say once more.
         interrupts.while_waiting(&mut lake, |lake| Ok(lake.wait()?))?;
+        self.proxy.version.set(None);
         let now = Workspace::discover(self.cwd, location)?;
         Ok(now.filter(|now| now.manifest.is_some()))
     }

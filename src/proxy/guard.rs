@@ -64,11 +64,22 @@ pub(super) struct Place {
     pub is_shared: bool,
     /// The URL that Lake wants.
     pub wanted: String,
-    /// What git prints of `origin`; `None` if it is not to be compared.
+    pub url: Url,
+    /// `origin` as git prints it; `None` if it is not to be compared.
     pub origin: Option<String>,
 }
 
-/// Packages, by whether Lake runs git for them.
+/// How well [`Place::wanted`] is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Url {
+    Certain,
+    /// A program, a server or another revision of some package may say otherwise.
+    Likely,
+    /// Lake may not look at the package at all.
+    Unknown,
+}
+
+/// Packages: those that Lake runs no git for, and the others.
 #[derive(Default)]
 struct Sorted<'a> {
     settled: Vec<&'a Package>,
@@ -192,6 +203,7 @@ impl Guard<'_> {
             // Lake's delete follows a link at its root (lean4#14476).
             is_shared: dir.is_symlink() || self.workspace.shares_packages(),
             wanted: wanted.to_owned(),
+            url: Url::Certain,
             origin: None,
         }
     }
@@ -217,7 +229,7 @@ impl Guard<'_> {
         let origin = checkout.printed_origin(variables);
         if origin.as_ref().is_some_and(|origin| self.is_wanted(place, origin, variables)) {
             place.origin = origin;
-        } else {
+        } else if place.url != Url::Unknown {
             let is = origin.map_or("has no `origin`".into(), |url| {
                 format!("is a checkout of `{}`", shown(&url))
             });
@@ -236,10 +248,15 @@ impl Guard<'_> {
         if matches!(reason, Reason::Confirm | Reason::Compare) {
             return Ok(());
         }
-        if place.is_shared && !place.dir.is_symlink() {
+        if place.url != Url::Unknown && place.is_shared && !place.dir.is_symlink() {
             self.check_other_workspaces(place, checkout)?;
         }
-        let lost = place.work(checkout, variables)?.lost_by_checkout(self.cleans());
+        let work = place.work(checkout, variables)?;
+        if place.url != Url::Certain && !self.never_deletes() {
+            let what = "has local work, and Lake would delete it if it comes to want another URL";
+            return self.refuse_loss(place, what, &work);
+        }
+        let lost = work.lost_by_checkout(self.cleans(reason));
         self.refuse_loss(place, "has local work, and Lake would check out another revision", &lost)
     }
 
@@ -322,8 +339,11 @@ impl Guard<'_> {
         self.version.is_some_and(|version| version >= Version::NEVER_DELETES)
     }
 
-    fn cleans(&self) -> bool {
+    /// A Lake that resolves may go on as a newer one, which it has elan start.
+    fn cleans(&self, reason: Reason) -> bool {
+        let has_elan = || self.env.elan_home().is_some_and(|home| home.is_dir());
         self.version.is_none_or(|version| version >= Version::CLEANS)
+            || reason == Reason::Resolve && has_elan()
     }
 
     /// git reads another user's checkout if `safe.directory` names it. What the user has in `GIT_CONFIG_*`
