@@ -87,8 +87,14 @@ impl Proxy<'_> {
             return Ok(Answer::Lake(Protection::default()));
         };
         let settings = Settings::new(self.env);
-        let placed =
-            settings.as_ref().map_or(Ok(()), |s| place_packages(&workspace, s, self.report));
+        let placed = match &settings {
+            // It may be refused, and has moved no package then.
+            Ok(settings) if !settings.private && self.invocation.command == Command::CleanAll => {
+                Ok(())
+            }
+            Ok(settings) => place_packages(&workspace, settings, self.report),
+            Err(_) => Ok(()),
+        };
         let workspace = match &settings {
             Ok(settings) if self.may_resolve() => self.with_manifest(workspace, settings, &cwd)?,
             _ => workspace,
