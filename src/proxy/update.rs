@@ -13,7 +13,6 @@ use crate::child::{Variables, die_with_us};
 use crate::error::{Failure, hint};
 use crate::fs::WorkDir;
 use crate::interrupt::not_ignored;
-use crate::lake::RealLake;
 use crate::programs::on_path;
 use crate::settings::{process_path, temp_dir};
 use crate::workspace::git::Checkout;
@@ -33,7 +32,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 
 /// A `git` that answers for the packages of a workspace. Removed when dropped.
 pub struct GitAnswers {
@@ -206,17 +205,17 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// Runs the real lake as a child, so that this process sees the end. Signals go to it as they would if this
-/// process had become it: those of the terminal reach it anyway.
-pub fn run(lake: &RealLake, args: &[OsString], variables: &Variables) -> Result<ExitStatus> {
-    let mut command = lake.command(args, variables);
+/// Runs the real lake, which `command` starts, as a child, so that this process sees the end. Signals go to it as
+/// they would if this process had become it: those of the terminal reach it anyway.
+pub fn run(mut command: Command) -> Result<ExitStatus> {
     die_with_us(&mut command);
     let forwarded = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT];
     let mut signals =
         SignalsInfo::<WithOrigin>::new(not_ignored(&forwarded)).context("cannot catch signals")?;
     let handle = signals.handle();
-    let mut child =
-        command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))?;
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("cannot run `{}`", command.get_program().display()))?;
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
     let forwarder = std::thread::Builder::new().spawn(move || {
         for Origin { signal, process, .. } in signals.forever() {
@@ -246,7 +245,6 @@ pub fn signal_of(status: ExitStatus) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
     use tempfile::TempDir;
 
     #[test]
