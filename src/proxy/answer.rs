@@ -1,4 +1,4 @@
-//! What a store can answer of a command, and what the real lake is then started with.
+//! The answer that a store has to a command, and the start of the real lake for the rest.
 
 use super::guard::Protection;
 use super::invocation::{CacheRequest, CacheVerb, Command, Invocation};
@@ -24,7 +24,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Child, ExitCode, ExitStatus};
 
-/// How a command goes on.
+/// The end of a command, or its way on.
 pub enum Answer {
     /// It is done, with this exit code.
     Done(ExitCode),
@@ -32,7 +32,7 @@ pub enum Answer {
     Lake(Protection),
 }
 
-/// A command, and where it was given.
+/// A command and its place.
 pub struct At<'a> {
     pub proxy: &'a Proxy<'a>,
     pub workspace: &'a Workspace,

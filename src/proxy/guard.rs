@@ -1,4 +1,4 @@
-//! What keeps Lake from destroying a checkout.
+//! Protection of checkouts from Lake.
 //!
 //! Packages at their locked revision are settled: Lake runs no git for them ([`settled`]). What is left for
 //! git (older Lakes, packages at another revision, whatever resolves) is looked at here before Lake starts.
@@ -23,7 +23,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What Lake is started with.
+/// Variables and options that Lake is started with.
 #[derive(Clone, Debug, Default)]
 pub struct Protection {
     pub variables: Variables,
@@ -86,7 +86,7 @@ struct Sorted<'a> {
     left: Vec<(&'a Package, &'a GitLock, Reason)>,
 }
 
-/// Why Lake looks at a place.
+/// The reason for which Lake looks at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     /// HEAD is the locked revision, and Lake asks git.
@@ -173,7 +173,7 @@ impl Guard<'_> {
         self.safe_directories(locks.map(|lock| lock.clone.as_path()))
     }
 
-    /// The variables for commands that will be run without the shim, whatever they find then.
+    /// The variables for commands that will be run without the shim.
     pub fn for_later(&self) -> Variables {
         let locks = self.workspace.packages.iter().filter_map(|p| Some((p, p.lock.as_ref()?)));
         let mut variables = self.safe_checkouts();

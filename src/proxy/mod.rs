@@ -1,8 +1,8 @@
-//! What happens when we are called `lake`, top to bottom.
+//! A run under the name `lake`, top to bottom.
 //!
 //! A command that may load a workspace finds it linked and protected; `cache get` is answered from the store;
-//! then we become the real lake. Whatever fails on the way to a build is a warning: the shim must never be
-//! why a build that worked stops working. Only what would lose something is refused.
+//! then we become the real lake. A failure on the way to a build is a warning: a build that works without the
+//! shim works with it. Only a command that would lose something is refused.
 
 mod answer;
 pub mod guard;
