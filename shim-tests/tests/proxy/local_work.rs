@@ -220,11 +220,7 @@ fn each_case(danger: Danger, check: impl Fn(&Sandbox, &str, Place, &Kind)) {
     for dialect in ["4.16", "4.27", "4.36"] {
         for place in [Place::Private, Place::Shared, Place::Linked] {
             let sandbox = world(dialect, place, danger);
-            for folder in ["app", "shared", "dev"].map(|folder| sandbox.path(folder)) {
-                if folder.exists() {
-                    sandbox.copy(&folder, folder.with_extension("pristine"));
-                }
-            }
+            let kept = sandbox.keep(&["app", "shared", "dev"]);
             let kinds = if place == Place::Private { &KINDS[..] } else { &KINDS[9..11] };
             for kind in kinds {
                 (kind.1)(&sandbox, &sandbox.package("a"));
@@ -232,11 +228,7 @@ fn each_case(danger: Danger, check: impl Fn(&Sandbox, &str, Place, &Kind)) {
                 check(&sandbox, dialect, place, kind);
                 let is_kept = (kind.2)(&sandbox, &sandbox.package("a"));
                 assert!(is_kept, "lost: {} in {dialect}, {place:?}, {danger:?}", kind.0);
-                for folder in ["app", "shared", "dev"].map(|folder| sandbox.path(folder)) {
-                    if folder.exists() {
-                        sandbox.remove(&folder).copy(folder.with_extension("pristine"), &folder);
-                    }
-                }
+                kept.put_back();
             }
         }
     }
