@@ -10,6 +10,27 @@ use fs_err as fs;
 use crate::or_panic::OrPanic as _;
 use crate::sandbox::Sandbox;
 
+/// Folders of a sandbox as they were, which costs less than to make a sandbox for each case.
+pub struct Kept<'a> {
+    sandbox: &'a Sandbox,
+    folders: Vec<&'static str>,
+}
+
+impl Kept<'_> {
+    /// Makes the folders what they were. One that did not exist is gone.
+    pub fn put_back(&self) {
+        for folder in &self.folders {
+            if self.sandbox.path(folder).exists() {
+                self.sandbox.remove(folder);
+            }
+            let kept = self.sandbox.path("kept").join(folder);
+            if kept.exists() {
+                self.sandbox.copy(kept, folder);
+            }
+        }
+    }
+}
+
 impl Sandbox {
     /// Writes a file and the directories that lead to it.
     pub fn write(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> &Sandbox {
@@ -68,6 +89,14 @@ impl Sandbox {
         let copied = Command::new("cp").args(["-a", "-T"]).arg(&from).arg(&to).status().or_panic();
         assert!(copied.success(), "cannot copy {} to {}", from.display(), to.display());
         self
+    }
+
+    /// Notes how these folders are, for [`Kept::put_back`].
+    pub fn keep<'a>(&'a self, folders: &[&'static str]) -> Kept<'a> {
+        for folder in folders.iter().filter(|folder| self.path(folder).exists()) {
+            self.copy(folder, Path::new("kept").join(folder));
+        }
+        Kept { sandbox: self, folders: folders.to_vec() }
     }
 
     pub fn chmod(&self, path: impl AsRef<Path>, mode: u32) -> &Sandbox {

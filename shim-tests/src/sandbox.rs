@@ -255,7 +255,8 @@ impl Sandbox {
         self.install_leantar("toolchain/bin/leantar");
     }
 
-    /// Has the fake lake behave as that version of Lake does: `4.16`, `4.27` (the default) or `4.35`.
+    /// Has the fake lake behave as that version of Lake does: `4.16`, `4.27` (the default), or `4.36` (which
+    /// may call itself `4.35`).
     pub fn with_dialect(mut self, version: &str) -> Sandbox {
         self.set_env("FAKE_LAKE_DIALECT", version);
         self.write_version(version);

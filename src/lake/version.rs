@@ -23,11 +23,13 @@ impl Version {
     pub const OVERRIDES: Self = Self(4, 17);
     /// Runs `git clean -xf` after it checked out another revision.
     pub const CLEANS: Self = Self(4, 29);
-    /// Deletes no checkout, and compares the URL on every load (lean4#14782). Read, not run: the first
-    /// release with it is probably this one.
-    pub const COMPARES_ALWAYS: Self = Self(4, 35);
+    /// Compares the URL on every load (lean4#14782). Read, not run: 4.35 is probably the first release with it,
+    /// and nightlies had that number before. So the one before may do it, and the one behind does.
+    pub const MAY_COMPARE_ALWAYS: Self = Self(4, 34);
+    /// Deletes no checkout (the same change).
+    pub const NEVER_DELETES: Self = Self(4, 36);
 
-    /// Of what `lake --version` says.
+    /// Reads the answer of `lake --version`.
     pub fn of_answer(said: &str) -> Option<Self> {
         said.rsplit_once("(Lean version ").and_then(|(_, text)| Self::parse(text))
     }
@@ -48,7 +50,10 @@ pub fn version(
     env: &Environment,
 ) -> Option<Version> {
     let written = written(lake, toolchain, cwd, env);
-    if written.is_some() || is_elan(&lake.path) { written } else { asked(lake, env) }
+    if written.is_some() || is_elan(&lake.path) {
+        return written;
+    }
+    asked(lake, toolchain, cwd, env)
 }
 
 /// As [`version`], from files alone.
@@ -105,20 +110,33 @@ fn of_header(toolchain: &Path) -> Option<Version> {
     Some(Version(number("LEAN_VERSION_MAJOR ")?, number("LEAN_VERSION_MINOR ")?))
 }
 
-/// What `lake --version` says, asked once per binary and remembered in the user's cache.
-fn asked(lake: &RealLake, env: &Environment) -> Option<Version> {
+/// The answer of `lake --version`, remembered in the user's cache for this file unless the command fails. A script
+/// may start another Lake for each toolchain, so there it is remembered by toolchain too.
+fn asked(
+    lake: &RealLake,
+    toolchain: Option<&str>,
+    cwd: &Path,
+    env: &Environment,
+) -> Option<Version> {
     let meta = fs::metadata(&lake.path).ok()?;
-    let name = format!("{}-{}-{}-{}", meta.dev(), meta.ino(), meta.size(), meta.mtime());
+    let mut name = format!("{}-{}-{}-{}", meta.dev(), meta.ino(), meta.size(), meta.mtime());
+    let mut args = vec!["--version".into()];
+    if lake.is_script {
+        args.splice(0..0, toolchain.map(|toolchain| format!("+{toolchain}").into()));
+        let choice = toolchain.map(str::to_owned).or_else(|| elan_choice(cwd, env));
+        name += &format!("-{}", choice.unwrap_or_default().replace('/', "--"));
+    }
     let remembered = env.shim_cache().map(|dir| dir.join("versions").join(name));
     if let Some(text) = remembered.as_deref().and_then(|file| read::text(file, read::TEXT).ok()) {
         return Version::parse(&text);
     }
-    let mut command = lake.command(&["--version".into()], &Variables::new());
-    let version = Version::of_answer(&ask(command.env(var::DISABLE, "1")).ok()?);
+    let mut command = lake.command(&args, &Variables::new());
+    command.current_dir(cwd).env(var::DISABLE, "1");
+    let version = Version::of_answer(&ask(&mut command).ok()?);
     if let Some(file) = remembered {
-        let text = version
-            .map_or("unknown".to_owned(), |Version(major, minor)| format!("{major}.{minor}"));
-        // Not remembered: the next command asks again.
+        let text =
+            version.map_or("unknown".to_owned(), |version| format!("{}.{}", version.0, version.1));
+        // Where it cannot be written, the next command asks again.
         let _ = file.parent().map(ensure_dirs).map(|_| replace_name(&file, text.as_bytes()));
     }
     version
@@ -140,6 +158,6 @@ mod tests {
         ] {
             assert_eq!(Version::parse(text), expected, "{text}");
         }
-        assert!(Version(4, 9) < Version::OVERRIDES && Version(4, 100) > Version::COMPARES_ALWAYS);
+        assert!(Version(4, 9) < Version::OVERRIDES && Version(4, 100) > Version::NEVER_DELETES);
     }
 }

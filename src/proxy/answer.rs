@@ -1,7 +1,7 @@
-//! What a store can answer of a command, and what the real lake is then started with.
+//! The answer that a store has to a command, and the start of the real lake for the rest.
 
 use super::guard::Protection;
-use super::invocation::{CacheRequest, CacheVerb, Command};
+use super::invocation::{CacheRequest, CacheVerb, Command, Invocation};
 use super::update::{self, GitAnswers};
 use super::{Proxy, no_build, resolve_deps, start_resolve_deps, warn_once};
 use crate::child::{Variables, die_with_us};
@@ -24,7 +24,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Child, ExitCode, ExitStatus};
 
-/// How a command goes on.
+/// The end of a command, or its way on.
 pub enum Answer {
     /// It is done, with this exit code.
     Done(ExitCode),
@@ -32,7 +32,7 @@ pub enum Answer {
     Lake(Protection),
 }
 
-/// A command, and where it was given.
+/// A command and its place.
 pub struct At<'a> {
     pub proxy: &'a Proxy<'a>,
     pub workspace: &'a Workspace,
@@ -110,6 +110,7 @@ impl At<'_> {
         let mut lake = start_resolve_deps(&self.proxy.lake()?, &guard, &answers.variables)?;
         // What it could not get is Lake's to say once more.
         interrupts.while_waiting(&mut lake, |lake| Ok(lake.wait()?))?;
+        self.proxy.version.set(None);
         let now = Workspace::discover(self.cwd, location)?;
         Ok(now.filter(|now| now.manifest.is_some()))
     }
@@ -133,7 +134,9 @@ impl At<'_> {
             answers.variables.insert(var::NO_CACHE_ON_UPDATE.into(), "1".into());
         }
         self.proxy.has_run_lake.set(true);
-        let status = update::run(&self.proxy.lake()?, self.proxy.args, &answers.variables)?;
+        let lake = self.proxy.lake()?;
+        let status = update::run(lake.command(self.proxy.args, &answers.variables))?;
+        self.proxy.version.set(None);
         drop((answers, turn));
         match status.success() && answers_hook {
             true => self.answer_hook(settings),
@@ -141,7 +144,7 @@ impl At<'_> {
         }
     }
 
-    /// What Mathlib's `post_update` hook would have done: `cache get`, in a project that requires Mathlib.
+    /// Does the work of Mathlib's `post_update` hook: `cache get`, in the root of a project that requires Mathlib.
     fn answer_hook(&self, settings: &Settings) -> Result<Answer> {
         let done = Answer::Done(ExitCode::SUCCESS);
         let Some(now) = Workspace::discover(self.cwd, &self.proxy.invocation.location)? else {
@@ -153,20 +156,30 @@ impl At<'_> {
         if !lakefile.contains(var::NO_CACHE_ON_UPDATE) {
             return Ok(done);
         }
-        let get = ["exe", "cache", "get"].map(OsString::from);
+        let Invocation { toolchain, location, .. } = self.proxy.invocation;
+        let mut get = Vec::new();
+        get.extend(toolchain.as_ref().map(|name| {
+            let mut arg = OsString::from("+");
+            arg.push(name);
+            arg
+        }));
+        get.extend(location.file.iter().flat_map(|file| ["-f".into(), file.clone()]));
+        get.extend(["exe", "cache", "get"].map(OsString::from));
         let request = CacheRequest {
             verb: CacheVerb::Get,
             modules: Vec::new(),
             skip_proofwidgets: false,
             unknown_option: None,
         };
-        let at = At { workspace: &now, ..*self };
+        let at = At { workspace: &now, cwd: &now.root, ..*self };
         match at.restore(&request, &get, settings)? {
             Ended::NotOurs(reason) if settings.network == Network::Auto => {
                 self.proxy.report.warn(&reason);
                 let protection = at.guard().locked()?;
-                let args = protection.arguments(&get);
-                ended(update::run(&self.proxy.lake()?, &args, &protection.variables)?)
+                let lake = self.proxy.lake()?;
+                let mut command = lake.command(&protection.arguments(&get), &protection.variables);
+                command.current_dir(&now.root);
+                ended(update::run(command)?)
             }
             ended => at.report(ended),
         }
@@ -244,12 +257,13 @@ impl At<'_> {
         }
     }
 
-    /// Lake does not look for a workspace in directories above, and its cache tool takes files
-    /// relative to where it runs: only without either can it run elsewhere.
+    /// `true` if the cache tool is to be run in the root. Lake does not look for a workspace in directories above,
+    /// and the tool takes files relative to where it runs.
     fn runs_in_root(&self, asked: &CacheRequest) -> bool {
         let names_files =
             asked.modules.iter().any(|spec| spec.contains('/') || spec.ends_with(".lean"));
-        self.proxy.invocation.location.dir.is_none() && !names_files
+        let is_elsewhere = self.proxy.invocation.location.dir.is_some();
+        self.cwd == self.workspace.root || !is_elsewhere && !names_files
     }
 
     /// Lake's own cache holds builds of packages, as our packs do.

@@ -1,4 +1,4 @@
-//! What keeps Lake from destroying a checkout.
+//! Protection of checkouts from Lake.
 //!
 //! Packages at their locked revision are settled: Lake runs no git for them ([`settled`]). What is left for
 //! git (older Lakes, packages at another revision, whatever resolves) is looked at here before Lake starts.
@@ -20,9 +20,10 @@ use anyhow::{Error, Result, bail};
 use fs_err as fs;
 use nix::unistd::geteuid;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// What Lake is started with.
+/// Variables and options that Lake is started with.
 #[derive(Clone, Debug, Default)]
 pub struct Protection {
     pub variables: Variables,
@@ -63,18 +64,29 @@ pub(super) struct Place {
     pub is_shared: bool,
     /// The URL that Lake wants.
     pub wanted: String,
-    /// What git prints of `origin`; `None` if it is not to be compared.
+    pub url: Url,
+    /// `origin` as git prints it; `None` if it is not to be compared.
     pub origin: Option<String>,
 }
 
-/// Packages, by whether Lake runs git for them.
+/// How well [`Place::wanted`] is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Url {
+    Certain,
+    /// A program, a server or another revision of some package may say otherwise.
+    Likely,
+    /// Lake may not look at the package at all.
+    Unknown,
+}
+
+/// Packages: those that Lake runs no git for, and the others.
 #[derive(Default)]
 struct Sorted<'a> {
     settled: Vec<&'a Package>,
     left: Vec<(&'a Package, &'a GitLock, Reason)>,
 }
 
-/// Why Lake looks at a place.
+/// The reason for which Lake looks at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     /// HEAD is the locked revision, and Lake asks git.
@@ -161,7 +173,7 @@ impl Guard<'_> {
         self.safe_directories(locks.map(|lock| lock.clone.as_path()))
     }
 
-    /// The variables for commands that will be run without the shim, whatever they find then.
+    /// The variables for commands that will be run without the shim.
     pub fn for_later(&self) -> Variables {
         let locks = self.workspace.packages.iter().filter_map(|p| Some((p, p.lock.as_ref()?)));
         let mut variables = self.safe_checkouts();
@@ -191,6 +203,7 @@ impl Guard<'_> {
             // Lake's delete follows a link at its root (lean4#14476).
             is_shared: dir.is_symlink() || self.workspace.shares_packages(),
             wanted: wanted.to_owned(),
+            url: Url::Certain,
             origin: None,
         }
     }
@@ -207,18 +220,7 @@ impl Guard<'_> {
         variables: &Variables,
     ) -> Result<()> {
         let Some(checkout) = &place.checkout else {
-            let is_empty =
-                fs::read_dir(&place.dir).is_ok_and(|mut entries| entries.next().is_none());
-            if is_empty || self.never_deletes() {
-                return Ok(());
-            }
-            bail!(place.refusal(
-                "has no `.git` of its own: Lake would delete it",
-                &format!(
-                    "`mv {0} {0}.old` keeps it, and Lake clones the package",
-                    place.dir.display()
-                ),
-            ));
+            return self.check_bare(place);
         };
         checkout.prove(variables).map_err(|why| place.unreadable(&why))?;
         if reason == Reason::Confirm && !self.compares_always() {
@@ -227,14 +229,11 @@ impl Guard<'_> {
         let origin = checkout.printed_origin(variables);
         if origin.as_ref().is_some_and(|origin| self.is_wanted(place, origin, variables)) {
             place.origin = origin;
-        } else {
+        } else if place.url != Url::Unknown {
             let is = origin.map_or("has no `origin`".into(), |url| {
                 format!("is a checkout of `{}`", shown(&url))
             });
-            let (what, deletes) = match self.never_deletes() {
-                true => ("repoint", false),
-                false => ("delete", true),
-            };
+            let what = if self.never_deletes() { "repoint" } else { "delete" };
             let wants = format!(
                 "{is}, and this workspace wants `{}`: Lake would {what} it",
                 shown(&place.wanted)
@@ -243,17 +242,40 @@ impl Guard<'_> {
                 bail!(place.refusal(&wants, &self.way_out(place)));
             }
             let work = place.work(checkout, variables)?;
-            let lost = if deletes { work.lost_by_deletion() } else { work.lost_by_checkout(true) };
+            let lost = if self.never_deletes() { work.lost_by_checkout(true) } else { work };
             return self.refuse_loss(place, &wants, &lost);
         }
         if matches!(reason, Reason::Confirm | Reason::Compare) {
             return Ok(());
         }
-        if place.is_shared && !place.dir.is_symlink() {
+        if place.url != Url::Unknown && place.is_shared && !place.dir.is_symlink() {
             self.check_other_workspaces(place, checkout)?;
         }
-        let lost = place.work(checkout, variables)?.lost_by_checkout(self.cleans());
+        let work = place.work(checkout, variables)?;
+        if place.url != Url::Certain && !self.never_deletes() {
+            let what = "has local work, and Lake would delete it if it comes to want another URL";
+            return self.refuse_loss(place, what, &work);
+        }
+        let lost = work.lost_by_checkout(self.cleans(reason));
         self.refuse_loss(place, "has local work, and Lake would check out another revision", &lost)
+    }
+
+    /// As [`Guard::check`], of a directory that is not a checkout.
+    fn check_bare(&self, place: &Place) -> Result<()> {
+        let is_lakes = |entry: io::Result<fs::DirEntry>| {
+            self.never_deletes() && entry.is_ok_and(|entry| entry.file_name() == ".lake")
+        };
+        if fs::read_dir(&place.dir).is_ok_and(|mut entries| entries.all(is_lakes)) {
+            return Ok(());
+        }
+        let would = match self.never_deletes() {
+            true => "make it a checkout, and remove files that the package does not have",
+            false => "delete it",
+        };
+        bail!(place.refusal(
+            &format!("has no `.git` of its own: Lake would {would}"),
+            &format!("`mv {0} {0}.old` keeps it, and Lake clones the package", place.dir.display()),
+        ));
     }
 
     fn refuse_loss(&self, place: &Place, what: &str, lost: &Work) -> Result<()> {
@@ -310,15 +332,18 @@ impl Guard<'_> {
     }
 
     fn compares_always(&self) -> bool {
-        self.version.is_none_or(|version| version >= Version::COMPARES_ALWAYS)
+        self.version.is_none_or(|version| version >= Version::MAY_COMPARE_ALWAYS)
     }
 
     fn never_deletes(&self) -> bool {
-        self.version.is_some_and(|version| version >= Version::COMPARES_ALWAYS)
+        self.version.is_some_and(|version| version >= Version::NEVER_DELETES)
     }
 
-    fn cleans(&self) -> bool {
+    /// A Lake that resolves may go on as a newer one, which it has elan start.
+    fn cleans(&self, reason: Reason) -> bool {
+        let has_elan = || self.env.elan_home().is_some_and(|home| home.is_dir());
         self.version.is_none_or(|version| version >= Version::CLEANS)
+            || reason == Reason::Resolve && has_elan()
     }
 
     /// git reads another user's checkout if `safe.directory` names it. What the user has in `GIT_CONFIG_*`

@@ -21,7 +21,7 @@ pub struct Invocation {
     pub takes_overrides: bool,
 }
 
-/// What a command means to us.
+/// A command, as far as it matters to us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Command {
     /// Loads no workspace: `lake`, `new`, `init`, `help`, `self-check`, `--help`, `--version`.
@@ -53,7 +53,7 @@ pub struct CacheRequest {
     /// Module names or `.lean` paths; none means all of mathlib.
     pub modules: Vec<String>,
     pub skip_proofwidgets: bool,
-    /// An option of which is not known whether it changes what is wanted.
+    /// An option that may change what is wanted.
     pub unknown_option: Option<String>,
 }
 
@@ -78,12 +78,13 @@ impl Invocation {
         // An option without its value is Lake's to complain of.
         let verb = parser.verb().unwrap_or_default();
         let command = match parser.command(&verb).unwrap_or(Command::Guarded) {
-            _ if parser.wants_help => Command::Other,
-            Command::Other => Command::Other,
-            Command::Update => Command::Update,
+            Command::Update if parser.has_unknown => Command::Update,
             // Behind an option of a newer Lake the verb may not be where we looked.
             _ if parser.has_unknown && args.iter().any(|arg| arg == "clean") => Command::CleanAll,
             _ if parser.has_unknown => Command::Guarded,
+            // Behind an unknown verb, `--help` may be an option of a program that Lake runs.
+            Command::Guarded => Command::Guarded,
+            _ if parser.wants_help => Command::Other,
             command => command,
         };
         let Parser { toolchain, mut location, has_unknown, .. } = parser;
@@ -200,7 +201,7 @@ impl Parser {
         Some(())
     }
 
-    /// Every option, wherever it stands; `--` ends them. How many arguments there are besides.
+    /// Reads every option, wherever it stands; `--` ends them. Returns the number of other arguments.
     fn all_options(&mut self) -> Parse<usize> {
         let mut arguments = 0;
         while let Some(arg) = self.args.pop_front() {
@@ -294,13 +295,13 @@ fn is_option(arg: &OsStr) -> bool {
     arg.len() > 1 && arg.as_bytes().starts_with(b"-")
 }
 
-/// Options with a value that say where the cache tool downloads from or uploads to, and nothing of which modules.
+/// Options with a value that say where the cache tool downloads from or uploads to, not which modules.
 const DOWNLOAD_OPTIONS: [&str; 6] =
     ["repo", "staging-dir", "cache-from", "container", "scope", "unsafe-window"];
 
 impl CacheRequest {
     /// Reads what follows `cache`: options, which the tool takes anywhere, a verb, its arguments.
-    /// Nothing when the store has no answer to it, or when the tool would refuse it.
+    /// `None` if the store has no answer to it, or if the tool would refuse it.
     fn parse(args: &VecDeque<OsString>) -> Option<Self> {
         let (mut skip_proofwidgets, mut unknown_option) = (false, None);
         let mut words = Vec::new();

@@ -237,6 +237,13 @@ fn what_is_not_known_is_protected_and_restores_nothing() {
         "build -K",
         "frobnicate",
         "frobnicate --new",
+        // The program that it runs may take these.
+        "samply exe1 --help",
+        "frobnicate --version build",
+        // The verb may be the option's value.
+        "--new new build",
+        "--new help",
+        "--new --help",
         // Short options do not bundle: Lake takes `v` for the verb here.
         "-qv build",
         // A flag's value is the next argument: Lake takes `x` for the verb here.

@@ -1,8 +1,8 @@
-//! What happens when we are called `lake`, top to bottom.
+//! A run under the name `lake`, top to bottom.
 //!
 //! A command that may load a workspace finds it linked and protected; `cache get` is answered from the store;
-//! then we become the real lake. Whatever fails on the way to a build is a warning: the shim must never be
-//! why a build that worked stops working. Only what would lose something is refused.
+//! then we become the real lake. A failure on the way to a build is a warning: a build that works without the
+//! shim works with it. Only a command that would lose something is refused.
 
 mod answer;
 pub mod guard;
@@ -30,7 +30,7 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use guard::{Guard, Protection};
 use invocation::{Command, Invocation};
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
@@ -46,7 +46,7 @@ pub fn run(args: &[OsString]) -> Result<ExitCode> {
     work_signals();
     let report = Report::new(&env);
     let lake = RealLake::find(&env).ok();
-    let (invocation, report, version) = (&invocation, &report, OnceCell::new());
+    let (invocation, report, version) = (&invocation, &report, Cell::new(None));
     let has_run_lake = Cell::new(false);
     let proxy = Proxy { args, env: &env, invocation, report, lake, version, has_run_lake };
     let protection = match proxy.prepare() {
@@ -73,8 +73,8 @@ struct Proxy<'a> {
     report: &'a Report,
     /// `None` if there is none, which is an error only once it is needed.
     lake: Option<RealLake>,
-    /// Of the real lake, once it was needed.
-    version: OnceCell<Option<Version>>,
+    /// Of the real lake, once it was needed; an update may choose another toolchain.
+    version: Cell<Option<Option<Version>>>,
     /// Lake was started with what was asked for, and must not be once more.
     has_run_lake: Cell<bool>,
 }
@@ -87,8 +87,14 @@ impl Proxy<'_> {
             return Ok(Answer::Lake(Protection::default()));
         };
         let settings = Settings::new(self.env);
-        let placed =
-            settings.as_ref().map_or(Ok(()), |s| place_packages(&workspace, s, self.report));
+        let placed = match &settings {
+            // It may be refused, and has moved no package then.
+            Ok(settings) if !settings.private && self.invocation.command == Command::CleanAll => {
+                Ok(())
+            }
+            Ok(settings) => place_packages(&workspace, settings, self.report),
+            Err(_) => Ok(()),
+        };
         let workspace = match &settings {
             Ok(settings) if self.may_resolve() => self.with_manifest(workspace, settings, &cwd)?,
             _ => workspace,
@@ -209,10 +215,12 @@ impl Proxy<'_> {
     fn guard<'g>(&'g self, workspace: &'g Workspace, cwd: &Path, network: Network) -> Guard<'g> {
         let toolchain = self.invocation.toolchain.as_deref().and_then(|name| name.to_str());
         let look = || version(self.lake.as_ref()?, toolchain, cwd, self.env);
+        let version = self.version.get().unwrap_or_else(look);
+        self.version.set(Some(version));
         Guard {
             workspace,
             env: self.env,
-            version: *self.version.get_or_init(look),
+            version,
             network,
             takes_overrides: self.invocation.takes_overrides,
         }

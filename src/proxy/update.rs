@@ -7,20 +7,18 @@
 //! everything else. The user's rewriting stays in force, and nothing of it is written to a file. The shim
 //! stays Lake's parent to remove the script.
 
-use super::guard::{Guard, Place, Reason};
+use super::guard::{Guard, Place, Reason, Url};
 use super::url_map::UrlMap;
 use crate::child::{Variables, die_with_us};
 use crate::error::{Failure, hint};
 use crate::fs::WorkDir;
 use crate::interrupt::not_ignored;
-use crate::lake::RealLake;
 use crate::programs::on_path;
 use crate::settings::{process_path, temp_dir};
-use crate::workspace::Config;
 use crate::workspace::git::Checkout;
 use crate::workspace::link::real_path;
 use crate::workspace::url::shown;
-use crate::workspace::wanted::{self, WantedPackage};
+use crate::workspace::wanted::{self, WantedPackage, WantedPackages};
 use anyhow::{Context, Result, anyhow, bail};
 use fs_err as fs;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
@@ -34,7 +32,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 
 /// A `git` that answers for the packages of a workspace. Removed when dropped.
 pub struct GitAnswers {
@@ -116,57 +114,62 @@ impl Guard<'_> {
     /// [`Failure::Refused`] if Lake would lose something.
     pub(super) fn resolving(&self) -> Result<(Vec<Place>, Variables)> {
         // A configuration that we do not understand is Lake's to complain of, or not.
-        let wanted = wanted::packages(self.workspace).ok();
-        let mut places = self.resolving_places(wanted.as_ref());
+        let wanted = wanted::packages(self.workspace).unwrap_or_default();
+        let (mut places, stays) = self.resolving_places(&wanted);
         let variables = self.safe_directories(places.iter().map(|place| place.dir.as_path()));
-        let reason = match wanted.as_ref().is_some_and(|wanted| stays(&places, wanted)) {
-            true => Reason::Compare,
-            false => Reason::Resolve,
-        };
-        let is_data = wanted.is_some() && matches!(self.workspace.config, Config::Toml(_));
+        let reason = if stays { Reason::Compare } else { Reason::Resolve };
+        if stays {
+            // Nothing brings in another package, and Lake does not look at those that are left over.
+            places.retain(|place| place.url != Url::Unknown);
+        }
         for place in &mut places {
-            let is_required = !place.wanted.is_empty();
-            if !is_required {
-                // The URL is Lake's to find out: most likely the one that it cloned from.
+            if place.url == Url::Unknown {
+                // Most likely the one that it was cloned from.
                 let configured = place.checkout.as_ref().and_then(|c| c.configured_origin());
                 place.wanted = configured.unwrap_or_default();
             }
-            match self.check(place, reason, &variables) {
-                // Lake does not look at another workspace's package, nor at one that is left over.
-                Err(_) if !is_required && (place.is_shared || is_data) => {}
-                checked => checked?,
-            }
+            self.check(place, reason, &variables)?;
         }
         Ok((places, variables))
     }
 
-    /// The packages' directories that exist, with the URLs that Lake will want: empty where only Lake knows.
-    fn resolving_places(&self, wanted: Option<&BTreeMap<String, WantedPackage>>) -> Vec<Place> {
+    /// The packages' directories that exist, with the URLs that Lake will want; and `true` if Lake will find each
+    /// at the revision that it wants, and will want no others.
+    fn resolving_places(&self, wanted: &WantedPackages) -> (Vec<Place>, bool) {
         let map = UrlMap::parse(self.env.url_map.as_deref());
         let packages_dir = self.workspace.packages_now();
+        let mut stays = wanted.is_complete;
+        let mut urls = BTreeMap::new();
+        for package in &wanted.packages {
+            // One that moves may require other URLs of those behind it.
+            let is_certain = package.is_own || stays;
+            let url = if is_certain { Url::Certain } else { Url::Likely };
+            if !package.url.is_empty() {
+                urls.insert(package.name.as_str(), (package.url.as_str(), url));
+            }
+            stays &= is_fixed(package, &packages_dir.join(&package.name));
+        }
         let mut places = Vec::new();
         for entry in fs::read_dir(&packages_dir).into_iter().flatten().filter_map(Result::ok) {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let url = map.get(&name).or_else(|| Some(wanted?.get(&name)?.url.as_str()));
+            let mapped = map.get(&name).map(|url| (url, Url::Certain));
+            let known = mapped.or_else(|| urls.get(name.as_str()).copied());
+            let (wanted, url) = known.unwrap_or(("", Url::Unknown));
             let is_package = entry.path().is_dir() && !name.starts_with('.');
-            // What nothing requires is not Lake's to look at, unless a program may require it.
-            if is_package && (url.is_some() || entry.path().join(".git").exists()) {
-                places.push(self.place_of(&name, &entry.path(), url.unwrap_or_default()));
+            if is_package && (url != Url::Unknown || entry.path().join(".git").exists()) {
+                places.push(Place { url, ..self.place_of(&name, &entry.path(), wanted) });
             }
         }
-        places
+        (places, stays)
     }
 }
 
-/// `true` if Lake will find each package at the revision that it wants. Names of branches may come to mean
-/// another one, and what is not there yet may lock the others otherwise.
-fn stays(places: &[Place], wanted: &BTreeMap<String, WantedPackage>) -> bool {
-    wanted.iter().all(|(name, wanted)| {
-        let place = places.iter().find(|place| place.name == *name);
-        let checkout = place.and_then(|place| place.checkout.as_ref());
-        let fixed = checkout.zip(wanted.rev.as_ref()).and_then(|(c, rev)| c.fixed(rev));
-        fixed.is_some() && fixed == checkout.and_then(Checkout::head_or_asked)
-    })
+/// `true` if the checkout at `dir` is at the revision that Lake will want, and no fetch can change that: names of
+/// branches may come to mean another one.
+fn is_fixed(package: &WantedPackage, dir: &Path) -> bool {
+    let checkout = Checkout::open(dir);
+    let fixed = checkout.as_ref().zip(package.rev.as_ref()).and_then(|(c, rev)| c.fixed(rev));
+    fixed.is_some() && fixed == checkout.as_ref().and_then(Checkout::head_or_asked)
 }
 
 const WAY_TO_RUN: &str = "the script that answers for git cannot be run: set `TMPDIR` to a directory in which \
@@ -202,17 +205,17 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// Runs the real lake as a child, so that this process sees the end. Signals go to it as they would if this
-/// process had become it: those of the terminal reach it anyway.
-pub fn run(lake: &RealLake, args: &[OsString], variables: &Variables) -> Result<ExitStatus> {
-    let mut command = lake.command(args, variables);
+/// Runs the real lake, which `command` starts, as a child, so that this process sees the end. Signals go to it as
+/// they would if this process had become it: those of the terminal reach it anyway.
+pub fn run(mut command: Command) -> Result<ExitStatus> {
     die_with_us(&mut command);
     let forwarded = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT];
     let mut signals =
         SignalsInfo::<WithOrigin>::new(not_ignored(&forwarded)).context("cannot catch signals")?;
     let handle = signals.handle();
-    let mut child =
-        command.spawn().with_context(|| format!("cannot run `{}`", lake.path.display()))?;
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("cannot run `{}`", command.get_program().display()))?;
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
     let forwarder = std::thread::Builder::new().spawn(move || {
         for Origin { signal, process, .. } in signals.forever() {
@@ -242,7 +245,6 @@ pub fn signal_of(status: ExitStatus) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
     use tempfile::TempDir;
 
     #[test]

@@ -6,8 +6,8 @@ use crate::workspace::name::Name;
 use serde_json::{Map, Value};
 use std::ffi::{OsStr, OsString};
 
-/// The map in the order the user wrote it; nothing when that is no JSON object, which stays as it is
-/// for Lake to complain about.
+/// The map in the order the user wrote it. `None` if that is not a JSON object: it stays as it is for Lake to
+/// complain about.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UrlMap(Option<Map<String, Value>>);
 

@@ -103,8 +103,10 @@ impl Session<'_> {
             (self.observer)(Event::Cloning);
             interrupts.while_waiting(&mut resolve()?, |lake| Ok(lake.wait()?))?;
         }
-        if !mode.only_fetch {
-            self.check_places()?;
+        if !mode.only_fetch
+            && let Err(reason) = self.check_places()
+        {
+            return Ok(Ended::NotOurs(reason));
         }
         self.unpack(
             packs.steps.iter().filter(|step| !step.is_source()),

@@ -1,8 +1,8 @@
-//! Which URL and revision Lake will want of a package when it resolves again.
+//! The URL and the revision that Lake will want of each package when it resolves again: in `lake update`, and in
+//! any build of a workspace without a manifest.
 //!
-//! That is `lake update`, and any build of a workspace without a manifest. What only a program or a
-//! server could tell (a `lakefile.lean`, Reservoir) is taken from the old manifest when there is
-//! one; what nobody tells is left out.
+//! A program or a server (a `lakefile.lean`, Reservoir) is not asked. The old manifest is the best guess at what
+//! they would say, and marked as one.
 
 use super::lakefile::{Require, Wanted, written_requires};
 use super::manifest::{Entry, Source};
@@ -11,19 +11,33 @@ use super::resolve::{Materials, Root, read, resolve};
 use super::{Config, Workspace};
 use crate::read::{self as files, TEXT};
 use anyhow::Result;
-use std::collections::BTreeMap;
 
-/// What Lake will want a package to be.
+/// The packages that Lake will want.
+#[derive(Clone, Debug, Default)]
+pub struct WantedPackages {
+    /// In the order in which Lake takes them: what one requires depends on those before it alone.
+    pub packages: Vec<WantedPackage>,
+    /// `true` if Lake will want no others, as long as all of these stay at the revisions that they are at.
+    pub is_complete: bool,
+}
+
+/// A package as Lake will want it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedPackage {
+    pub name: String,
+    /// Empty if it is not known.
     pub url: String,
     /// A commit, a tag or a branch. `None` if it is not written down.
     pub rev: Option<String>,
+    /// `true` if the root's `lakefile.toml` has the URL, so that it is the same at every revision of the others.
+    pub is_own: bool,
 }
 
-/// What Lake will want, by the names of packages.
-pub fn packages(workspace: &Workspace) -> Result<BTreeMap<String, WantedPackage>> {
-    let (name, requires) = match workspace.lakefile()? {
+/// Reads the packages that Lake will want from what is on disk.
+pub fn packages(workspace: &Workspace) -> Result<WantedPackages> {
+    let lakefile = workspace.lakefile()?;
+    let is_data = lakefile.is_some();
+    let (name, requires) = match lakefile {
         Some(lakefile) => (lakefile.name, lakefile.requires),
         None => (None, requires_of_program(workspace)),
     };
@@ -36,25 +50,30 @@ pub fn packages(workspace: &Workspace) -> Result<BTreeMap<String, WantedPackage>
         packages_dir: &packages_dir.to_string_lossy(),
         requires: &requires,
     };
-    let mut wanted = BTreeMap::new();
-    for entry in resolve(root, &OnDisk(workspace)).packages {
-        if let Source::Git { url, rev, input_rev, .. } = entry.source
-            && !url.is_empty()
-        {
+    let resolution = resolve(root, &OnDisk(workspace));
+    let is_complete = is_data && resolution.gaps.is_empty();
+    let mut packages = Vec::new();
+    for entry in resolution.packages {
+        if let Source::Git { url, rev, input_rev, .. } = entry.source {
             let rev = if rev.is_empty() { input_rev } else { Some(rev) };
-            wanted.entry(entry.name.plain()).or_insert(WantedPackage { url, rev });
+            let names_url =
+                |require: &Require| require.name == entry.name && require.url().is_some();
+            let is_own = is_data && requires.iter().any(names_url);
+            packages.push(WantedPackage { name: entry.name.plain(), url, rev, is_own });
         }
     }
-    for package in &workspace.packages {
-        if let Some(lock) = &package.lock {
-            let locked = WantedPackage { url: lock.url.clone(), rev: None };
-            wanted.entry(package.name.clone()).or_insert(locked);
+    for package in workspace.packages.iter().filter(|_| !is_complete) {
+        if let Some(lock) = &package.lock
+            && packages.iter().all(|known| known.name != package.name)
+        {
+            let (name, url) = (package.name.clone(), lock.url.clone());
+            packages.push(WantedPackage { name, url, rev: None, is_own: false });
         }
     }
-    Ok(wanted)
+    Ok(WantedPackages { packages, is_complete })
 }
 
-/// What a `lakefile.lean` writes out, and before it (Lake goes backwards) what else it required
+/// The requires that a `lakefile.lean` writes out, and before them (Lake goes backwards) the others that it had
 /// when the manifest was written.
 fn requires_of_program(workspace: &Workspace) -> Vec<Require> {
     let Config::Lean(path) = &workspace.config else { return Vec::new() };
@@ -68,14 +87,14 @@ fn requires_of_program(workspace: &Workspace) -> Vec<Require> {
     requires
 }
 
-/// What lies in the packages directory, at whatever revision.
+/// The packages directory, with each package at the revision that it is at.
 struct OnDisk<'a>(&'a Workspace);
 
 impl Materials for OnDisk<'_> {
     fn lock(&self, require: &Require) -> Result<Entry, String> {
         let (url, input_rev, sub_dir) = match require.source.clone() {
             Wanted::Git { url, rev, sub_dir } => (url, rev, sub_dir),
-            // Reservoir's to say, but what the package requires still counts.
+            // Reservoir decides on the URL, but the package's own requires still count.
             _ => (self.locked_url(&require.name).unwrap_or_default(), None, None),
         };
         Ok(Entry {

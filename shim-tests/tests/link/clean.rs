@@ -68,3 +68,16 @@ fn a_directory_of_the_workspaces_own_is_the_users_to_clean() {
         sandbox.lake(words).run().expect_code(0).stderr_lacks("lake-shim: ");
     }
 }
+
+/// The packages would be linked before any other command.
+#[test]
+fn packages_that_are_not_linked_yet_are_cleaned_where_they_are() {
+    let mut sandbox = Sandbox::mini_mathlib();
+    sandbox.lake("exe cache get").run().expect_code(0);
+    let shared = sandbox.path("shared");
+    sandbox.set_env("LAKE_PKG_DIR", &shared);
+    for words in CLEANS {
+        sandbox.lake(words).run().stderr_lacks("lake-shim: ");
+        assert!(!sandbox.packages().is_symlink() && !shared.exists(), "{words}");
+    }
+}

@@ -9,7 +9,7 @@ use crate::packages::add_package;
 use crate::{MATHLIB, set_origin};
 
 /// Of the Lakes that know package overrides.
-const DIALECTS: [&str; 2] = ["4.27", "4.35"];
+const DIALECTS: [&str; 2] = ["4.27", "4.36"];
 
 /// What LAKE.md has, but for what resolves or asks git about the packages on its own account. `NEW` is unknown to us.
 const COMMANDS: &str = "build|build -q|-v build|build --no-build|check-build|query Mathlib|query-kind x|pack|unpack|setup-file \
@@ -125,7 +125,7 @@ fn a_settled_workspace_needs_no_git_at_all() {
 fn no_origin_is_rewritten_fake_lake_only() {
     let dot_git = format!("{MATHLIB}.git");
     for is_built in [true, false] {
-        let sandbox = with_new_words(Sandbox::mini_mathlib().with_dialect("4.35"));
+        let sandbox = with_new_words(Sandbox::mini_mathlib().with_dialect("4.36"));
         set_origin(&sandbox, &sandbox.package("mathlib"), &dot_git);
         if is_built {
             sandbox.mkdir(sandbox.package("mathlib").join(".lake/build"));
@@ -310,6 +310,54 @@ fn a_lake_that_must_be_asked_for_its_version_is_asked_once() {
             run.expect_stderr("");
         }
         assert_eq!(sandbox.read(&asked), "x\n", "{says}");
+    }
+}
+
+/// A script may start another Lake for each toolchain, as elan does.
+#[test]
+fn a_script_is_asked_for_its_version_in_each_toolchain() {
+    let sandbox = Sandbox::mini_mathlib();
+    let lake: PathBuf = sandbox.path("deep/down/bin/lake");
+    let body = "
+        case $1 in +*) toolchain=${1#+}; shift ;; *) toolchain=$(cat lean-toolchain) ;; esac
+        case $1 in --version) echo \"Lake version 5.0.0-src (Lean version ${toolchain#*:v})\" ;; *) echo \"$#\" ;; esac";
+    sandbox.script(&lake, body);
+    let build = |words: &str| {
+        let call = sandbox.lake(words).env("LAKE_SHIM_LAKE", &lake);
+        call.env("LAKE_SHIM_NETWORK", "never").env("LAKE_SHIM_RESTORE", "never").run()
+    };
+    for (toolchain, words, arguments) in [
+        ("leanprover/lean4:v4.27.0", "build", "2\n"),
+        ("leanprover/lean4:v4.16.0", "build", "1\n"),
+        ("leanprover/lean4:v4.27.0", "build", "2\n"),
+        ("leanprover/lean4:v4.27.0", "+leanprover/lean4:v4.16.0 build", "1\n"),
+        ("leanprover/lean4:v4.16.0", "+leanprover/lean4:v4.27.0 build", "2\n"),
+    ] {
+        sandbox.write("app/lean-toolchain", toolchain);
+        build(words).expect_code(0).expect_stdout(arguments);
+    }
+    assert_eq!(
+        std::fs::read_dir(sandbox.home().join(".cache/lake-shim/versions"))
+            .expect("answers")
+            .count(),
+        2
+    );
+}
+
+/// A proxy that cannot download its toolchain can tomorrow.
+#[test]
+fn a_lake_that_fails_to_say_its_version_is_asked_again() {
+    let sandbox = Sandbox::mini_mathlib();
+    let lake: PathBuf = sandbox.path("deep/down/bin/lake");
+    let body = format!(
+        "case $1 in --version) echo 'Lake (Lean version 4.27.0)'; [ -e {} ] ;; *) echo \"$#\" ;; esac",
+        sandbox.path("tmp/online").display()
+    );
+    sandbox.script(&lake, &body);
+    for arguments in ["1\n", "2\n"] {
+        let call = sandbox.lake("build").env("LAKE_SHIM_LAKE", &lake);
+        call.env("LAKE_SHIM_NETWORK", "never").run().expect_code(0).expect_stdout(arguments);
+        sandbox.write("tmp/online", "");
     }
 }
 

@@ -1,6 +1,7 @@
 //! `lake update`, and what else resolves, has the shim for a parent: exit codes, signals and the terminal are as with
 //! `exec`, and Mathlib's hook is answered from the store.
 
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -37,15 +38,27 @@ fn exit_codes_and_deaths_are_lakes_own_fake_lake_only() {
             }
             call.run()
         };
-        for code in [0, 1, 2, 3, 4, 5, 42, 126, 127, 130, 255] {
+        // One way for all of them.
+        let (codes, signals) = match command {
+            "update" => (
+                &[0, 1, 2, 3, 4, 5, 42, 126, 127, 130, 255][..],
+                &[
+                    Signal::SIGSEGV,
+                    Signal::SIGKILL,
+                    Signal::SIGTERM,
+                    Signal::SIGABRT,
+                    Signal::SIGINT,
+                ][..],
+            ),
+            _ => (&[0, 3][..], &[Signal::SIGTERM][..]),
+        };
+        for &code in codes {
             let with = |call: Call<'_>| again(call.env("FAKE_LAKE_EXIT", code.to_string()));
             let (direct, shim) = (with(sandbox.real_lake(command)), with(sandbox.lake(command)));
             crate::assert_alike(&direct, &shim);
             shim.expect_code(code);
         }
-        for signal in
-            [Signal::SIGSEGV, Signal::SIGKILL, Signal::SIGTERM, Signal::SIGABRT, Signal::SIGINT]
-        {
+        for &signal in signals {
             let with = |call: Call<'_>| again(call.env("FAKE_LAKE_SIGNAL", signal.as_str()));
             let (direct, shim) = (with(sandbox.real_lake(command)), with(sandbox.lake(command)));
             crate::assert_alike(&direct, &shim);
@@ -93,9 +106,10 @@ fn standard_streams_and_descriptors_are_inherited() {
 #[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn signals_reach_lake_fake_lake_only() {
     for command in RESOLVING {
-        for signal in
-            [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGKILL]
-        {
+        let signals =
+            [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGKILL];
+        // One way for all commands.
+        for &signal in if command == "update" { &signals[..] } else { &signals[..1] } {
             let sandbox = world(command);
             let log = sandbox.path("logs/lake.jsonl");
             sandbox.write(&log, "");
@@ -259,8 +273,11 @@ const SWITCH: &str = "MATHLIB_NO_CACHE_ON_UPDATE";
 #[test]
 #[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn the_hook_is_answered_from_the_store_fake_lake_only() {
-    for dialect in ["4.16", "4.27", "4.35"] {
-        for command in ["update", "upgrade", "update mathlib", "-d ../app update"] {
+    let commands = ["update", "upgrade", "update mathlib", "-d ../app update"];
+    for (dialect, commands) in
+        [("4.16", &commands[..1]), ("4.27", &commands), ("4.36", &commands[..1])]
+    {
+        for &command in commands {
             let sandbox = with_hook().with_dialect(dialect);
             let run = sandbox.lake(command).env("LAKE_SHIM_NETWORK", "never").run();
             run.expect_code(0).expect_stdout("").stderr_contains("restored 11 modules");
@@ -281,7 +298,81 @@ fn what_the_store_lacks_the_real_tool_fetches_fake_lake_only() {
     sandbox.expect_all_restored();
     let calls = sandbox.lake_calls();
     assert!(calls.iter().all(|call| !call.is_hook()), "{calls:?}");
-    assert!(calls.iter().any(|call| call.line() == "exe cache get"), "{calls:?}");
+    assert!(calls.iter().any(|call| call.line() == "exe cache get-"), "{calls:?}");
+}
+
+/// The hook's tool runs in the root, with the configuration of the update.
+#[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
+fn the_real_tool_runs_in_the_root_fake_lake_only() {
+    for (command, get) in [
+        ("-d app update", "exe cache get-"),
+        ("update -d app -f lakefile.toml", "-f lakefile.toml exe cache get-"),
+    ] {
+        let sandbox = with_hook();
+        lack(&sandbox, "Mathlib.Init");
+        sandbox.lake(command).cwd("").run().expect_code(0);
+        sandbox.expect_all_restored();
+        let calls = sandbox.lake_calls();
+        let tool = calls.iter().find(|call| call.line() == get).expect("the tool's call");
+        assert_eq!(tool.cwd, sandbox.workspace(), "{calls:?}");
+    }
+}
+
+/// doc-gen4's set-up: a project in a directory of another one, with the other's packages.
+fn with_docbuild() -> Sandbox {
+    let sandbox = with_hook();
+    for file in ["lakefile.toml", "lake-manifest.json", "lean-toolchain"] {
+        sandbox.copy(Path::new("app").join(file), Path::new("app/docbuild").join(file));
+    }
+    let lakefile = sandbox.read("app/docbuild/lakefile.toml");
+    sandbox.write(
+        "app/docbuild/lakefile.toml",
+        format!("packagesDir = \"../.lake/packages\"\n{lakefile}"),
+    );
+    sandbox.edit_json("app/docbuild/lake-manifest.json", |manifest| {
+        manifest["packagesDir"] = "../.lake/packages".into();
+    });
+    sandbox
+}
+
+/// Nothing is restored outside of the workspace. The real tool may do it.
+#[test]
+#[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
+fn with_packages_elsewhere_the_real_tool_restores_fake_lake_only() {
+    for command in ["exe cache get", "update"] {
+        let sandbox = with_docbuild();
+        let run = sandbox.lake(command).cwd("app/docbuild").run();
+        run.expect_code(0).stderr_contains("warning: the packages directory `");
+        let calls = sandbox.lake_calls();
+        assert!(calls.iter().any(|call| call.line() == "exe cache get"), "{calls:?}");
+        // Without a network there is no real tool to ask.
+        let sandbox = with_docbuild();
+        let call = sandbox.lake("exe cache get").cwd("app/docbuild");
+        let run = call.env("LAKE_SHIM_NETWORK", "never").run();
+        run.expect_code(1).stderr_contains("error: the packages directory `");
+        sandbox.expect_restored(&[]);
+    }
+}
+
+/// The Lake behind the update is that of the toolchain it came to.
+#[test]
+fn the_tool_is_started_as_the_lake_that_the_update_chose() {
+    let sandbox = with_hook();
+    lack(&sandbox, "Mathlib.Init");
+    sandbox.write("app/lean-toolchain", "leanprover/lean4:v4.27.0\n");
+    let body = "
+        case $1 in
+            --version) echo \"Lake (Lean version $(sed 's/.*:v//' lean-toolchain))\" ;;
+            update)
+                echo leanprover/lean4:v4.16.0 >lean-toolchain
+                cp lean-toolchain .lake/packages/mathlib ;;
+            *) echo \"$@\" >>calls ;;
+        esac";
+    sandbox.script("deep/down/bin/lake", body);
+    sandbox.lake("update").env("LAKE_SHIM_LAKE", sandbox.path("deep/down/bin/lake")).run();
+    let calls = sandbox.read("app/calls");
+    assert!(calls.starts_with("exe cache get"), "{calls}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Work in a checkout that is nowhere else.
 
-use super::Checkout;
+use super::{Checkout, object_name};
 use crate::child::Variables;
 use crate::read;
 use anyhow::{Context, Result, ensure};
@@ -12,18 +12,20 @@ use std::io;
 /// Shown of each kind.
 const SHOWN: usize = 3;
 
-/// What of a checkout cannot be had again from its repository.
+/// The part of a checkout that cannot be had again from its repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Work {
     /// Tracked files that differ from HEAD, or that git is told not to look at.
     pub changed: Vec<String>,
     /// Files that are neither tracked nor ignored.
     pub untracked: Vec<String>,
-    /// Ignored files, Lake's own directory left out.
+    /// Ignored files and directories, Lake's own left out.
     pub ignored: Vec<String>,
     pub has_stash: bool,
-    /// Commits that no remote-tracking branch reaches: on a branch, and where commits were made also on a tag. (A tag
-    /// that was fetched looks like one of the user's.)
+    /// Linked worktrees: their commits lie in this checkout.
+    pub worktrees: Vec<String>,
+    /// Commits that no remote-tracking branch reaches: on a branch, and where commits may have been made also on a
+    /// tag. (A tag that was fetched looks like one of the user's.)
     pub on_branches: Vec<String>,
     /// The same, but only HEAD reaches them: a checkout of another commit loses them.
     pub on_head: Vec<String>,
@@ -54,7 +56,7 @@ impl Work {
             );
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
         };
-        let mut work = Self { has_stash: checkout.has_stash(), ..Self::default() };
+        let mut work = Self { worktrees: checkout.worktrees(), ..Self::default() };
         let status = [
             "--no-optional-locks",
             "status",
@@ -66,11 +68,10 @@ impl Work {
         ];
         for entry in git(&status)?.split('\0').filter(|entry| entry.len() > 3) {
             let (kind, path) = entry.split_at(3);
-            // Lake's own directory, which some packages do not ignore.
-            if path == ".lake" || path.starts_with(".lake/") {
-                continue;
-            }
+            // Lake's own directory, which some packages do not ignore. A package in a subdirectory has its own.
+            let is_lakes = || path.split('/').any(|part| part == ".lake");
             match kind {
+                "?? " | "!! " if is_lakes() => {}
                 "?? " => work.untracked.push(path.to_owned()),
                 "!! " => work.ignored.push(path.to_owned()),
                 _ => work.changed.push(path.to_owned()),
@@ -80,11 +81,16 @@ impl Work {
         let listed = git(&["ls-files", "-v", "-z"])?;
         let hidden = listed.split('\0').filter(|line| !line.is_empty() && !line.starts_with("H "));
         work.changed.extend(hidden.filter_map(|line| Some(line.get(2..)?.to_owned())));
+        // Every layout has the stash there, reftable too.
+        work.has_stash = !git(&["for-each-ref", "refs/stash"])?.is_empty();
+        let fetched = checkout.fetched();
         let log = |of: &[&str]| -> Result<Vec<String>> {
-            let args = [&["log", "--format=%h %s", "--max-count=4"], of].concat();
-            Ok(git(&args)?.lines().map(str::to_owned).collect())
+            // What was fetched may have been pruned since. A HEAD that is gone has failed above.
+            let args = ["log", "--ignore-missing", "--format=%h %s", "--max-count=4"];
+            let fetched: Vec<_> = fetched.iter().map(String::as_str).collect();
+            Ok(git(&[&args, of, &fetched].concat())?.lines().map(str::to_owned).collect())
         };
-        if !checkout.made_commits() {
+        if checkout.made_no_commits() {
             work.on_branches = log(&["--branches", "--not", "--remotes", "--tags"])?;
         } else {
             work.on_branches = log(&["--branches", "--tags", "--not", "--remotes"])?;
@@ -98,23 +104,26 @@ impl Work {
         *self == Self::default()
     }
 
-    /// What a deletion loses.
-    pub fn lost_by_deletion(self) -> Self {
-        // What is ignored can be made again, or its author would track it.
-        Self { ignored: Vec::new(), ..self }
-    }
-
-    /// What a checkout of another commit loses, and the `git clean` behind it if Lake `cleans`. git itself
-    /// refuses to overwrite changed files.
+    /// The part that a checkout of another commit loses, and the `git clean -xf` behind it if Lake `cleans`. (A
+    /// deletion loses all of it.) git itself refuses to overwrite changed and untracked files.
     pub fn lost_by_checkout(self, cleans: bool) -> Self {
-        let untracked = if cleans { self.untracked } else { Vec::new() };
-        Self { untracked, on_head: self.on_head, ..Self::default() }
+        let Self { untracked, ignored, on_head, .. } = self;
+        // Without `-d` directories stay.
+        let cleaned = |files: Vec<String>| {
+            files.into_iter().filter(|file| cleans && !file.ends_with('/')).collect()
+        };
+        Self {
+            untracked: cleaned(untracked),
+            ignored: cleaned(ignored),
+            on_head,
+            ..Self::default()
+        }
     }
 }
 
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { changed, untracked, ignored, has_stash, on_branches, on_head } = self;
+        let Self { changed, untracked, ignored, has_stash, worktrees, on_branches, on_head } = self;
         let commits: Vec<String> = on_branches.iter().chain(on_head).cloned().collect();
         let mut parts = Vec::new();
         for (what, list) in [
@@ -122,6 +131,7 @@ impl fmt::Display for Work {
             ("untracked", untracked),
             ("ignored", ignored),
             ("only here:", &commits),
+            ("worktrees at", worktrees),
         ] {
             if !list.is_empty() {
                 let shown: Vec<_> =
@@ -157,40 +167,53 @@ impl Checkout {
         Ok(Some(filters.into_iter().flat_map(off).collect()))
     }
 
-    fn has_stash(&self) -> bool {
-        let common = self.common_dir();
-        common.join("refs/stash").exists()
-            || read::text(&common.join("packed-refs"), read::REFS)
-                .is_ok_and(|refs| refs.lines().any(|line| line.ends_with(" refs/stash")))
-    }
-
-    /// `true` if HEAD's log has an entry of a command that makes commits. A checkout at a commit that was
-    /// only fetched has none, nor has one that was unpacked from a store.
-    fn made_commits(&self) -> bool {
+    /// `true` if HEAD's log goes back to the beginning (its first entry has no commit before it) and has no entry of
+    /// a command that makes commits: HEAD has only ever been at commits that were fetched.
+    fn made_no_commits(&self) -> bool {
         const MAKES: [&str; 7] =
             ["commit", "rebase", "am", "cherry-pick", "revert", "merge", "pull"];
         let log = read::bytes(&self.git_dir.join("logs/HEAD"), read::REFS).unwrap_or_default();
-        String::from_utf8_lossy(&log).lines().any(|line| {
+        let log = String::from_utf8_lossy(&log);
+        let makes = |line: &str| {
             let message = line.split_once('\t').map_or("", |(_, message)| message);
             MAKES.iter().any(|command| message.starts_with(command))
-        })
+        };
+        log.starts_with(&"0".repeat(40)) && !log.lines().any(makes)
     }
 
-    /// Why the checkout cannot be moved or replaced without breaking something that points into it, or
-    /// `None`: a `.git` that is a file (submodule, worktree) or a link, worktrees, submodules.
+    /// Commits that came from elsewhere, whether a ref reaches them or not: of the last fetch, and those that a
+    /// shallow clone begins with.
+    fn fetched(&self) -> Vec<String> {
+        let files = [self.git_dir.join("FETCH_HEAD"), self.common_dir().join("shallow")];
+        let texts = files.map(|file| read::text(&file, read::REFS).unwrap_or_default());
+        let lines = texts.iter().flat_map(|text| text.lines());
+        lines.filter_map(|line| object_name(line.split_whitespace().next()?)).collect()
+    }
+
+    fn worktrees(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.git_dir.join("worktrees"));
+        let dir = |entry: fs::DirEntry| {
+            let dot_git = read::text(&entry.path().join("gitdir"), read::TEXT).unwrap_or_default();
+            dot_git.trim_end().trim_end_matches("/.git").to_owned()
+        };
+        entries.into_iter().flatten().filter_map(Result::ok).map(dir).collect()
+    }
+
+    /// The reason why the checkout cannot be moved or replaced without breaking something that points into it:
+    /// a `.git` that is a file (submodule, worktree) or a link, worktrees, submodules. `None` if there is none.
     ///
     /// # Errors
     /// Fails if `.git` cannot be looked at.
     pub fn is_tied(&self) -> io::Result<Option<&'static str>> {
-        let has_entries = |name: &str| {
-            fs::read_dir(self.git_dir.join(name)).is_ok_and(|mut entries| entries.next().is_some())
+        let has_submodules = || {
+            fs::read_dir(self.git_dir.join("modules")).is_ok_and(|mut dirs| dirs.next().is_some())
         };
         let dot_git = fs::symlink_metadata(self.work_tree.join(".git"))?;
         Ok(if !dot_git.is_dir() {
             Some("its `.git` is not a directory, as in a submodule or a worktree")
-        } else if has_entries("worktrees") {
+        } else if !self.worktrees().is_empty() {
             Some("it has worktrees elsewhere")
-        } else if has_entries("modules") {
+        } else if has_submodules() {
             Some("it has submodules")
         } else {
             None

@@ -26,8 +26,8 @@ impl Dialect {
         Ok(match name.to_str() {
             Some("4.16") => Dialect::Lake416,
             Some("4.27") => Dialect::Lake427,
-            Some("4.35") => Dialect::Lake435,
-            _ => bail!("{VARIABLE} is 4.16, 4.27 or 4.35, not `{}`", name.display()),
+            Some("4.35" | "4.36") => Dialect::Lake435,
+            _ => bail!("{VARIABLE} is 4.16, 4.27, 4.35 or 4.36, not `{}`", name.display()),
         })
     }
 

@@ -8,7 +8,7 @@
 //!
 //! | variable | effect |
 //! |---|---|
-//! | `FAKE_LAKE_DIALECT` | `4.16`, `4.27` (unset), `4.35`: the Lake it stands in for, see [`dialect::Dialect`] |
+//! | `FAKE_LAKE_DIALECT` | `4.16`, `4.27` (unset), `4.36` (or `4.35`): the Lake it stands in for, see [`dialect::Dialect`] |
 //! | `FAKE_LAKE_NEW_VERBS` | further verbs, which load the workspace as `build` does |
 //! | `FAKE_LAKE_NEW_OPTIONS` | further long options: `--flag`, or `--name=` if it takes a value |
 //! | `FAKE_LAKE_LOG` | append a line per call, see `shim_tests::call_log` |
