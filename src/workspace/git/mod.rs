@@ -44,7 +44,7 @@ impl Checkout {
         Some(Self { work_tree: work_tree.to_owned(), git_dir })
     }
 
-    /// The commit that HEAD is at, as 40 (or 64) hex digits; nothing when files do not tell.
+    /// The commit that HEAD is at, as 40 (or 64) hex digits. `None` if files do not tell.
     pub fn head(&self) -> Option<String> {
         let common = self.common_dir();
         let mut name = "HEAD".to_owned();
@@ -84,8 +84,8 @@ impl Checkout {
         }
     }
 
-    /// Whether git would refuse the clone as another user's (`safe.directory`): it looks at the
-    /// owner of the work tree and of the git directory.
+    /// `true` if git does not refuse the clone as another user's (`safe.directory`): it looks at the owner of the
+    /// work tree and of the git directory.
     pub fn is_owned_by(&self, uid: u32) -> bool {
         let is_owned = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.uid() == uid);
         let dot_git = self.work_tree.join(".git");
@@ -116,8 +116,8 @@ impl Checkout {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// What git makes of `url` here: the user's `url.<base>.insteadOf`, which is what
-    /// [`Checkout::origin_url`] has in it already. Asks no server.
+    /// `url` after the user's `url.<base>.insteadOf`, which [`Checkout::origin_url`] has applied already. Asks no
+    /// server.
     pub fn rewritten<K, V>(
         &self,
         url: &str,
@@ -133,7 +133,7 @@ impl Checkout {
         (output.status.success() && !url.is_empty()).then_some(url)
     }
 
-    /// Whether the commit `rev` is there, without asking a server.
+    /// `true` if the commit `rev` is there. Asks no server.
     pub fn has(&self, rev: &str) -> bool {
         let commit = format!("{rev}^{{commit}}");
         let git = self.git(&["cat-file", "-e", "--end-of-options", &commit]);
@@ -156,7 +156,7 @@ impl Checkout {
         })
     }
 
-    /// A file of the commit `rev`, which is there; nothing when that has no such file.
+    /// A file of the commit `rev`, which is there. `None` if that has no such file.
     pub fn file_at(&self, rev: &str, path: &str) -> Result<Option<String>> {
         let object = format!("{rev}:{path}");
         let git = self.git(&["cat-file", "--end-of-options", "blob", &object]);
@@ -183,7 +183,7 @@ impl Checkout {
     }
 }
 
-/// What git exports to a hook: with these, git is at work in the hook's repository wherever it runs.
+/// Variables that git exports to a hook: with these, git works in the hook's repository wherever it runs.
 pub const ELSEWHERE: [&str; 5] =
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"];
 
@@ -196,7 +196,7 @@ pub fn command(dir: &Path, args: &[&str]) -> io::Result<Command> {
         .current_dir(dir)
         // What a partial clone lacks it would fetch, by a program that its configuration names.
         .env("GIT_NO_LAZY_FETCH", "1")
-        // The same for a git from before 2.45, and whatever else would ask a server.
+        // The same for a git from before 2.45, and for all else that would ask a server.
         .env("GIT_ALLOW_PROTOCOL", "none")
         .stdin(Stdio::null());
     for name in ELSEWHERE {
@@ -205,7 +205,7 @@ pub fn command(dir: &Path, args: &[&str]) -> io::Result<Command> {
     Ok(git)
 }
 
-/// Variables with which git reads a repository whoever owns it.
+/// Variables with which git reads a repository of any owner.
 pub fn of_any_owner() -> Variables {
     let settings = [
         ("GIT_CONFIG_COUNT", "1"),
