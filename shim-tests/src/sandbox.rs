@@ -99,12 +99,28 @@ impl Sandbox {
         for (name, bundle) in mini_mathlib::PACKAGES {
             let (url, rev) = self.locked(name);
             let package = packages_dir.join(name);
-            let bundle = mini_mathlib::fixture().join("git").join(bundle);
-            self.git_clone(&bundle, &package, &[]);
-            self.git(&package, &["checkout", "--quiet", "--detach", &rev]);
+            self.copy(self.clone_of(bundle, &rev), &package);
             self.git(&package, &["remote", "set-url", "origin", &url]);
         }
         self
+    }
+
+    /// A clone of a bundle at that revision, to be copied: git makes it once for all sandboxes, beside the tests.
+    fn clone_of(&self, bundle: &str, rev: &str) -> PathBuf {
+        let tests = std::env::current_exe().or_panic();
+        let clones = tests.with_file_name("clones");
+        let clone = clones.join(format!("{bundle}-{rev}"));
+        if !clone.exists() {
+            fs::create_dir_all(&clones).or_panic();
+            let dir = tempfile::tempdir_in(&clones).or_panic();
+            let new = dir.path().join("clone");
+            self.git_clone(&mini_mathlib::fixture().join("git").join(bundle), &new, &[]);
+            self.git(&new, &["checkout", "--quiet", "--detach", rev]);
+            // Another test may have been first.
+            let published = fs::rename(&new, &clone);
+            assert!(published.is_ok() || clone.exists(), "{published:?}");
+        }
+        clone
     }
 
     /// Gives the fake `cache get` a cloud that has every module.

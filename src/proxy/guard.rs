@@ -1,7 +1,7 @@
 //! Protection of checkouts from Lake.
 //!
 //! Packages at their locked revision are settled: Lake runs no git for them ([`settled`]). What is left for
-//! git (older Lakes, packages at another revision, whatever resolves) is looked at here before Lake starts.
+//! git (older Lakes, packages at another revision, commands that resolve) is looked at here before Lake starts.
 //! Lake ≤ 4.34 deletes a checkout whose `origin` is not the wanted URL, letter for letter, or where git
 //! fails; later ones rewrite `origin` (`Lake/Load/Materialize.lean`). Both are answered by variables that
 //! Lake and git read anyway. A command that would still lose something is refused.
@@ -69,7 +69,7 @@ pub(super) struct Place {
     pub origin: Option<String>,
 }
 
-/// How well [`Place::wanted`] is known.
+/// Certainty of [`Place::wanted`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Url {
     Certain,
@@ -303,7 +303,7 @@ impl Guard<'_> {
         Ok(())
     }
 
-    /// How to get a package of one's own in the place of a shared one.
+    /// The way to a package of the workspace's own in the place of a shared one.
     fn way_out(&self, place: &Place) -> String {
         let packages_dir = &self.workspace.packages_dir;
         if packages_dir.is_symlink() && Shared::of(packages_dir).has(&self.workspace.root) {
@@ -346,8 +346,8 @@ impl Guard<'_> {
             || reason == Reason::Resolve && has_elan()
     }
 
-    /// git reads another user's checkout if `safe.directory` names it. What the user has in `GIT_CONFIG_*`
-    /// stays, ours is added behind it.
+    /// git reads another user's checkout if `safe.directory` names it. The user's `GIT_CONFIG_*` stay, ours are
+    /// added behind them.
     pub(super) fn safe_directories<'p>(&self, dirs: impl Iterator<Item = &'p Path>) -> Variables {
         let me = geteuid().as_raw();
         let foreign = dirs.filter(|dir| Checkout::open(dir).is_some_and(|c| !c.is_owned_by(me)));

@@ -1,4 +1,4 @@
-//! `LAKE_PKG_URL_MAP`: where Lake is to look for a package, whatever the manifest says.
+//! `LAKE_PKG_URL_MAP`: where Lake is to look for a package, in place of the manifest's URL.
 
 use crate::child::Variables;
 use crate::settings::var;

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Instant;
 
-/// What a restore works with.
+/// The surroundings of a restore.
 pub struct Session<'a> {
     pub workspace: &'a Workspace,
     pub settings: &'a Settings,
@@ -41,25 +41,25 @@ pub struct Session<'a> {
     pub bytes: &'a (dyn Fn(u64) + Sync),
 }
 
-/// How to go about it.
+/// Options of a restore, and the programs that it may start.
 #[derive(Clone, Copy)]
 pub struct Mode<'a> {
     /// Unpack even what is up to date.
     pub force: bool,
     /// Only see to it that the files are there.
     pub only_fetch: bool,
-    /// Whom to ask for what the stores do not have; nobody before a build.
+    /// Starts the real lake for files that the stores do not have. `None` before a build.
     pub run_lake: Option<fallback::RunLake<'a>>,
-    /// How to have sources cloned that neither the workspace nor a store has.
+    /// Has sources cloned that neither the workspace nor a store has.
     pub resolve: Option<&'a dyn Fn() -> Result<Child>>,
-    /// How to ask Lake whether modules are built of the sources that are there.
+    /// Asks Lake for modules that are not built of the sources that are there.
     pub is_built: Option<IsBuilt<'a>>,
 }
 
 /// Starts a Lake that succeeds if these modules are up to date, and builds nothing.
 pub type IsBuilt<'a> = &'a dyn Fn(&[&Module]) -> Result<Child>;
 
-/// How a session ended.
+/// The end of a session.
 pub enum Ended {
     /// As the outcome says.
     Done(Box<Outcome>),
@@ -71,8 +71,8 @@ impl Session<'_> {
     /// Restores what `request` asks for.
     ///
     /// # Errors
-    /// When the workspace's toolchain is not mathlib's, when the packages cannot be written, or
-    /// when the disk is full. What merely could not be restored is in the outcome.
+    /// Fails if the workspace's toolchain is not mathlib's, if the packages cannot be written, or if the disk is
+    /// full. Modules that could not be restored are in the outcome.
     pub fn restore(&self, request: &Request, mode: Mode) -> Result<Ended> {
         let start = Instant::now();
         let stores = self.stores()?;
@@ -181,7 +181,7 @@ impl Session<'_> {
         Ok(stores)
     }
 
-    /// Restores packages' builds from packs alone. Nothing when the stores do not have all of them.
+    /// Restores packages' builds from packs alone. `None` if the stores do not have all of them.
     ///
     /// # Errors
     /// Those of [`Session::restore`].
@@ -316,7 +316,7 @@ impl Session<'_> {
         Ok(Plan { packs: packs.steps, ..plan })
     }
 
-    /// What a restore would do before the sources are there that say which modules there are: a baked lock says it
+    /// The plan of a restore before the sources are there that say which modules there are: a baked lock says it
     /// too.
     fn plan_of_lock(&self, packs: PackPlan) -> Result<Plan> {
         let toolchain = toolchain::read(&self.workspace.root)?.unwrap_or_default();
@@ -411,7 +411,7 @@ impl Session<'_> {
         self.work_places().iter().any(|place| WorkDir::of_this_user(place).next().is_some())
     }
 
-    /// Where we, and whoever writes manifests, have directories of our own for a while.
+    /// Places where we, and the code that writes manifests, have directories of our own for a while.
     fn work_places(&self) -> Vec<PathBuf> {
         let Workspace { root, packages_dir, .. } = self.workspace;
         // Parts of a build may be links to another file system, where files are copied to.
@@ -424,8 +424,8 @@ impl Session<'_> {
     }
 }
 
-/// Why a packed build is not unpacked: the sources that are there are others, or that cannot be told and there
-/// is a build that could be lost.
+/// The reason why a packed build is not unpacked: the sources that are there are others, or that cannot be told and
+/// there is a build that could be lost.
 fn refusal(step: &PackStep) -> Option<anyhow::Error> {
     let reason = match step.changed_sources() {
         Ok(None) => return None,

@@ -49,7 +49,7 @@ impl Checkout {
         self.common_dir().join("objects").is_dir() && self.head_or_asked().is_some()
     }
 
-    /// The commit that HEAD is at, as 40 (or 64) hex digits; nothing when files do not tell.
+    /// The commit that HEAD is at, as 40 (or 64) hex digits. `None` if files do not tell.
     pub fn head(&self) -> Option<String> {
         let common = self.common_dir();
         let mut name = "HEAD".to_owned();
@@ -89,8 +89,8 @@ impl Checkout {
         }
     }
 
-    /// Whether git would refuse the clone as another user's (`safe.directory`): it looks at the
-    /// owner of the work tree and of the git directory.
+    /// `true` if git does not refuse the clone as another user's (`safe.directory`): it looks at the owner of the
+    /// work tree and of the git directory.
     pub fn is_owned_by(&self, uid: u32) -> bool {
         let is_owned = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.uid() == uid);
         let dot_git = self.work_tree.join(".git");
@@ -121,8 +121,8 @@ impl Checkout {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// What git makes of `url` here: the user's `url.<base>.insteadOf`, which is what
-    /// [`Checkout::origin_url`] has in it already. Asks no server.
+    /// `url` after the user's `url.<base>.insteadOf`, which [`Checkout::origin_url`] has applied already. Asks no
+    /// server.
     pub fn rewritten<K, V>(
         &self,
         url: &str,
@@ -138,7 +138,7 @@ impl Checkout {
         (output.status.success() && !url.is_empty()).then_some(url)
     }
 
-    /// Whether the commit `rev` is there, without asking a server.
+    /// `true` if the commit `rev` is there. Asks no server.
     pub fn has(&self, rev: &str) -> bool {
         let commit = format!("{rev}^{{commit}}");
         let git = self.git(&["cat-file", "-e", "--end-of-options", &commit]);
@@ -161,7 +161,7 @@ impl Checkout {
         })
     }
 
-    /// A file of the commit `rev`, which is there; nothing when that has no such file.
+    /// A file of the commit `rev`, which is there. `None` if that has no such file.
     pub fn file_at(&self, rev: &str, path: &str) -> Result<Option<String>> {
         let object = format!("{rev}:{path}");
         let git = self.git(&["cat-file", "--end-of-options", "blob", &object]);
@@ -188,7 +188,7 @@ impl Checkout {
     }
 }
 
-/// What git exports to a hook: with these, git is at work in the hook's repository wherever it runs.
+/// Variables that git exports to a hook: with these, git works in the hook's repository wherever it runs.
 pub const ELSEWHERE: [&str; 5] =
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"];
 
@@ -201,7 +201,7 @@ pub fn command(dir: &Path, args: &[&str]) -> io::Result<Command> {
         .current_dir(dir)
         // What a partial clone lacks it would fetch, by a program that its configuration names.
         .env("GIT_NO_LAZY_FETCH", "1")
-        // The same for a git from before 2.45, and whatever else would ask a server.
+        // The same for a git from before 2.45, and for all else that would ask a server.
         .env("GIT_ALLOW_PROTOCOL", "none")
         .stdin(Stdio::null());
     for name in ELSEWHERE {
@@ -210,7 +210,7 @@ pub fn command(dir: &Path, args: &[&str]) -> io::Result<Command> {
     Ok(git)
 }
 
-/// Variables with which git reads a repository whoever owns it.
+/// Variables with which git reads a repository of any owner.
 pub fn of_any_owner() -> Variables {
     let settings = [
         ("GIT_CONFIG_COUNT", "1"),
