@@ -8,7 +8,7 @@ use shim_tests::{Running, Sandbox, Tree, modules};
 type BringAbout = fn() -> String;
 
 /// The table's first column, in its order, and what brings each about.
-const ROWS: [(&str, BringAbout); 16] = [
+const ROWS: [(&str, BringAbout); 17] = [
     ("no real lake: …", nothing_but_the_shim),
     ("3 modules in no store", an_incomplete_store),
     ("these files of the store are damaged", a_damaged_store),
@@ -22,6 +22,10 @@ const ROWS: [(&str, BringAbout); 16] = [
     (
         "… has local work, and Lake would check out another revision. Lost would be: …",
         a_commit_of_ones_own,
+    ),
+    (
+        "… has local work, and Lake would delete it if it comes to want another URL. Lost would be: …",
+        work_beside_a_lakefile_in_lean,
     ),
     ("… has no `.git` of its own: Lake would delete it", a_copied_package),
     ("… cannot be read by git, and Lake may delete what git cannot read: …", a_broken_checkout),
@@ -141,6 +145,14 @@ fn a_commit_of_ones_own() -> String {
     sandbox.write(package.join("Mine.lean"), "");
     sandbox.commit(&package);
     refused(&sandbox, "build")
+}
+
+fn work_beside_a_lakefile_in_lean() -> String {
+    let sandbox = Sandbox::mini_mathlib();
+    let require = "require mathlib from git\n  \"https://example.org/mathlib4\"\n";
+    sandbox.remove("app/lakefile.toml").write("app/lakefile.lean", require);
+    sandbox.write(sandbox.package("mathlib").join("Mine.lean"), "");
+    refused(&sandbox, "update")
 }
 
 fn a_copied_package() -> String {
