@@ -8,7 +8,7 @@ use shim_tests::{Running, Sandbox, Tree, modules};
 type BringAbout = fn() -> String;
 
 /// The table's first column, in its order, and what brings each about.
-const ROWS: [(&str, BringAbout); 16] = [
+const ROWS: [(&str, BringAbout); 17] = [
     ("no real lake: …", nothing_but_the_shim),
     ("3 modules in no store", an_incomplete_store),
     ("these files of the store are damaged", a_damaged_store),
@@ -18,13 +18,14 @@ const ROWS: [(&str, BringAbout); 16] = [
         local_work_in_the_way,
     ),
     ("`LAKE_PKG_DIR` is `…`, inside the workspace `…`", a_shared_directory_inside),
-    (
-        "nothing is restored: the packages directory `…` is outside of the workspace `…`",
-        packages_outside,
-    ),
+    ("the packages directory `…` is outside of the workspace `…`", packages_outside),
     (
         "… has local work, and Lake would check out another revision. Lost would be: …",
         a_commit_of_ones_own,
+    ),
+    (
+        "… has local work, and Lake would delete it if it comes to want another URL. Lost would be: …",
+        a_program_that_decides,
     ),
     ("… has no `.git` of its own: Lake would delete it", a_copied_package),
     ("… cannot be read by git, and Lake may delete what git cannot read: …", a_broken_checkout),
@@ -144,6 +145,14 @@ fn a_commit_of_ones_own() -> String {
     sandbox.write(package.join("Mine.lean"), "");
     sandbox.commit(&package);
     refused(&sandbox, "build")
+}
+
+fn a_program_that_decides() -> String {
+    let sandbox = Sandbox::mini_mathlib();
+    sandbox.remove("app/lakefile.toml");
+    sandbox.write("app/lakefile.lean", "import Lake\npackage app\nrequire \"o\" / \"mathlib\"\n");
+    sandbox.write(sandbox.package("mathlib").join("Mine.lean"), "");
+    refused(&sandbox, "update")
 }
 
 fn a_copied_package() -> String {

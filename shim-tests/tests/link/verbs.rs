@@ -87,7 +87,6 @@ fn other_commands_do_not_link_fake_lake_only() {
         "build -h",
         "help build",
         "self-check",
-        "frobnicate --help",
         "",
     ] {
         let sandbox = Sandbox::mini_mathlib();
