@@ -101,6 +101,8 @@ impl Sandbox {
             let package = packages_dir.join(name);
             self.copy(self.clone_of(bundle, &rev), &package);
             self.git(&package, &["remote", "set-url", "origin", &url]);
+            // The copies have other inode numbers than the index. A later git would write it.
+            self.git(&package, &["update-index", "-q", "--refresh"]);
         }
         self
     }
