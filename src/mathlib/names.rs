@@ -278,8 +278,21 @@ fn root_hash(inputs: &Inputs) -> Result<u64> {
     Ok(hash::list(parts))
 }
 
-/// Finds the package that has a module: the first whose directory has the module's root name as a
-/// folder or a `.lean` file (`SearchPath.findWithExt` in lean4).
+/// `true` if `package` has the module's root name as a folder or a `.lean` file: the first such package has the module
+/// (`SearchPath.findWithExt` in lean4).
+pub(super) fn has_root(package: &Path, module: &Module) -> bool {
+    let root = module.root();
+    package.join(root).is_dir() || package.join(format!("{root}.lean")).exists()
+}
+
+/// The path of a module's source in `package`. Of a module that [is a path](Module::is_path).
+pub(super) fn source(package: &Path, module: &Module) -> PathBuf {
+    let mut path = package.join(module.path()).into_os_string();
+    path.push(".lean");
+    path.into()
+}
+
+/// Finds the package that has a module.
 struct PackageOf<'a> {
     inputs: &'a Inputs<'a>,
     known: HashMap<String, usize>,
@@ -292,9 +305,8 @@ impl PackageOf<'_> {
         if let Some(&package) = self.known.get(root) {
             return Ok(package);
         }
-        let has_root =
-            |dir: &&PathBuf| dir.join(root).is_dir() || dir.join(format!("{root}.lean")).exists();
-        let package = self.inputs.search_path.iter().enumerate().find(|(_, dir)| has_root(dir));
+        let mut packages = self.inputs.search_path.iter().enumerate();
+        let package = packages.find(|(_, dir)| has_root(dir, module));
         let (package, _) = package.with_context(|| {
             hint(
                 format!("`{module}` is imported, and no package has `{root}` or `{root}.lean`"),
@@ -314,14 +326,13 @@ struct Source {
 
 /// Reads a module's source. Nothing when there is none: its importers are then not covered.
 fn read_source(package: &Path, node: &Node, recipe: &Recipe) -> Result<Option<Source>> {
-    let mut path = package.join(node.module.path()).into_os_string();
-    path.push(".lean");
-    let text = match read::bytes(Path::new(&path), read::SOURCE) {
+    let path = source(package, &node.module);
+    let text = match read::bytes(&path, read::SOURCE) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e.into()),
     };
-    let path = Path::new(&path).display();
+    let path = path.display();
     let source = std::str::from_utf8(&text).with_context(|| format!("`{path}` is not UTF-8"))?;
     let mut imports = header::imports(source).map_err(|e| anyhow::anyhow!("{path}:{e}"))?;
     imports.retain(|module| recipe.covers(module));

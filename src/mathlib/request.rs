@@ -2,7 +2,7 @@
 
 use super::Module;
 use super::leantar::Version;
-use super::names::{Inputs, NamedModule, Names};
+use super::names::{Inputs, NamedModule, Names, has_root, source};
 use super::recipe::Recipe;
 use crate::error::hint;
 use crate::lake::toolchain;
@@ -150,10 +150,14 @@ fn modules(spec: &str, cwd: &Path, search_path: &[PathBuf]) -> Result<Vec<Module
     };
     let module = parse(name)?;
     ensure!(module.is_path(), "`{spec}` is no module name");
-    let below = |package: &&PathBuf| package.join(module.path()).is_dir();
-    let package = search_path.iter().find(below).with_context(none)?;
+    // Modules of one root are looked for in one package.
+    let package = search_path.iter().find(|package| has_root(package, &module));
+    let package = package.filter(|package| package.join(module.path()).is_dir());
+    let package = package.with_context(none)?;
     let mut modules = in_directory(package, &module.path())?;
-    modules.extend(with_itself.then_some(module));
+    // A folder need not have a module of its name.
+    let has_file = with_itself && source(package, &module).is_file();
+    modules.extend(has_file.then_some(module));
     ensure!(!modules.is_empty(), none());
     Ok(modules)
 }
@@ -177,10 +181,14 @@ fn files(spec: &str, cwd: &Path) -> Result<Vec<Module>> {
     Ok(vec![module.with_context(|| format!("`{spec}` is no `.lean` file or directory here"))?])
 }
 
-/// The modules of the `.lean` files in `base/dir`.
+/// The modules of the `.lean` files in `base/dir`. An editor's lock is a link that leads nowhere.
 fn in_directory(base: &Path, dir: &Path) -> Result<Vec<Module>> {
     let files = files_below(&base.join(dir))?;
-    Ok(files.iter().filter_map(|file| module_of(file.strip_prefix(base).ok()?)).collect())
+    Ok(files
+        .iter()
+        .filter(|file| file.is_file())
+        .filter_map(|file| module_of(file.strip_prefix(base).ok()?))
+        .collect())
 }
 
 fn module_of(path: &Path) -> Option<Module> {
