@@ -110,6 +110,16 @@ pub struct NamedModule {
     pub package: usize,
 }
 
+/// A module that is wanted and has no source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingSource {
+    pub module: Module,
+    /// Index into [`Inputs::search_path`].
+    pub package: usize,
+    /// A module that imports it. `None` if it was asked for.
+    pub importer: Option<Module>,
+}
+
 impl Names {
     /// Names everything that `Mathlib` imports, and what `extra` modules import besides.
     ///
@@ -119,8 +129,7 @@ impl Names {
     pub fn compute(inputs: &Inputs, extra: &[Module]) -> Result<Self> {
         let root_hash = root_hash(inputs)?;
         let mut names = Self { nodes: Vec::new(), index: HashMap::new() };
-        let mathlib = Module::new(vec!["Mathlib".to_owned()]);
-        names.read_graph(inputs, std::iter::once(&mathlib).chain(extra))?;
+        names.read_graph(inputs, std::iter::once(&Module::mathlib()).chain(extra))?;
         for node in 0..names.nodes.len() {
             names.mix(node, root_hash)?;
         }
@@ -132,14 +141,36 @@ impl Names {
         self.index.get(module).is_some_and(|&node| self.nodes[node].has_source)
     }
 
-    /// All modules that have a cache file, sorted by name.
-    pub fn all(&self) -> Vec<NamedModule> {
-        self.select(|_| true)
-    }
-
     /// `roots` and what they import, sorted by name. What the cache does not cover is left out, as
     /// the cache tool leaves it out.
     pub fn closure(&self, roots: &[Module]) -> Vec<NamedModule> {
+        let wanted = self.reach(roots);
+        self.select(|node| wanted[node])
+    }
+
+    /// The modules among `roots` and what they import whose source is missing, sorted by name.
+    pub fn missing_sources(&self, roots: &[Module]) -> Vec<MissingSource> {
+        let wanted = self.reach(roots);
+        let importer = |missing: usize| {
+            let mut nodes = self.nodes.iter().zip(&wanted);
+            let importer = nodes.find(|(node, wanted)| **wanted && node.imports.contains(&missing));
+            importer.map(|(node, _)| node.module.clone())
+        };
+        let nodes = self.nodes.iter().enumerate();
+        let missing = nodes.filter(|(i, node)| wanted[*i] && !node.has_source);
+        let mut missing: Vec<_> = missing
+            .map(|(i, Node { module, package, .. })| MissingSource {
+                module: module.clone(),
+                package: *package,
+                importer: importer(i),
+            })
+            .collect();
+        missing.sort_unstable_by(|a, b| a.module.cmp(&b.module));
+        missing
+    }
+
+    /// For every node, `true` if it is one of `roots` or imported by one, through others too.
+    fn reach(&self, roots: &[Module]) -> Vec<bool> {
         let mut wanted = vec![false; self.nodes.len()];
         let mut todo: Vec<usize> =
             roots.iter().filter_map(|m| self.index.get(m).copied()).collect();
@@ -148,7 +179,7 @@ impl Names {
                 todo.extend(&self.nodes[node].imports);
             }
         }
-        self.select(|node| wanted[node])
+        wanted
     }
 
     fn select(&self, wanted: impl Fn(usize) -> bool) -> Vec<NamedModule> {

@@ -2,7 +2,7 @@
 
 use super::Module;
 use super::leantar::Version;
-use super::names::{Inputs, NamedModule, Names, has_root, source};
+use super::names::{Inputs, MissingSource, NamedModule, Names, has_root, source};
 use super::recipe::Recipe;
 use crate::error::hint;
 use crate::lake::toolchain;
@@ -42,7 +42,12 @@ pub struct Wanted {
     pub targets: Vec<String>,
     /// The leantar that this mathlib's own tool asks for at least.
     pub leantar: Option<Version>,
+    /// A warning of modules that are left out because a source is missing.
+    pub without_source: Option<String>,
 }
+
+/// Modules shown in a warning.
+const SHOWN: usize = 3;
 
 /// The names of the modules that `request` asks for.
 ///
@@ -75,12 +80,39 @@ pub fn names(
     if let Some(root) = roots.iter().find(|root| !names.has_source(root)) {
         bail!("there is no module `{root}`");
     }
-    let modules = if request.modules.is_empty() { names.all() } else { names.closure(&roots) };
+    if request.modules.is_empty() {
+        roots.push(Module::mathlib());
+    }
+    let modules = names.closure(&roots);
+    let without_source = without_source(&names.missing_sources(&roots), &search_path);
     let Recipe { leantar, native_targets, fetches_proofwidgets, .. } = recipe;
     let proofwidgets =
         (fetches_proofwidgets && request.targets == Targets::All).then(|| PROOFWIDGETS.to_owned());
     let native = if request.targets == Targets::None { Vec::new() } else { native_targets };
-    Ok(Wanted { modules, targets: native.into_iter().chain(proofwidgets).collect(), leantar })
+    let targets = native.into_iter().chain(proofwidgets).collect();
+    Ok(Wanted { modules, targets, leantar, without_source })
+}
+
+/// Warns of modules that are left out because a source is missing. The stock tool warns of each, and goes on.
+fn without_source(missing: &[MissingSource], search_path: &[PathBuf]) -> Option<String> {
+    let first = missing.first()?;
+    let package = &search_path[first.package];
+    let shown: Vec<_> =
+        missing.iter().take(SHOWN).map(|missing| format!("`{}`", missing.module)).collect();
+    let more = match missing.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let importer = first.importer.as_ref();
+    let importer = importer.map(|module| format!(", which `{module}` imports")).unwrap_or_default();
+    Some(hint(
+        format!(
+            "no source of {}{more}: there is no `{}`{importer}. What imports them is left out",
+            shown.join(", "),
+            source(package, &first.module).display()
+        ),
+        format!("check the clone with `git -C {} status`", package.display()),
+    ))
 }
 
 /// Why a workspace has no mathlib.
