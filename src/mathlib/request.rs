@@ -3,12 +3,14 @@
 use super::Module;
 use super::leantar::Version;
 use super::names::{Inputs, MissingSource, NamedModule, Names, has_root, source};
-use super::recipe::Recipe;
+use super::recipe::{NativeTarget, Recipe};
 use crate::error::hint;
 use crate::lake::toolchain;
 use crate::workspace::Workspace;
+use crate::workspace::name::plain;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -135,26 +137,46 @@ const PROOFWIDGETS: &str = "proofwidgets:release";
 /// none.
 pub fn lacking_targets(workspace: &Workspace, wanted: &Wanted) -> Vec<String> {
     let is_there = |target: &&String| -> bool {
-        let Some((name, facet)) = target.split_once(':') else { return true };
-        let Some(package) = workspace.package(name) else { return true };
+        let Some(native) = NativeTarget::parse(target) else { return true };
+        let Some(package) = workspace.package(&plain(native.package)) else { return true };
         let build = package.dir.join(".lake/build");
-        match facet {
+        match native.facet {
             // All its modules may be built, and its JavaScript not.
             _ if *target == PROOFWIDGETS => build.join("js").exists(),
-            "shared" => has_file(&build.join("lib"), &["so", "dylib"]),
-            "static" => has_file(&build.join("lib"), &["a"]),
-            _ => fs::read_dir(&build).is_ok_and(|mut entries| entries.next().is_some()),
+            "shared" => has_library(&build, &native, &["so", "dylib"]),
+            "static" => has_library(&build, &native, &["a"]),
+            _ => has_release(&build),
         }
     };
     wanted.targets.iter().filter(|target| !is_there(target)).cloned().collect()
 }
 
-/// `true` if a file below `dir` has one of these extensions.
-fn has_file(dir: &Path, extensions: &[&str]) -> bool {
-    files_below(dir).unwrap_or_default().iter().any(|file| {
-        let extension = file.extension().and_then(|extension| extension.to_str());
-        extension.is_some_and(|extension| extensions.contains(&extension))
+/// `true` if `build` has a library with one of these extensions and the name of `target` or its package.
+fn has_library(build: &Path, target: &NativeTarget, extensions: &[&str]) -> bool {
+    // `libCSDP.so`, `libcsdp.so`, `libmy_x2dcsdp.so`
+    let letters = |name: &str| {
+        let name = name.replace("_x2d", "").to_lowercase();
+        name.chars().filter(|c| c.is_alphanumeric()).collect::<String>()
+    };
+    let names: Vec<_> = target.name.into_iter().chain([target.package]).map(letters).collect();
+    files_below(&build.join("lib")).unwrap_or_default().iter().any(|file| {
+        let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+        let stem = letters(&text(file.file_stem()));
+        extensions.contains(&&*text(file.extension()))
+            && names.iter().any(|name| stem.contains(name))
+            && file.is_file()
     })
+}
+
+/// `true` if `build` has a file that neither we make nor Lake makes of Lean sources.
+fn has_release(build: &Path) -> bool {
+    let is_of_release = |file: &PathBuf| {
+        let path = file.strip_prefix(build).unwrap_or(file);
+        let is_lakes = path.starts_with("lib/lean") || path.starts_with("ir");
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        !is_lakes && !name.starts_with(".lake-shim") && file.is_file()
+    };
+    files_below(build).unwrap_or_default().iter().any(is_of_release)
 }
 
 /// The files below `dir`, sorted. Links are not followed.
