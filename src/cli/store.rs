@@ -84,8 +84,8 @@ impl Place {
         let workspace = self.workspace()?;
         let store = self.one_store()?;
         let lake = RealLake::find(&self.env);
-        let nothing = |_| {};
-        let session = self.session(&workspace, lake.as_ref().ok(), &nothing, &|_| {});
+        let observer = |event| self.report.event(event);
+        let session = self.session(&workspace, lake.as_ref().ok(), &observer, &|_| {});
         let others: Vec<_> =
             self.env.user_cache().into_iter().chain(self.settings.stores.clone()).collect();
         let run_lake = |args: &[&str], variables: &Variables| {
@@ -182,8 +182,8 @@ impl Place {
             )
         })?;
         let lake = RealLake::find(&self.env);
-        let nothing = |_| {};
-        let session = self.session(&workspace, lake.as_ref().ok(), &nothing, &|_| {});
+        let observer = |event| self.report.event(event);
+        let session = self.session(&workspace, lake.as_ref().ok(), &observer, &|_| {});
         let wanted = session.wanted(&Request::default())?;
         let mut found = verify::modules(store, &wanted.modules);
         let toolchain = toolchain::read(&workspace.root)?.unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::restore::plan::{Packed, Plan, plan};
 use crate::settings::{Environment, Network, Settings};
 use crate::store;
 use crate::workspace::Workspace;
-use anyhow::{Error, Result, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use fs_err as fs;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -54,6 +54,8 @@ struct Known {
     built: usize,
     /// Native targets that are not there.
     lacking: Vec<String>,
+    /// A warning of modules that are left out because a source is missing.
+    without_source: Option<String>,
 }
 
 /// Says too whether cache files would be unpacked, or may have to be.
@@ -142,7 +144,8 @@ fn outlook(
         let bytes = fs::metadata(&step.source).map_or(0, |meta| meta.len());
         needs.push((step.build_dir(), bytes.saturating_mul(UNPACKED_BY_PACKED)));
     }
-    Outlook::Known(Box::new(Known::of(&plan)))
+    let without_source = wanted.without_source;
+    Outlook::Known(Box::new(Known { without_source, ..Known::of(&plan) }))
 }
 
 fn area(outlook: &Outlook, rooms: &[Room], stores: &Stores) -> Area {
@@ -243,6 +246,7 @@ impl Known {
             unfit: unfit.collect(),
             built: plan.built.len(),
             lacking: plan.lacking.clone(),
+            without_source: None,
         }
     }
 
@@ -288,6 +292,11 @@ impl Known {
             let message = format!("no archive has {}, and it is not there", some(&self.lacking));
             let hint = "`lake exe cache get`, with network, fetches or builds it";
             findings.push(needs_network(network, "native-targets", message, hint));
+        }
+        if let Some(warning) = &self.without_source {
+            let finding =
+                Finding::of_error("modules-without-source", &anyhow!(warning.clone()), "");
+            findings.push(Finding { severity: Severity::Warning, ..finding });
         }
         findings
     }

@@ -28,6 +28,11 @@ impl Module {
         Self(components)
     }
 
+    /// The module that imports all others of mathlib.
+    pub fn mathlib() -> Self {
+        Self::new(vec!["Mathlib".to_owned()])
+    }
+
     /// Reads a dotted name, escaped components included. Nothing when it is no module name.
     pub fn parse(name: &str) -> Option<Self> {
         let source = format!("import {name}");

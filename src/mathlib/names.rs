@@ -110,6 +110,16 @@ pub struct NamedModule {
     pub package: usize,
 }
 
+/// A module that is wanted and has no source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingSource {
+    pub module: Module,
+    /// Index into [`Inputs::search_path`].
+    pub package: usize,
+    /// A module that imports it. `None` if it was asked for.
+    pub importer: Option<Module>,
+}
+
 impl Names {
     /// Names everything that `Mathlib` imports, and what `extra` modules import besides.
     ///
@@ -119,8 +129,7 @@ impl Names {
     pub fn compute(inputs: &Inputs, extra: &[Module]) -> Result<Self> {
         let root_hash = root_hash(inputs)?;
         let mut names = Self { nodes: Vec::new(), index: HashMap::new() };
-        let mathlib = Module::new(vec!["Mathlib".to_owned()]);
-        names.read_graph(inputs, std::iter::once(&mathlib).chain(extra))?;
+        names.read_graph(inputs, std::iter::once(&Module::mathlib()).chain(extra))?;
         for node in 0..names.nodes.len() {
             names.mix(node, root_hash)?;
         }
@@ -132,14 +141,36 @@ impl Names {
         self.index.get(module).is_some_and(|&node| self.nodes[node].has_source)
     }
 
-    /// All modules that have a cache file, sorted by name.
-    pub fn all(&self) -> Vec<NamedModule> {
-        self.select(|_| true)
-    }
-
     /// `roots` and what they import, sorted by name. What the cache does not cover is left out, as
     /// the cache tool leaves it out.
     pub fn closure(&self, roots: &[Module]) -> Vec<NamedModule> {
+        let wanted = self.reach(roots);
+        self.select(|node| wanted[node])
+    }
+
+    /// The modules among `roots` and what they import whose source is missing, sorted by name.
+    pub fn missing_sources(&self, roots: &[Module]) -> Vec<MissingSource> {
+        let wanted = self.reach(roots);
+        let importer = |missing: usize| {
+            let mut nodes = self.nodes.iter().zip(&wanted);
+            let importer = nodes.find(|(node, wanted)| **wanted && node.imports.contains(&missing));
+            importer.map(|(node, _)| node.module.clone())
+        };
+        let nodes = self.nodes.iter().enumerate();
+        let missing = nodes.filter(|(i, node)| wanted[*i] && !node.has_source);
+        let mut missing: Vec<_> = missing
+            .map(|(i, Node { module, package, .. })| MissingSource {
+                module: module.clone(),
+                package: *package,
+                importer: importer(i),
+            })
+            .collect();
+        missing.sort_unstable_by(|a, b| a.module.cmp(&b.module));
+        missing
+    }
+
+    /// For every node, `true` if it is one of `roots` or imported by one, through others too.
+    fn reach(&self, roots: &[Module]) -> Vec<bool> {
         let mut wanted = vec![false; self.nodes.len()];
         let mut todo: Vec<usize> =
             roots.iter().filter_map(|m| self.index.get(m).copied()).collect();
@@ -148,7 +179,7 @@ impl Names {
                 todo.extend(&self.nodes[node].imports);
             }
         }
-        self.select(|node| wanted[node])
+        wanted
     }
 
     fn select(&self, wanted: impl Fn(usize) -> bool) -> Vec<NamedModule> {
@@ -278,8 +309,21 @@ fn root_hash(inputs: &Inputs) -> Result<u64> {
     Ok(hash::list(parts))
 }
 
-/// Finds the package that has a module: the first whose directory has the module's root name as a
-/// folder or a `.lean` file (`SearchPath.findWithExt` in lean4).
+/// `true` if `package` has the module's root name as a folder or a `.lean` file: the first such package has the module
+/// (`SearchPath.findWithExt` in lean4).
+pub(super) fn has_root(package: &Path, module: &Module) -> bool {
+    let root = module.root();
+    package.join(root).is_dir() || package.join(format!("{root}.lean")).exists()
+}
+
+/// The path of a module's source in `package`. Of a module that [is a path](Module::is_path).
+pub(super) fn source(package: &Path, module: &Module) -> PathBuf {
+    let mut path = package.join(module.path()).into_os_string();
+    path.push(".lean");
+    path.into()
+}
+
+/// Finds the package that has a module.
 struct PackageOf<'a> {
     inputs: &'a Inputs<'a>,
     known: HashMap<String, usize>,
@@ -292,9 +336,8 @@ impl PackageOf<'_> {
         if let Some(&package) = self.known.get(root) {
             return Ok(package);
         }
-        let has_root =
-            |dir: &&PathBuf| dir.join(root).is_dir() || dir.join(format!("{root}.lean")).exists();
-        let package = self.inputs.search_path.iter().enumerate().find(|(_, dir)| has_root(dir));
+        let mut packages = self.inputs.search_path.iter().enumerate();
+        let package = packages.find(|(_, dir)| has_root(dir, module));
         let (package, _) = package.with_context(|| {
             hint(
                 format!("`{module}` is imported, and no package has `{root}` or `{root}.lean`"),
@@ -314,14 +357,13 @@ struct Source {
 
 /// Reads a module's source. Nothing when there is none: its importers are then not covered.
 fn read_source(package: &Path, node: &Node, recipe: &Recipe) -> Result<Option<Source>> {
-    let mut path = package.join(node.module.path()).into_os_string();
-    path.push(".lean");
-    let text = match read::bytes(Path::new(&path), read::SOURCE) {
+    let path = source(package, &node.module);
+    let text = match read::bytes(&path, read::SOURCE) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e.into()),
     };
-    let path = Path::new(&path).display();
+    let path = path.display();
     let source = std::str::from_utf8(&text).with_context(|| format!("`{path}` is not UTF-8"))?;
     let mut imports = header::imports(source).map_err(|e| anyhow::anyhow!("{path}:{e}"))?;
     imports.retain(|module| recipe.covers(module));

@@ -82,18 +82,42 @@ fn leantar_version(text: &str) -> Option<Version> {
     Version::parse(string_literals(definition(text, "LEANTARVERSION")?).first()?)
 }
 
-/// Literals such as `"CSDP:release"` and `"CSDP:shared"` (mathlib4#42336).
+/// Literals such as `"CSDP:release"`, `"@CSDP:release"` and `"CSDP/CSDP:shared"` (mathlib4#42336).
 fn native_targets(text: &str) -> Vec<String> {
-    let is_target = |literal: &&str| {
-        literal.split_once(':').is_some_and(|(package, facet)| {
-            let is_name = !package.is_empty() && package.chars().all(|c| c.is_ascii_alphanumeric());
-            is_name && ["release", "shared", "static"].contains(&facet)
-        })
-    };
-    let targets = text.lines().flat_map(string_literals).filter(is_target).map(str::to_owned);
-    // ProofWidgets' own is fetched by `getProofWidgets`.
-    let targets: BTreeSet<_> = targets.filter(|target| target != "proofwidgets:release").collect();
+    let literals = string_literals(text);
+    let targets = literals.into_iter().filter(|literal| {
+        // ProofWidgets' own is fetched by `getProofWidgets`.
+        NativeTarget::parse(literal).is_some_and(|target| target.package != "proofwidgets")
+    });
+    let targets: BTreeSet<_> = targets.map(str::to_owned).collect();
     targets.into_iter().collect()
+}
+
+/// A target as Lake's command line takes it: `[@]<package>[/<name>]:<facet>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NativeTarget<'a> {
+    /// As Lean prints it: with `«»` where it needs them.
+    pub package: &'a str,
+    pub name: Option<&'a str>,
+    pub facet: &'a str,
+}
+
+impl<'a> NativeTarget<'a> {
+    /// `None` if `text` is anything else.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let is_name = |name: &str| {
+            let is_part = |c: char| c.is_alphanumeric() || "-_.'«»".contains(c);
+            !name.is_empty() && !name.starts_with('-') && name.chars().all(is_part)
+        };
+        let (path, facet) = text.rsplit_once(':')?;
+        let path = path.strip_prefix('@').unwrap_or(path);
+        let (package, name) =
+            path.split_once('/').map_or((path, None), |(package, name)| (package, Some(name)));
+        let is_target = is_name(package)
+            && name.is_none_or(is_name)
+            && ["release", "shared", "static"].contains(&facet);
+        is_target.then_some(Self { package, name, facet })
+    }
 }
 
 /// All `.lean` files below `dir`, sorted.
@@ -203,13 +227,37 @@ fn definition<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     Some(&body[..end])
 }
 
-fn string_literals(text: &str) -> Vec<&str> {
-    text.split('"').skip(1).step_by(2).collect()
+/// The string literals of code without comments, as they are written.
+fn string_literals(code: &str) -> Vec<&str> {
+    let mut literals = Vec::new();
+    let mut rest = code;
+    while let Some(c) = rest.chars().next() {
+        let length = literal(rest).unwrap_or(c.len_utf8());
+        let (text, behind) = rest.split_at(length);
+        literals.extend(text.strip_prefix('"').map(|text| text.strip_suffix('"').unwrap_or(text)));
+        rest = behind;
+    }
+    literals
+}
+
+/// The length of the string or character literal that `code` starts with. `None` if it starts with something else.
+fn literal(code: &str) -> Option<usize> {
+    if let Some(quote) = ["'\"'", "'\\\"'"].iter().find(|quote| code.starts_with(**quote)) {
+        return Some(quote.len());
+    }
+    let mut chars = code.strip_prefix('"')?.char_indices();
+    while let Some((i, c)) = chars.next() {
+        match c {
+            '\\' => drop(chars.next()),
+            '"' => return Some(i + 2),
+            _ => {}
+        }
+    }
+    Some(code.len())
 }
 
 /// A blank in place of every comment, so that what is commented out is not taken for code, and what
-/// stands around it not for one word. Strings that hold `--` (option names) lose their tail, which
-/// nothing here reads.
+/// stands around it not for one word.
 fn without_comments(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut depth = 0_usize;
@@ -218,16 +266,19 @@ fn without_comments(text: &str) -> String {
         let (skip, keep) = match rest.as_bytes() {
             [b'/', b'-', ..] => {
                 depth += 1;
-                (2, (depth == 1).then_some(' '))
+                (2, if depth == 1 { " " } else { "" })
             }
             [b'-', b'/', ..] if depth > 0 => {
                 depth -= 1;
-                (2, None)
+                (2, "")
             }
-            [b'-', b'-', ..] if depth == 0 => (rest.find('\n').unwrap_or(rest.len()), None),
-            _ => (c.len_utf8(), (depth == 0 || c == '\n').then_some(c)),
+            [b'-', b'-', ..] if depth == 0 => (rest.find('\n').unwrap_or(rest.len()), ""),
+            _ => {
+                let length = literal(rest).filter(|_| depth == 0).unwrap_or(c.len_utf8());
+                (length, if depth == 0 || c == '\n' { &rest[..length] } else { "" })
+            }
         };
-        code.extend(keep);
+        code.push_str(keep);
         rest = &rest[skip..];
     }
     code
@@ -287,6 +338,36 @@ def isPartOfMathlibCache (mod : Name) : Bool := #[
         assert_eq!(recipe.native_targets, ["CSDP:release", "CSDP:shared"]);
         let plain = Recipe::parse(&(tool("(rootHashGeneration :: hashes)") + LIST)).expect("known");
         assert_eq!((plain.leantar, plain.native_targets), (None, vec![]));
+    }
+
+    #[test]
+    fn native_targets_in_every_spelling() {
+        for (code, expected) in [
+            (r##"#["build", "--no-ansi", "CSDP:release"]"##, &["CSDP:release"][..]),
+            (
+                r#"for t in ["@CSDP:release", "CSDP/CSDP:shared"] do run t"#,
+                &["@CSDP:release", "CSDP/CSDP:shared"],
+            ),
+            (
+                r#""my-csdp:release" "«my-csdp»/a_b:static""#,
+                &["my-csdp:release", "«my-csdp»/a_b:static"],
+            ),
+            (
+                r#"if c == '"' then "A:shared" else '\"'.toString ++ "B:shared""#,
+                &["A:shared", "B:shared"],
+            ),
+            (r#""say \"A:shared\"" "C:shared""#, &["C:shared"]),
+            ("\"two\n  -- lines\" \"A:shared\"", &["A:shared"]),
+            (
+                r#"-- "A:shared"
+                /- "B:shared" /- " -/ -/ /-- "C:shared" -/"#,
+                &[],
+            ),
+            (r#""proofwidgets:release" "@proofwidgets:release""#, &[]),
+            (r#""a:b" "A:" ":shared" "-x:shared" "A B:shared" "/A:shared" "A/:shared""#, &[]),
+        ] {
+            assert_eq!(native_targets(&without_comments(code)), expected, "{code}");
+        }
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use super::Module;
 use super::leantar::Version;
-use super::names::{Inputs, NamedModule, Names};
-use super::recipe::Recipe;
+use super::names::{Inputs, MissingSource, NamedModule, Names, has_root, source};
+use super::recipe::{NativeTarget, Recipe};
 use crate::error::hint;
 use crate::lake::toolchain;
 use crate::workspace::Workspace;
+use crate::workspace::name::plain;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +44,12 @@ pub struct Wanted {
     pub targets: Vec<String>,
     /// The leantar that this mathlib's own tool asks for at least.
     pub leantar: Option<Version>,
+    /// A warning of modules that are left out because a source is missing.
+    pub without_source: Option<String>,
 }
+
+/// Modules shown in a warning.
+const SHOWN: usize = 3;
 
 /// The names of the modules that `request` asks for.
 ///
@@ -75,12 +82,39 @@ pub fn names(
     if let Some(root) = roots.iter().find(|root| !names.has_source(root)) {
         bail!("there is no module `{root}`");
     }
-    let modules = if request.modules.is_empty() { names.all() } else { names.closure(&roots) };
+    if request.modules.is_empty() {
+        roots.push(Module::mathlib());
+    }
+    let modules = names.closure(&roots);
+    let without_source = without_source(&names.missing_sources(&roots), &search_path);
     let Recipe { leantar, native_targets, fetches_proofwidgets, .. } = recipe;
     let proofwidgets =
         (fetches_proofwidgets && request.targets == Targets::All).then(|| PROOFWIDGETS.to_owned());
     let native = if request.targets == Targets::None { Vec::new() } else { native_targets };
-    Ok(Wanted { modules, targets: native.into_iter().chain(proofwidgets).collect(), leantar })
+    let targets = native.into_iter().chain(proofwidgets).collect();
+    Ok(Wanted { modules, targets, leantar, without_source })
+}
+
+/// Warns of modules that are left out because a source is missing. The stock tool warns of each, and goes on.
+fn without_source(missing: &[MissingSource], search_path: &[PathBuf]) -> Option<String> {
+    let first = missing.first()?;
+    let package = &search_path[first.package];
+    let shown: Vec<_> =
+        missing.iter().take(SHOWN).map(|missing| format!("`{}`", missing.module)).collect();
+    let more = match missing.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let importer = first.importer.as_ref();
+    let importer = importer.map(|module| format!(", which `{module}` imports")).unwrap_or_default();
+    Some(hint(
+        format!(
+            "no source of {}{more}: there is no `{}`{importer}. What imports them is left out",
+            shown.join(", "),
+            source(package, &first.module).display()
+        ),
+        format!("check the clone with `git -C {} status`", package.display()),
+    ))
 }
 
 /// Why a workspace has no mathlib.
@@ -103,26 +137,46 @@ const PROOFWIDGETS: &str = "proofwidgets:release";
 /// none.
 pub fn lacking_targets(workspace: &Workspace, wanted: &Wanted) -> Vec<String> {
     let is_there = |target: &&String| -> bool {
-        let Some((name, facet)) = target.split_once(':') else { return true };
-        let Some(package) = workspace.package(name) else { return true };
+        let Some(native) = NativeTarget::parse(target) else { return true };
+        let Some(package) = workspace.package(&plain(native.package)) else { return true };
         let build = package.dir.join(".lake/build");
-        match facet {
+        match native.facet {
             // All its modules may be built, and its JavaScript not.
             _ if *target == PROOFWIDGETS => build.join("js").exists(),
-            "shared" => has_file(&build.join("lib"), &["so", "dylib"]),
-            "static" => has_file(&build.join("lib"), &["a"]),
-            _ => fs::read_dir(&build).is_ok_and(|mut entries| entries.next().is_some()),
+            "shared" => has_library(&build, &native, &["so", "dylib"]),
+            "static" => has_library(&build, &native, &["a"]),
+            _ => has_release(&build),
         }
     };
     wanted.targets.iter().filter(|target| !is_there(target)).cloned().collect()
 }
 
-/// `true` if a file below `dir` has one of these extensions.
-fn has_file(dir: &Path, extensions: &[&str]) -> bool {
-    files_below(dir).unwrap_or_default().iter().any(|file| {
-        let extension = file.extension().and_then(|extension| extension.to_str());
-        extension.is_some_and(|extension| extensions.contains(&extension))
+/// `true` if `build` has a library with one of these extensions and the name of `target` or its package.
+fn has_library(build: &Path, target: &NativeTarget, extensions: &[&str]) -> bool {
+    // `libCSDP.so`, `libcsdp.so`, `libmy_x2dcsdp.so`
+    let letters = |name: &str| {
+        let name = name.replace("_x2d", "").to_lowercase();
+        name.chars().filter(|c| c.is_alphanumeric()).collect::<String>()
+    };
+    let names: Vec<_> = target.name.into_iter().chain([target.package]).map(letters).collect();
+    files_below(&build.join("lib")).unwrap_or_default().iter().any(|file| {
+        let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+        let stem = letters(&text(file.file_stem()));
+        extensions.contains(&&*text(file.extension()))
+            && names.iter().any(|name| stem.contains(name))
+            && file.is_file()
     })
+}
+
+/// `true` if `build` has a file that neither we make nor Lake makes of Lean sources.
+fn has_release(build: &Path) -> bool {
+    let is_of_release = |file: &PathBuf| {
+        let path = file.strip_prefix(build).unwrap_or(file);
+        let is_lakes = path.starts_with("lib/lean") || path.starts_with("ir");
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        !is_lakes && !name.starts_with(".lake-shim") && file.is_file()
+    };
+    files_below(build).unwrap_or_default().iter().any(is_of_release)
 }
 
 /// The files below `dir`, sorted. Links are not followed.
@@ -150,10 +204,14 @@ fn modules(spec: &str, cwd: &Path, search_path: &[PathBuf]) -> Result<Vec<Module
     };
     let module = parse(name)?;
     ensure!(module.is_path(), "`{spec}` is no module name");
-    let below = |package: &&PathBuf| package.join(module.path()).is_dir();
-    let package = search_path.iter().find(below).with_context(none)?;
+    // Modules of one root are looked for in one package.
+    let package = search_path.iter().find(|package| has_root(package, &module));
+    let package = package.filter(|package| package.join(module.path()).is_dir());
+    let package = package.with_context(none)?;
     let mut modules = in_directory(package, &module.path())?;
-    modules.extend(with_itself.then_some(module));
+    // A folder need not have a module of its name.
+    let has_file = with_itself && source(package, &module).is_file();
+    modules.extend(has_file.then_some(module));
     ensure!(!modules.is_empty(), none());
     Ok(modules)
 }
@@ -177,10 +235,14 @@ fn files(spec: &str, cwd: &Path) -> Result<Vec<Module>> {
     Ok(vec![module.with_context(|| format!("`{spec}` is no `.lean` file or directory here"))?])
 }
 
-/// The modules of the `.lean` files in `base/dir`.
+/// The modules of the `.lean` files in `base/dir`. An editor's lock is a link that leads nowhere.
 fn in_directory(base: &Path, dir: &Path) -> Result<Vec<Module>> {
     let files = files_below(&base.join(dir))?;
-    Ok(files.iter().filter_map(|file| module_of(file.strip_prefix(base).ok()?)).collect())
+    Ok(files
+        .iter()
+        .filter(|file| file.is_file())
+        .filter_map(|file| module_of(file.strip_prefix(base).ok()?))
+        .collect())
 }
 
 fn module_of(path: &Path) -> Option<Module> {

@@ -358,7 +358,10 @@ impl Session<'_> {
         }
         let githash = || toolchain::githash(self.toolchain_bin().as_deref());
         (self.observer)(Event::Naming);
-        names(self.workspace, request, &githash)
+        let wanted = names(self.workspace, request, &githash)?;
+        let warning = wanted.without_source.iter().map(|warning| anyhow!(warning.clone()));
+        warning.for_each(|warning| (self.observer)(Event::Warning(warning)));
+        Ok(wanted)
     }
 
     /// The leantar that unpacks for a mathlib which needs `at_least` that version, and is none of `unfit`.

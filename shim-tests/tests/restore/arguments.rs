@@ -38,6 +38,27 @@ fn folders_and_globs_stand_for_what_is_below_them() {
 }
 
 #[test]
+fn a_folder_without_a_module_of_its_name_stands_for_what_is_below_it() {
+    let mathlib = "app/.lake/packages/mathlib";
+    let expected = ["Mathlib.Order.Basic", "Mathlib.Order.Lattice"];
+    for arg in ["Mathlib.Order.*", "Mathlib.Order.+", "Mathlib/Order"] {
+        let sandbox = Sandbox::mini_mathlib();
+        assert!(!sandbox.path(mathlib).join("Mathlib/Order.lean").exists());
+        // An editor's lock.
+        sandbox.symlink("me@here.1", format!("{mathlib}/Mathlib/Order/.#Basic.lean"));
+        let names = sandbox.lake_shim("names -d").arg(sandbox.workspace()).arg(arg).cwd(mathlib);
+        let run = names.run();
+        run.expect_code(0);
+        assert!(expected.iter().all(|module| run.stdout.contains(module)), "{arg}: {run}");
+        let call = sandbox.lake("-d ../../.. exe cache get").arg(arg).cwd(mathlib);
+        call.env("LAKE_SHIM_NETWORK", "never").run().expect_code(0);
+        let restored = sandbox.restored();
+        assert!(expected.iter().all(|module| restored.contains(module)), "{arg}: {restored:?}");
+        assert!(!restored.contains(&"Mathlib"), "{arg}: {restored:?}");
+    }
+}
+
+#[test]
 fn what_names_no_module_is_an_error() {
     let sandbox = Sandbox::mini_mathlib();
     sandbox.mkdir("app/Empty");

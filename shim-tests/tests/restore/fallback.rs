@@ -319,8 +319,8 @@ fn the_release_of_proofwidgets_counts_as_missing() {
     offline_get(&sandbox).run().expect_code(0).stderr_contains("nothing to do");
 }
 
-#[test]
-fn native_targets_of_the_recipe_count_as_missing() {
+/// A workspace with a package `CSDP`, whose mathlib's cache tool also builds these targets.
+fn with_native(targets: &str) -> Sandbox {
     let sandbox = Sandbox::mini_mathlib();
     sandbox.write("csdp/lakefile.toml", "name = \"CSDP\"\n").write("csdp/CSDP.lean", "");
     edit_manifest(&sandbox, |manifest| {
@@ -334,18 +334,59 @@ fn native_targets_of_the_recipe_count_as_missing() {
         &sandbox,
         "Cache/IO.lean",
         "def LEANTARVERSION",
-        "def native := #[\"CSDP:release\", \"CSDP:shared\", \"Elsewhere:shared\"]\n\ndef LEANTARVERSION",
+        &format!("def native := #[{targets}]\n\ndef LEANTARVERSION"),
     );
-    let missing = "missing, and in no `.ltar`: ";
+    sandbox
+}
+
+const MISSING: &str = "missing, and in no `.ltar`: ";
+
+#[test]
+fn native_targets_of_the_recipe_count_as_missing() {
+    let sandbox = with_native(r#""--no-ansi", "CSDP:release", "CSDP:shared", "Elsewhere:shared""#);
     let dry = sandbox.lake_shim("restore --dry-run").run();
     dry.expect_code(1).stdout_contains("miss CSDP:release\nmiss CSDP:shared\n");
     let run = offline_get(&sandbox).run();
-    run.expect_code(1).stderr_contains(&format!("{missing}CSDP:release, CSDP:shared\n"));
+    run.expect_code(1).stderr_contains(&format!("{MISSING}CSDP:release, CSDP:shared\n"));
     sandbox.expect_all_restored();
-    sandbox.write("csdp/.lake/build/lib/lean/CSDP.olean", "x");
-    offline_get(&sandbox).run().expect_code(1).stderr_contains(&format!("{missing}CSDP:shared\n"));
+    sandbox.write("csdp/.lake/build/bin/csdp", "x");
+    offline_get(&sandbox).run().expect_code(1).stderr_contains(&format!("{MISSING}CSDP:shared\n"));
     sandbox.write("csdp/.lake/build/lib/libcsdp.so", "x");
     offline_get(&sandbox).run().expect_code(0).stderr_contains("nothing to do");
+}
+
+#[test]
+fn native_targets_are_there_if_their_own_files_are() {
+    let sandbox = with_native(r#""@CSDP:release", "CSDP/Solver:shared", "CSDP:static""#);
+    offline_get(&sandbox).run().expect_code(1);
+    sandbox.copy("csdp", "bare");
+    let [release, shared, archive] = ["@CSDP:release", "CSDP/Solver:shared", "CSDP:static"];
+    for (file, missing) in [
+        // Lake's own files, and ours.
+        ("lib/lean/CSDP.olean", &[release, shared, archive][..]),
+        ("ir/CSDP.c", &[release, shared, archive]),
+        (".lake-shim.ledger", &[release, shared, archive]),
+        // Unrelated ones.
+        ("lib/libgmp.so", &[shared, archive]),
+        ("lib/libcsdp.txt", &[shared, archive]),
+        ("lib/libCSDP_Solver.so", &[archive]),
+        ("lib/libsolver.dylib", &[archive]),
+        ("lib/libcsdp.a", &[shared]),
+    ] {
+        sandbox.remove("csdp").copy("bare", "csdp");
+        sandbox.write(format!("csdp/.lake/build/{file}"), "x");
+        let run = offline_get(&sandbox).run();
+        run.expect_code(1).stderr_contains(&format!("{MISSING}{}\n", missing.join(", ")));
+    }
+    // A link counts if it leads to a file.
+    sandbox.remove("csdp").copy("bare", "csdp");
+    for library in ["libcsdp.so", "libcsdp.a"] {
+        sandbox.symlink(sandbox.path(library), format!("csdp/.lake/build/lib/{library}"));
+    }
+    let all = format!("{MISSING}{release}, {shared}, {archive}\n");
+    offline_get(&sandbox).run().expect_code(1).stderr_contains(&all);
+    sandbox.write("libcsdp.so", "x").write("libcsdp.a", "x");
+    offline_get(&sandbox).run().expect_code(0);
 }
 
 #[test]

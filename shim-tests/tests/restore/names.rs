@@ -82,3 +82,31 @@ fn a_changed_source_changes_its_name_and_those_of_its_importers() {
     run.expect_code(1).stderr_contains("3 modules in no store");
     sandbox.expect_restored(&all_but(&["Mathlib", "Mathlib.Order.Basic", "Mathlib.Order.Lattice"]));
 }
+
+/// The stock tool warns of each, and goes on without its importers.
+#[test]
+fn a_missing_source_is_warned_of_and_costs_its_importers_only() {
+    let sandbox = Sandbox::mini_mathlib();
+    let mathlib = sandbox.package("mathlib");
+    sandbox.remove(mathlib.join("Mathlib/Order/Basic.lean"));
+    let path = mathlib.join("Mathlib/Order/Basic.lean");
+    let warning = format!(
+        "warning: no source of `Mathlib.Order.Basic`: there is no `{}`, which `",
+        path.display()
+    );
+    let hint = format!("hint: check the clone with `git -C {} status`", mathlib.display());
+    let run = sandbox.lake_shim("names").run();
+    run.expect_code(0).stdout_lacks("Lattice").stderr_contains(&warning).stderr_contains(&hint);
+    let run = offline_get(&sandbox).run();
+    run.expect_code(0).stderr_contains(&warning).stderr_contains("` imports. What imports them");
+    let restored = sandbox.restored();
+    assert!(restored.contains(&"Mathlib.Algebra") && !restored.contains(&"Mathlib"), "{run}");
+    // What does not need it says nothing of it.
+    sandbox.lake_shim("names Mathlib.Algebra").run().expect_code(0).expect_stderr("");
+    // The module that imports all others may be missing itself.
+    sandbox.remove(mathlib.join("Mathlib.lean"));
+    let run = sandbox.lake_shim("names").run();
+    run.expect_code(0).expect_stdout("").stderr_contains("warning: no source of `Mathlib`: ");
+    let run = sandbox.lake_shim("doctor restore").run();
+    run.stdout_contains("no source of `Mathlib`");
+}
