@@ -6,7 +6,7 @@ use crate::interrupt::stop_if_told;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -35,8 +35,17 @@ pub fn ask_for(command: &mut Command, patience: Duration) -> Result<Option<Strin
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     die_with_us(command);
     let mut child = command.spawn().map_err(|e| format!("cannot be run: {e}"))?;
-    let (stdout, stderr) = (listen(child.stdout.take()), listen(child.stderr.take()));
     let group = Pid::from_raw(child.id().cast_signed());
+    let heard_of =
+        listen(child.stdout.take()).and_then(|out| Ok((out, listen(child.stderr.take())?)));
+    let (stdout, stderr) = match heard_of {
+        Ok(pipes) => pipes,
+        Err(e) => {
+            let _ = killpg(group, Signal::SIGKILL);
+            let _ = child.wait();
+            return Err(format!("cannot be listened to: {e}"));
+        }
+    };
     let said = has_ended(group, patience).then(|| {
         let end = Instant::now() + LAST_WORDS;
         [stdout, stderr].map(|words| heard(&words, end))
@@ -76,9 +85,9 @@ fn has_ended(child: Pid, patience: Duration) -> bool {
 }
 
 /// What comes out of a pipe, piece by piece.
-fn listen(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+fn listen(pipe: Option<impl Read + Send + 'static>) -> io::Result<Receiver<Vec<u8>>> {
     let (sender, receiver) = channel();
-    std::thread::spawn(move || {
+    std::thread::Builder::new().spawn(move || {
         let Some(pipe) = pipe else { return };
         let mut pipe = BufReader::new(pipe.take(MAX_OUTPUT));
         while let Ok(piece @ [_, ..]) = pipe.fill_buf() {
@@ -88,8 +97,8 @@ fn listen(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
             }
             pipe.consume(read);
         }
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 /// All there is until `end`: somebody may hold the pipe for longer.

@@ -1,7 +1,7 @@
 //! Carrying out a plan: unpack into the staging directories, compare with what Lake recorded,
 //! publish what is whole.
 
-use super::ledger::{self, Origin, Recorded};
+use super::ledger::{self, Recorded};
 use super::packs::{Marks, unmark};
 use super::plan::{Plan, Step};
 use super::publish::publish;
@@ -168,7 +168,7 @@ impl<'a> Whole<'a> {
         Recorded {
             module: &step.named.module,
             archive: step.named.file,
-            origin: Origin::of(&step.source),
+            origin: step.origin.clone(),
             files: step.files(),
             outputs: outputs.clone(),
         }

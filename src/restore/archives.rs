@@ -27,6 +27,8 @@ pub enum Archive {
     Found {
         source: PathBuf,
         head: Head,
+        /// Taken before the archive is opened: another one may take its place.
+        origin: Origin,
     },
     /// A file that is no archive of the module. The reason names it.
     Unfit(String),
@@ -109,8 +111,9 @@ impl Archive {
 
 fn look(stores: &Stores, store: &Path, named: &NamedModule) -> Archive {
     let Some(source) = stores.file(store, named.file) else { return Archive::None };
+    let origin = Origin::of(&source);
     match Head::read(&source, &named.module) {
-        Ok(head) => Archive::Found { source, head },
+        Ok(head) => Archive::Found { source, head, origin },
         Err(HeadError::Io(e)) if e.kind() == ErrorKind::NotFound => Archive::None,
         Err(e) => Archive::Unfit(format!("`{}`: {e}", source.display())),
     }

@@ -205,11 +205,9 @@ impl PackStep {
             return Vec::new();
         }
         let ledger = Ledger::read(&self.into);
-        let is_marked = read::text(&self.into.join(MARK), read::TEXT).is_ok();
         let is_own = |module: &Module| {
-            Files::find(&self.into, module).is_some_and(|files| {
-                !(ledger.knows(module, &files) || is_marked && is_packed(&files))
-            })
+            Files::find(&self.into, module)
+                .is_some_and(|files| !ledger.knows(module, &files) && !is_packed(&files))
         };
         built_modules(&self.into).into_iter().filter(is_own).collect()
     }

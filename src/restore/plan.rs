@@ -6,7 +6,7 @@ use super::packs::PackStep;
 use crate::mathlib::Module;
 use crate::mathlib::ltar::Head;
 use crate::mathlib::names::NamedModule;
-use crate::mathlib::outputs::{Files, Look};
+use crate::mathlib::outputs::{Fault, Files, Look};
 use crate::mathlib::request::{Wanted, lacking_targets};
 use crate::store::Stores;
 use crate::store::bake::BUILD_TIME;
@@ -62,6 +62,7 @@ pub struct Step {
     pub source: PathBuf,
     /// What its head says.
     pub head: Head,
+    pub origin: Origin,
     /// The directory of the package that gets the files.
     pub package: PathBuf,
     there: There,
@@ -89,6 +90,8 @@ enum Place {
     Unknown(u64),
     /// The build of an archive of another name.
     Stale,
+    /// Files that cannot be looked at, for this reason.
+    Unreadable(String),
     Nothing,
 }
 
@@ -132,10 +135,13 @@ pub fn plan(
         match ledger.origin(&named.module, named.file, &files) {
             Some(Origin::Own) => files.dep_hash().map_or(Place::Nothing, Place::Own),
             Some(origin) => Place::Known(Some(origin.clone())),
-            None if files.check_own(Look::Presence).is_err() => Place::Nothing,
-            None if ledger.knows(&named.module, &files) => Place::Stale,
-            None if packed.there.contains(package) && is_packed(&files) => Place::Known(None),
-            None => files.dep_hash().map_or(Place::Nothing, Place::Unknown),
+            None => match files.check_own(Look::Presence) {
+                Err(Fault::Unreadable(why)) => Place::Unreadable(why),
+                Err(_) => Place::Nothing,
+                Ok(()) if ledger.knows(&named.module, &files) => Place::Stale,
+                Ok(()) if packed.there.contains(package) && is_packed(&files) => Place::Known(None),
+                Ok(()) => files.dep_hash().map_or(Place::Nothing, Place::Unknown),
+            },
         }
     };
     let mut places: Vec<_> = modules.par_iter().map(|named| look(named)).collect();
@@ -158,30 +164,30 @@ pub fn plan(
     let mut plan = Plan { packed: wanted.modules.len() - modules.len(), ..Plan::default() };
     for ((&named, place), archive) in modules.iter().zip(places).zip(archives) {
         match (archive, place) {
-            (Archive::Found { source, head }, place) => {
+            (Archive::Found { source, head, origin }, place) => {
                 let there = match place {
-                    Place::Nothing | Place::Stale | Place::Own(_) => There::Nothing,
                     Place::Known(_) => There::Known,
                     Place::Unknown(dep_hash) if dep_hash == head.dep_hash => There::Equal,
                     Place::Unknown(_) => There::Other,
+                    _ => There::Nothing,
                 };
                 let (named, package) = (named.clone(), packages[named.package].clone());
-                plan.steps.push(Step { named, source, head, package, there });
-            }
-            (Archive::Unfit(reason), Place::Nothing | Place::Stale | Place::Unknown(_)) => {
-                plan.failed.insert(named.module.clone(), reason);
+                plan.steps.push(Step { named, source, head, origin, package, there });
             }
             (_, Place::Known(origin)) => {
                 stores_of.extend(origin.as_ref().and_then(Origin::store).map(str::to_owned));
                 plan.skipped.push(named.clone());
+            }
+            (Archive::Unfit(reason), _) | (_, Place::Unreadable(reason)) => {
+                plan.failed.insert(named.module.clone(), reason);
             }
             (_, Place::Unknown(_)) => plan.built.push(named.clone()),
             (_, Place::Stale) => plan.stale.push(named.clone()),
             (_, Place::Own(_) | Place::Nothing) => plan.missing.push(named.clone()),
         }
     }
-    let of_steps: Vec<_> = plan.steps.par_iter().map(|step| Origin::of(&step.source)).collect();
-    stores_of.extend(of_steps.iter().filter_map(Origin::store).map(str::to_owned));
+    let of_steps = plan.steps.iter().filter_map(|step| step.origin.store());
+    stores_of.extend(of_steps.map(str::to_owned));
     plan.is_mixed = stores_of.len() > 1;
     plan.lacking = lacking_targets(workspace, wanted);
     plan.lacking.retain(|target| {

@@ -55,7 +55,8 @@ pub(super) fn judge(dir: &Path, tree: &Tree, known: &[Build]) -> Vec<String> {
         let fault = match builds.first() {
             None => Some("a build that nobody made".to_owned()),
             Some(build) => first_difference(&build.files, &files).or_else(|| {
-                let origin = origin(dir, &trace)?;
+                // Lake has the word on a build that the ledger calls the user's own.
+                let origin = origin(dir, &trace).filter(|origin| !origin.ends_with(" of own"))?;
                 let is_known = builds.iter().any(|build| build.origin.as_ref() == Some(&origin));
                 (!is_known).then(|| format!("the ledger has it from {origin}, which is not so"))
             }),
@@ -113,6 +114,7 @@ fn origin(dir: &Path, trace: &Path) -> Option<String> {
     ledger.lines().find_map(|line| {
         let fields: Vec<_> = line.split('\t').collect();
         let [module, archive, store, ref trace @ .., _] = fields[..] else { return None };
+        let (store, _) = store.split_once('/').unwrap_or((store, ""));
         (module == name.join(".") && *trace == now).then(|| format!("{archive} of {store}"))
     })
 }

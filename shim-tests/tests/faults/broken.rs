@@ -56,7 +56,7 @@ const BREAKAGES: &[Breakage] = &[
         name: "the ledger is written before the files that it speaks of",
         edits: &[Edit {
             file: "src/restore/apply.rs",
-            from: "            publish(&staged, &build, &steps, mode)?;\n            ledger::record(&build, of_package().map(Whole::recorded))?;\n",
+            from: "            publish(&staged, &build, &steps, mode)?;\n",
             to: "            ledger::record(&build, of_package().map(Whole::recorded))?;\n            publish(&staged, &build, &steps, mode)?;\n",
         }],
         row: "restore from ltars over another build with the same hashes / SIGKILL to the shim, at a system call",
