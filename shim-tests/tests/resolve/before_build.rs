@@ -35,7 +35,7 @@ fn a_build_writes_lakes_manifest_says_so_in_one_line_and_goes_on() {
         let run = lake(&case, "build Root").run();
         run.expect_code(0).expect_stdout("build Root\n");
         // Its packages are outside of the workspace, where nothing is restored.
-        let outside = lines_with(&run, "warning: nothing is restored: the packages directory ");
+        let outside = lines_with(&run, "warning: the packages directory ");
         assert_eq!(outside, usize::from(name == "custom_packages_dir"), "{name}\n{run}");
         assert_eq!(lines_with(&run, "warning"), outside, "{name}\n{run}");
         if name == "no_requires" {
