@@ -161,10 +161,9 @@ fn visit(root: &Path, path: &Path, entries: &mut BTreeMap<PathBuf, Entry>) {
 }
 
 /// Returns `true` for the directories in which the shim keeps what it knows of a workspace, of a shared packages
-/// directory and of a store's lock. A directory is a shared one if a workspace has recorded itself there.
+/// directory and of a store's lock. A directory is a shared one if it has a place for records of workspaces.
 pub fn is_notes(path: &Path) -> bool {
-    let is_recorded =
-        || fs::read_dir(path.join("workspaces")).is_ok_and(|mut records| records.next().is_some());
+    let is_recorded = || path.join("workspaces").is_dir();
     [".lake/lake-shim", "lake-shim/lock"].iter().any(|notes| path.ends_with(notes))
         || path.ends_with(".lake-shim") && is_recorded()
 }

@@ -155,9 +155,13 @@ impl Guard<'_> {
             let mapped = map.get(&name).map(|url| (url, Url::Certain));
             let known = mapped.or_else(|| urls.get(name.as_str()).copied());
             let (wanted, url) = known.unwrap_or(("", Url::Unknown));
-            let is_package = entry.path().is_dir() && !name.starts_with('.');
-            if is_package && (url != Url::Unknown || entry.path().join(".git").exists()) {
-                places.push(Place { url, ..self.place_of(&name, &entry.path(), wanted) });
+            if !entry.path().is_dir() || name.starts_with('.') {
+                continue;
+            }
+            let place = Place { url, ..self.place_of(&name, &entry.path(), wanted) };
+            // Other directories are the user's own: Lake has made a checkout of each package.
+            if url != Url::Unknown || place.checkout.as_ref().is_some_and(Checkout::is_repository) {
+                places.push(place);
             }
         }
         (places, stays)

@@ -79,6 +79,8 @@ pub struct Outcome {
     pub behind_packs: Vec<Module>,
     /// `true` if what is there now is from several stores.
     pub is_mixed: bool,
+    /// `true` if Lake had the word on builds that are there.
+    pub is_lakes_word: bool,
     /// Why modules that a store has were not unpacked: there is no leantar. With how many there are.
     pub not_unpacked: Option<(usize, String)>,
     /// Archives that the real lake fetched.
@@ -112,6 +114,7 @@ impl Outcome {
             failed: plan.failed.clone(),
             missing: plan.missing.iter().map(|named| named.module.clone()).collect(),
             is_mixed: plan.is_mixed,
+            is_lakes_word: plan.is_lakes_word,
             lacking: plan.lacking.clone(),
             offline: true,
             ..Self::default()

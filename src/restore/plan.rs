@@ -35,6 +35,8 @@ pub struct Plan {
     pub stale: Vec<NamedModule>,
     /// `true` if what is there, once the plan is carried out, is from several stores.
     pub is_mixed: bool,
+    /// `true` if Lake found builds of unknown origin up to date.
+    pub is_lakes_word: bool,
     /// Native targets that are not there, as Lake names them: `proofwidgets:release`.
     pub lacking: Vec<String>,
     /// Modules that are known only once sources are unpacked.
@@ -225,6 +227,7 @@ impl Plan {
         let (unknown, steps): (Vec<_>, _) =
             std::mem::take(&mut self.steps).into_iter().partition(Step::is_unknown);
         self.steps = steps;
+        self.is_lakes_word = true;
         self.skipped.extend(unknown.into_iter().map(|step| step.named));
         self.skipped.append(&mut self.built);
         self.skipped.append(&mut self.stale);

@@ -279,7 +279,8 @@ impl<'a> Run<'a> {
             let dir = &self.session.workspace.package(package).map(|package| &package.dir);
             let has_modules = self.wanted.modules.iter().any(|n| Some(&sources[n.package]) == *dir);
             let is_built = dir.is_some_and(|dir| self.packs.built.contains(dir));
-            !(has_modules && is_built && outcome.failed.is_empty() && outcome.missing.is_empty())
+            let is_complete = outcome.failed.is_empty() && outcome.missing.is_empty();
+            !(has_modules && is_built && is_complete && !outcome.is_lakes_word)
         };
         outcome.failed_packs = unpacked.failed.into_iter().filter(|(p, _)| is_missed(p)).collect();
     }

@@ -57,8 +57,15 @@ pub(super) fn judge(dir: &Path, tree: &Tree, known: &[Build]) -> Vec<String> {
             Some(build) => first_difference(&build.files, &files).or_else(|| {
                 // Lake has the word on a build that the ledger calls the user's own.
                 let origin = origin(dir, &trace).filter(|origin| !origin.ends_with(" of own"))?;
-                let is_known = builds.iter().any(|build| build.origin.as_ref() == Some(&origin));
-                (!is_known).then(|| format!("the ledger has it from {origin}, which is not so"))
+                let of_others = known.iter().filter(|other| other.trace == trace);
+                let mut of_others =
+                    of_others.filter(|other| other.files.get(&trace) != files.get(&trace));
+                // What is downloaded may come from a directory that is gone by now.
+                let (archive, _) = origin.split_once(' ')?;
+                let mut archives = builds.iter().filter_map(|build| build.origin.as_ref());
+                let is_wrong = of_others.any(|other| other.origin.as_ref() == Some(&origin))
+                    || !archives.any(|known| known.starts_with(archive));
+                is_wrong.then(|| format!("the ledger has it from {origin}, which is not so"))
             }),
         };
         fault.map(|fault| format!("`{}` promises {found}: {fault}", trace.display()))

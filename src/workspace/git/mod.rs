@@ -49,6 +49,11 @@ impl Checkout {
         self.common_dir().join("objects").is_dir() && self.head_or_asked().is_some()
     }
 
+    /// `true` if git takes the directory for a repository: it has a HEAD in every layout.
+    pub fn is_repository(&self) -> bool {
+        self.git_dir.join("HEAD").exists()
+    }
+
     /// The commit that HEAD is at, as 40 (or 64) hex digits. `None` if files do not tell.
     pub fn head(&self) -> Option<String> {
         let common = self.common_dir();

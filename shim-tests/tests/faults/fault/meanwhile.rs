@@ -219,7 +219,9 @@ impl Aside {
         let changes = self.substitute.content_changes_to(&Tree::of(&self.place));
         // Lake may, for it is what Lake takes for a broken clone.
         let is_lakes = self.is_package && self.tools.contains(&Tool::Lake);
-        if let Some(change) = changes.iter().find(|change| !change.starts_with('+') && !is_lakes) {
+        // An empty directory is in Lake's way, and nothing is lost with it.
+        let is_loss = |change: &&String| !change.starts_with('+') && change.as_str() != "- ";
+        if let Some(change) = changes.iter().find(|change| is_loss(change) && !is_lakes) {
             found.push(Found::new(Kind::Lost, format!("what others put at `{place}`: {change}")));
         }
         let is_none = self.substitute.entries().is_empty();
