@@ -195,9 +195,12 @@ impl Report {
         ));
     }
 
-    /// Nobody asked us to resolve, so why we cannot is no news.
+    /// Says that Lake has to resolve. Only a file that cannot be read is news: the user did not ask for more.
     pub fn left_to_lake(&self, error: &anyhow::Error) {
-        self.debug(format_args!("Lake resolves: {}", message(error)));
+        match format!("{error:#}").contains("(os error ") {
+            true => self.warn(error),
+            false => self.debug(format_args!("Lake resolves: {}", message(error))),
+        }
     }
 
     /// Shows one event of a restore.
