@@ -3,16 +3,19 @@
 //! Every step finds what an earlier, interrupted bake has done: cache files and shards have names
 //! that say what is in them, and the index comes last. An incomplete store gets no index.
 
+use super::fill::own_files;
 use super::index::{Content, Index, Lock, Pack};
 use super::pack::Digest;
 use super::pack::{self, Shard, WriteOptions};
-use super::source::shallow_clone;
+use super::source::{changed_sources, shallow_clone};
 use super::verify::{self, Found};
 use crate::confine::State;
 use crate::error::hint;
-use crate::fs::{Lock as FileLock, WorkDir, copy_tree, ensure_dirs, is_dir, new_file_mode};
+use crate::fs::{
+    Lock as FileLock, WorkDir, copy_tree, ensure_dirs, is_dir, is_symlink, new_file_mode,
+};
 use crate::lake::toolchain;
-use crate::mathlib::leantar::{Leantar, Version};
+use crate::mathlib::leantar::{self, Leantar, Version};
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::request::{Wanted, lacking_targets};
 use crate::read;
@@ -94,6 +97,7 @@ impl Bake<'_> {
     /// When a tool cannot be run, or the disk refuses.
     pub fn run(&self) -> Result<Found> {
         self.materialise()?;
+        self.check_sources()?;
         let toolchain = toolchain::read(&self.workspace.root)?.with_context(|| {
             hint("this workspace has no `lean-toolchain`", "a store is baked for one toolchain")
         })?;
@@ -103,9 +107,13 @@ impl Bake<'_> {
         super::sweep(self.store);
         let mut index = Index::read(self.store)?.unwrap_or_default();
         let mut lock = Lock::of(self.workspace, &toolchain)?;
+        for (dir, suffix) in [(self.store, ".ltar"), (&Index::packs_dir(self.store), ".tar.zst")] {
+            own_files(dir, suffix)?;
+        }
         let wanted = self.wanted()?;
         let covered = &wanted.modules;
         if self.format != Format::Pack {
+            self.check_leantar_places()?;
             self.fill(&wanted, &mut index)?;
             if !covered.is_empty() {
                 self.put_leantar(&(self.leantar)(wanted.leantar.as_ref())?)?;
@@ -176,6 +184,28 @@ impl Bake<'_> {
         }
     }
 
+    /// Refuses packages that are not as they are locked: their builds, and the names of their modules, would be baked
+    /// as those of the locked revision.
+    fn check_sources(&self) -> Result<()> {
+        for package in &self.workspace.packages {
+            let Some(lock) = &package.lock else { continue };
+            if let Some(work) = changed_sources(&lock.clone)? {
+                let dir = lock.clone.display();
+                bail!(hint(
+                    format!(
+                        "the sources of `{}` are not those of its locked revision: {work}",
+                        package.name
+                    ),
+                    format!(
+                        "take the changes back (`git -C {dir} stash --include-untracked`), or commit \
+                         and lock them; `git -C {dir} ls-files -v` tells files that `git status` hides"
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn wanted(&self) -> Result<Wanted> {
         match self.workspace.mathlib() {
             Some(_) => (self.names)(self.workspace),
@@ -194,20 +224,36 @@ impl Bake<'_> {
             (self.observer)(Event::NoLeantar(leantar.path().to_owned()));
             return Ok(());
         }
-        let is_there = read::open(&path)
+        let is_equal = read::open(&path)
             .and_then(|mut file| Digest::of_reader(&mut file))
             .is_ok_and(|there| {
                 let used = read::open(leantar.path()).and_then(|mut f| Digest::of_reader(&mut f));
                 used.is_ok_and(|used| used == there)
             });
+        let is_there = is_equal && !is_symlink(&path)?;
         if !is_there || fs::metadata(&path)?.permissions().mode() & 0o111 == 0 {
             let work = WorkDir::new_in(self.store)?;
             let copy = work.path().join("leantar");
-            copy_tree(leantar.path(), &copy)?;
+            copy_tree(&fs::canonicalize(leantar.path())?, &copy)?;
             let mode = new_file_mode(work.path())?;
             // Who may read it may run it.
             fs::set_permissions(&copy, Permissions::from_mode(mode | (mode & 0o444) >> 2))?;
             fs::rename(copy, path)?;
+        }
+        Ok(())
+    }
+
+    /// Fails if a directory has the name of a leantar, before anything is downloaded.
+    fn check_leantar_places(&self) -> Result<()> {
+        for path in leantar::of_store(self.store) {
+            let meta = fs::symlink_metadata(&path)?;
+            if meta.is_dir() {
+                let path = path.display();
+                bail!(hint(
+                    format!("`{path}` is a directory, and the store's leantar has such a name"),
+                    format!("`mv {path} {path}.old`, and bake again"),
+                ));
+            }
         }
         Ok(())
     }
