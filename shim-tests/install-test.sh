@@ -491,7 +491,7 @@ test_users_own() {
 }
 
 test_killed_on_the_way() {
-  # The record comes first: what was placed is known whatever comes after.
+  # The record comes first, so that a failure leaves nothing unknown.
   run --from "$tmp/built"
   installed "$data"
   stub 0.2.0 >"$tmp/x/lake-shim" && chmod 755 "$tmp/x/lake-shim"

@@ -318,7 +318,7 @@ impl Sandbox {
     }
 }
 
-/// What a fake `lake build --no-build` looks at.
+/// The traces that a fake `lake build --no-build` looks at.
 fn built_modules() -> String {
     let packages = Path::new(".lake/packages");
     let built = modules().iter().map(|module| {

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Arguments, each up to a NUL.
 ///
-/// What is read of them is written in them, behind an unknown option a command is protected and nothing
+/// All that is read of them is written in them, behind an unknown option a command is protected and nothing
 /// more, and `+toolchain` changes nothing but the toolchain.
 pub fn argv(data: &[u8]) {
     let args: Vec<OsString> =

@@ -29,7 +29,7 @@ const ARG0: &str = "lake";
 /// not this deep.
 const MAX_PASSES: usize = 12;
 
-/// A file's identity, whatever it is called and however it was reached.
+/// A file's identity, under all its names and behind all links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     device: u64,

@@ -135,7 +135,7 @@ pub fn candidates(
     unique
 }
 
-/// What is called `leantar-<version>` in a cache directory, the highest version first.
+/// The files called `leantar-<version>` in a cache directory, the highest version first.
 pub fn of_store(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
     let mut versions: Vec<_> = entries
@@ -214,7 +214,7 @@ impl Leantar {
         }
         let path = absolute(path).map_err(|e| e.to_string())?;
         let mut leantar = Self::new(path.clone(), settings);
-        // That it may read itself shows whether the rules hold at all.
+        // Reading itself shows if the rules hold at all.
         let command = leantar.command(vec![&path], &[]);
         let (mut command, _) = command
             .map_err(|e| format!("is not run: {}", e.to_string().replace("\nhint: ", "; ")))?;

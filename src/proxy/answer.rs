@@ -84,7 +84,7 @@ impl At<'_> {
         let _turn = self.turn(&interrupts)?;
         if !is_complete() {
             let mut lake = resolve_deps(&self.proxy.lake()?, &self.guard())?;
-            // What it could not get is Lake's to say once more.
+            // Lake says itself what it could not get.
             interrupts.while_waiting(&mut lake, |lake| Ok(lake.wait()?))?;
         }
         Ok(())
@@ -108,7 +108,7 @@ impl At<'_> {
         let guard = self.guard();
         let answers = GitAnswers::new(&guard)?;
         let mut lake = start_resolve_deps(&self.proxy.lake()?, &guard, &answers.variables)?;
-        // What it could not get is Lake's to say once more.
+        // Lake says itself what it could not get.
         interrupts.while_waiting(&mut lake, |lake| Ok(lake.wait()?))?;
         self.proxy.version.set(None);
         let now = Workspace::discover(self.cwd, location)?;

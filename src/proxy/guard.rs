@@ -181,7 +181,7 @@ impl Guard<'_> {
         for (package, lock) in locks {
             let place = self.place(package, lock, &map);
             let origin = place.checkout.as_ref().and_then(|c| c.printed_origin(&variables));
-            // What is printed goes to files, where no token belongs.
+            // The output goes to files, where no token belongs.
             let origin = origin.filter(|url| *url != place.wanted && !has_secret(url));
             if let Some(origin) = origin.filter(|url| self.is_wanted(&place, url, &variables)) {
                 map.add_to(&mut variables, &package.name, origin);

@@ -102,7 +102,7 @@ impl Proxy<'_> {
         self.check_clean(&workspace)?;
         let network = settings.as_ref().map_or(Network::Auto, |settings| settings.network);
         let at = answer::At { proxy: self, workspace: &workspace, cwd: &cwd, network };
-        // Whatever else is wrong, no checkout is lost over it.
+        // No checkout is lost over any other fault.
         let settings = match settings {
             Ok(settings) => settings,
             Err(error) if self.must_succeed(&error) => return Err(error),

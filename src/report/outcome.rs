@@ -98,7 +98,7 @@ impl Report {
         ));
     }
 
-    /// What a restore would do: the figures, and at level `debug` every module.
+    /// Prints what a restore would do: the figures, and at level `debug` every module.
     ///
     /// # Errors
     /// Those of [`data`].

@@ -28,7 +28,7 @@ const MAX_CULPRITS: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(5);
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// What unpacks, and what proves the archives.
+/// The leantar that unpacks, and the indices that prove archives.
 #[derive(Clone, Copy, Debug)]
 pub struct Tools<'a> {
     pub leantar: &'a Leantar,

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// What is needed of a module.
+/// The need for a module's archive.
 #[derive(Clone, Copy, Debug)]
 pub enum Need<'a> {
     /// Nothing: it is there, from this origin, or from a pack.
@@ -21,7 +21,7 @@ pub enum Need<'a> {
     Wanted,
 }
 
-/// What there is for a module.
+/// An archive for a module, as found in a store.
 #[derive(Clone, Debug)]
 pub enum Archive {
     Found {
@@ -59,7 +59,7 @@ pub fn choose(modules: &[&NamedModule], needs: &[Need], stores: &Stores) -> Vec<
         if !found.iter().all(Archive::is_found) {
             continue;
         }
-        // What is there already came from another store, or an archive of this one has changed its place.
+        // These came from another store, or an archive of this one has changed its place.
         let strangers: Vec<_> = (0..modules.len())
             .filter(|&i| {
                 let here = || Origin::of(&store.join(modules[i].file.to_string()));

@@ -22,7 +22,7 @@ use std::time::Duration;
 /// Pauses before the second and the third attempt. What fails longer than that is no hiccup.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 
-/// What the stock tool is to do.
+/// The task for the stock tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     /// `get-`.

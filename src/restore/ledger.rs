@@ -30,7 +30,7 @@ const TITLE: &str = "lake-shim ledger 1";
 /// Bytes read. Mathlib's has 1 MB.
 const LIMIT: u64 = 64 << 20;
 
-/// What is known of a package's build, by module.
+/// The origins of a package's modules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger(HashMap<String, Entry>);
 
@@ -57,7 +57,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The origin of what comes out of the archive at `path`, whatever links lead to it.
+    /// The origin of a module from the archive at `path`; links to it are followed.
     pub fn of(path: &Path) -> Self {
         let real = match fs::symlink_metadata(path) {
             Ok(meta) if meta.is_symlink() => fs::canonicalize(path),

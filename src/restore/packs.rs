@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 /// The name of the mark in a build directory.
 const MARK: &str = ".lake-shim.pack";
-/// What the mark of a user's own build begins with: the pack's is behind it.
+/// The first line of the mark of a user's own build: the pack's mark is behind it.
 const OWN: &str = "own\n";
 
 /// A pack to unpack.

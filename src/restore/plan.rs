@@ -70,7 +70,7 @@ pub struct Step {
     there: There,
 }
 
-/// What is in the place of a module.
+/// The build in the place of a module that gets another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum There {
     Nothing,
@@ -82,7 +82,7 @@ enum There {
     Other,
 }
 
-/// What is in the place of a module, before its archive is looked at.
+/// The build in the place of a module, before an archive is looked for.
 enum Place {
     /// The wanted build, and where from; `None` if from a pack.
     Known(Option<Origin>),
@@ -150,7 +150,7 @@ pub fn plan(
     let has_gaps = places.iter().any(|place| matches!(place, Place::Nothing | Place::Stale));
     for place in &mut places {
         if let Place::Own(dep_hash) = *place {
-            // What Lake said holds as long as nothing has to be put beside it.
+            // Lake's answer holds as long as nothing has to be put beside it.
             *place = match has_gaps {
                 true => Place::Unknown(dep_hash),
                 false => Place::Known(Some(Origin::Own)),

@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
             if steps.is_empty() {
                 break;
             }
-            // What another process took apart again is whole in the store.
+            // Another process took these apart again; they are whole in the store.
             let is_damaged = |step: &&Step| !outcome.taken.contains(&step.named.module);
             stores.distrust(steps.iter().filter(is_damaged).map(|step| step.source.clone()));
             let again = self.plan(&stores, false);
@@ -227,7 +227,7 @@ impl<'a> Run<'a> {
         } else if outcome.not_unpacked.is_none() {
             outcome.in_no_cache = std::mem::take(&mut outcome.missing);
         }
-        // What was unpacked before it was asked counts as well.
+        // Modules that were unpacked before it was asked count as well.
         outcome.skipped = outcome.skipped.saturating_sub(first.restored.len());
         let second = std::mem::replace(&mut outcome.restored, first.restored);
         outcome.restored.extend(second);

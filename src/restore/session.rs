@@ -224,7 +224,7 @@ impl Session<'_> {
             if unpacked.failed.contains_key(&step.package) {
                 continue; // a build without its sources, of which was told already
             }
-            // What is unpacked just now is as it should be.
+            // Sources that were unpacked just now are as they should be.
             if !step.is_source()
                 && !unpacked.packages.contains(&step.package_dir)
                 && let Some(refusal) = refusal(step)

@@ -236,7 +236,7 @@ impl Bake<'_> {
             let copy = work.path().join("leantar");
             copy_tree(&fs::canonicalize(leantar.path())?, &copy)?;
             let mode = new_file_mode(work.path())?;
-            // Who may read it may run it.
+            // Users that may read it may run it.
             fs::set_permissions(&copy, Permissions::from_mode(mode | (mode & 0o444) >> 2))?;
             fs::rename(copy, path)?;
         }

@@ -61,7 +61,7 @@ pub fn find(store: &Path, keep: &[String]) -> Result<Garbage> {
     Ok(Garbage { files, bytes, index })
 }
 
-/// Plain files in `dir` whose names are `unneeded`. What has a name of nobody's format is somebody's own.
+/// Plain files in `dir` whose names are `unneeded`. Files with other kinds of names are not ours.
 fn files(dir: &Path, unneeded: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     if is_dir(dir)? {

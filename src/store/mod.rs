@@ -45,7 +45,7 @@ pub fn work_places(store: &Path) -> [PathBuf; 3] {
     [store.to_owned(), store.join(index::DIR), Index::packs_dir(store)]
 }
 
-/// What a process that writes to `store` locks.
+/// The directory that a process which writes to `store` locks.
 fn lock_dir(store: &Path) -> PathBuf {
     store.join(index::DIR).join("lock")
 }
@@ -84,7 +84,7 @@ impl Stores {
         }
     }
 
-    /// What is wrong with each store that was named and is not there.
+    /// A message for each store that was named and is not there.
     pub fn absent(&self) -> &[String] {
         &self.absent
     }

@@ -61,7 +61,7 @@ pub fn shallow_clone(package: &Path, rev: &str, url: &str, into: &Path) -> Resul
 pub fn changed_sources(clone: &Path) -> Result<Option<Work>> {
     let Some(checkout) = Checkout::open(clone) else { return Ok(None) };
     let mut env = git::of_any_owner();
-    // What may be executed is not what is built.
+    // The right to execute a file changes no build.
     env.insert("GIT_CONFIG_COUNT".into(), "2".into());
     env.insert("GIT_CONFIG_KEY_1".into(), "core.fileMode".into());
     env.insert("GIT_CONFIG_VALUE_1".into(), "false".into());

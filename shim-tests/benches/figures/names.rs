@@ -43,7 +43,7 @@ pub fn nothing_to_do(lab: &Lab, project: &Project, tag: &str) -> Result<[Contend
     fs::write(&list, project.list()?)?;
     let leantar = lab.leantar.0.display();
     let bare = format!("{leantar} -x -j - <{}", list.display());
-    // What is there has to be in the ledger.
+    // A build that is not in the ledger would be asked about.
     lab.script(
         &format!("restore-{tag}"),
         &format!("{}!", cache_get(lab, &project.app, &project.ltars)),

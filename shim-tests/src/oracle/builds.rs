@@ -60,7 +60,7 @@ pub(super) fn judge(dir: &Path, tree: &Tree, known: &[Build]) -> Vec<String> {
                 let of_others = known.iter().filter(|other| other.trace == trace);
                 let mut of_others =
                     of_others.filter(|other| other.files.get(&trace) != files.get(&trace));
-                // What is downloaded may come from a directory that is gone by now.
+                // Downloads may come from a directory that is gone by now.
                 let (archive, _) = origin.split_once(' ')?;
                 let mut archives = builds.iter().filter_map(|build| build.origin.as_ref());
                 let is_wrong = of_others.any(|other| other.origin.as_ref() == Some(&origin))

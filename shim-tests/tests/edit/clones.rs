@@ -65,7 +65,7 @@ pub fn spelled_otherwise(sandbox: Sandbox) -> Sandbox {
     sandbox
 }
 
-/// What is lost when a clone is deleted, even if it is cloned again. In `.git`, so that it is no local work.
+/// A file that is lost when a clone is deleted, even if it is cloned again. In `.git`, so that it is no local work.
 pub struct Keepsake {
     clone: PathBuf,
     inode: u64,
@@ -118,7 +118,7 @@ pub fn expect_own(dir: &Path) {
     assert!(dir.is_dir() && !dir.is_symlink(), "{} is no directory of its own", dir.display());
 }
 
-/// What is in a directory, without what lies below and the shim's notes.
+/// The names in a directory, without the shim's notes.
 pub fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).expect("a directory").flatten();
     let mut names: Vec<_> =

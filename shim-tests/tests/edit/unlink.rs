@@ -97,7 +97,7 @@ fn link_after_a_copy_keeps_what_is_not_equal() {
     expect_own(&sandbox.packages());
     assert_eq!(sandbox.read(sandbox.package("mathlib").join("Mathlib.lean")), "mine\n");
     before.assert_unchanged();
-    // What is equal to the shared packages is no reason to keep both.
+    // Packages that equal the shared ones are no reason to keep both.
     sandbox.git(&sandbox.package("mathlib"), &["checkout", "--quiet", "Mathlib.lean"]);
     sandbox.lake_shim("link").run().expect_code(0).stderr_contains("linked `");
     expect_link(&sandbox.packages(), &sandbox.path("shared"));

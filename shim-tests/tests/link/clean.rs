@@ -26,7 +26,7 @@ fn expect_refused(sandbox: &Sandbox, dir: &str) {
         run.stderr_contains("hint: `lake clean app` removes this package's own");
         before.assert_unchanged();
     }
-    // What it says is what helps.
+    // The hint helps.
     sandbox.lake("clean app").run().expect_code(0).stderr_lacks("lake-shim: ");
     before.assert_unchanged();
 }

@@ -1,5 +1,5 @@
 //! Moving packages to the shared directory: on one file system, between two, on an overlay, and what happens to them
-//! where it fails half-way or somebody edits them meanwhile.
+//! where it fails half-way or files in them change meanwhile.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -63,7 +63,7 @@ fn a_build_warns_and_goes_on_whatever_the_value_is() {
     }
 }
 
-/// What is wrong at the packages directory itself is not the build's affair either.
+/// A fault of the packages directory itself does not stop a build either.
 #[test]
 fn a_build_goes_on_whatever_lies_at_the_packages_directory() {
     for prepare in [

@@ -69,7 +69,7 @@ fn two_workspaces_with_packages_at_the_same_instant_lose_none() {
                 expect_whole(&sandbox, &packages, package, &format!("round {round}: {runs:?}"));
             }
         }
-        // What was not linked then is linked by the next command.
+        // The next command links the rest.
         for run in link_at_once(&sandbox, &[&a, &b], &shared) {
             run.expect_code(0);
         }

@@ -9,7 +9,7 @@ use crate::{bare, expect_left, expect_link, expect_no_leftovers, link};
 
 type Change = fn(&Sandbox, &Path);
 
-/// What was done to the package `b`, and what has to be said of it.
+/// A change of the package `b`, and the words for it.
 const CHANGES: [(&str, Change, &[&str]); 27] = [
     (
         "a changed file",

@@ -15,7 +15,7 @@ const NOTHING: Break = |_, _| {};
 /// Variables, `ROOT` for the sandbox.
 type Variables = &'static [(&'static str, &'static str)];
 
-/// What is wrong: with the environment, the machine, or the checkout.
+/// Faults of the environment, the machine and the checkout.
 const BREAKAGES: [(&str, Variables, Break); 41] = [
     ("nothing", &[], NOTHING),
     ("a count below zero", &[("GIT_CONFIG_COUNT", "-5")], NOTHING),
@@ -156,7 +156,7 @@ fn run(
     let run = call.run();
     let now = Tree::of(&package);
     let mut changes = before.content_changes_to(&now);
-    // What a fetch and a checkout bring.
+    // A fetch and a checkout bring files.
     changes.retain(|change| change.starts_with("- ") && !change.contains(".git/objects"));
     (run, changes)
 }
@@ -187,7 +187,7 @@ fn expect_kept_and_as_good(dialect: &str, is_locked: bool, is_shared: bool, comm
     }
 }
 
-// Whether the directory is shared, and which command of its kind it is, makes no difference to the proof: each test has
+// A shared directory and other commands of the kind make no difference to the proof: each test has
 // one of each.
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{FORK, MATHLIB, lost_without_kept_with, move_head, spelled};
 
 const TOKEN: &str = "https://x-access-token:s3cret@example.org/";
 
-/// What `https://example.org/` is replaced by.
+/// The replacement of `https://example.org/`.
 const BASES: [&str; 5] = [
     TOKEN,
     "https://git.company.example/mirrors/",
@@ -21,7 +21,7 @@ const BASES: [&str; 5] = [
     "https://EXAMPLE.org:443/",
 ];
 
-/// What must be in no file but the user's own configuration.
+/// Words that must be in no file but the user's own configuration.
 const SECRETS: [&str; 4] = ["s3cret", "company.example", "git@example", "EXAMPLE.org"];
 
 const COMMANDS: [&str; 6] = [
@@ -103,7 +103,7 @@ fn append(sandbox: &Sandbox, path: impl AsRef<Path>, text: &str) {
     sandbox.write(path, old + text);
 }
 
-/// What tells whether the checkouts are the same, and their configurations.
+/// The checkouts and their configurations, to be compared.
 fn checkouts(sandbox: &Sandbox) -> Vec<(u64, String)> {
     let of = |name| {
         let package = sandbox.package(name);
@@ -154,7 +154,7 @@ fn what_the_user_rewrites_is_kept_by_every_lake_fake_lake_only() {
         let sandbox = world(From::Global, TOKEN, dialect);
         let kept = sandbox.keep(&["app", "home"]);
         for base in BASES {
-            // The commands go one way, whatever the URL is replaced by.
+            // The commands go one way for all replacements.
             let commands = if base == TOKEN { &COMMANDS[..] } else { &COMMANDS[..1] };
             for command in commands {
                 for with_manifest in [true, false] {
@@ -256,7 +256,7 @@ fn a_shared_directory_is_updated_as_well() {
     }
 }
 
-/// What is not there yet is cloned from where the user has it, and its `origin` is the lakefile's URL.
+/// A package that is not there yet is cloned from the user's mirror, and its `origin` is the lakefile's URL.
 #[test]
 fn what_is_cloned_has_no_token_either() {
     for base in BASES {
@@ -291,7 +291,7 @@ fn a_fork_behind_a_mirror_is_refused_if_something_would_be_lost() {
     }
 }
 
-/// Whatever is in the way of the script, the checkout stays.
+/// The checkout stays, even if the script cannot be made.
 #[test]
 #[cfg_attr(not(has = "mount"), ignore = "needs mount")]
 fn where_no_script_can_run_it_is_refused() {

@@ -13,7 +13,7 @@ fn baked() -> Sandbox {
     sandbox
 }
 
-/// What is missing before the command.
+/// The packages that are missing before the command.
 const MISSING: [&str; 3] = ["batteries", "mathlib/.lake", ""];
 
 fn limited(sandbox: &Sandbox, limit: &str, words: &str) -> Run {

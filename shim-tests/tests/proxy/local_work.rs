@@ -159,7 +159,7 @@ enum Place {
     Linked,
 }
 
-/// What Lake would do.
+/// Lake's next step, which would lose the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Danger {
     /// The lock is the next revision.
@@ -441,7 +441,7 @@ fn what_a_package_that_is_not_there_may_require_is_kept_fake_lake_only() {
     before.assert_same_content();
 }
 
-/// A program may require any URL, whatever the old manifest has.
+/// A program may require any URL, not only that of the old manifest.
 #[test]
 fn what_a_program_may_require_is_kept() {
     for (is_locked, version) in [(false, "4.27"), (false, "4.36"), (true, "4.27"), (true, "4.36")] {

@@ -48,7 +48,7 @@ fn no_manifest_is_written_outside() {
         );
         before.iter().for_each(Tree::assert_unchanged);
         for words in ["exe cache get", "build --no-build", "env true"] {
-            // What Lake writes is what it writes without the shim.
+            // Lake writes the same without the shim.
             sandbox.script("quiet/lake", "exit 0");
             let run = sandbox.lake(words).env("LAKE_SHIM_LAKE", sandbox.path("quiet/lake")).run();
             assert!(said(&run), "{file}: {run}");
@@ -124,7 +124,7 @@ fn nothing_is_linked_or_restored_outside() {
             assert!(
                 !sandbox.path("home/src").is_symlink() && !sandbox.path("shared/thesis").exists()
             );
-            // Said once, by whatever command is the first to have something to say.
+            // Said once, by the first command that has something to say.
             sandbox.lake("env true").run().expect_code(0).stderr_lacks("outside of the workspace");
         }
     }
@@ -160,7 +160,7 @@ fn nothing_is_made_outside() {
         sandbox.edit_json("app/lake-manifest.json", |manifest| {
             manifest["packagesDir"] = dir.into();
         });
-        // What Lake makes is what it makes without the shim.
+        // Lake makes the same without the shim.
         sandbox.script("quiet/lake", "exit 0");
         let lake = sandbox.path("quiet/lake");
         sandbox.set_env("LAKE_SHIM_LAKE", lake).set_env("LAKE_SHIM_NETWORK", "never");
@@ -251,7 +251,7 @@ fn what_a_person_made_is_never_swept() {
     }
 }
 
-/// What a process of ours left when it was killed.
+/// A work directory that a killed process of ours left.
 #[test]
 fn what_a_dead_process_of_ours_left_is_swept() {
     let sandbox = Sandbox::mini_mathlib();

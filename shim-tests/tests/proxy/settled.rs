@@ -1,4 +1,4 @@
-//! Packages at their locked revision: Lake is told so, and starts no git, whatever the command is.
+//! Packages at their locked revision: Lake is told so, and no command starts git.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::{MATHLIB, set_origin};
 /// Of the Lakes that know package overrides.
 const DIALECTS: [&str; 2] = ["4.27", "4.36"];
 
-/// What LAKE.md has, but for what resolves or asks git about the packages on its own account. `NEW` is unknown to us.
+/// Lake's commands, but for those that resolve or ask git about the packages on their own account. `NEW` is unknown to us.
 const COMMANDS: &str = "build|build -q|-v build|build --no-build|check-build|query Mathlib|query-kind x|pack|unpack|setup-file \
     App.lean|test|check-test|lint|check-lint|clean app|script list|scripts|run x|serve|env true|exe x|exec x|lean \
     App.lean|translate-config toml|reservoir-config|version-tags|new x|init x|help|help build|--help|--version|\
@@ -19,7 +19,7 @@ const COMMANDS: &str = "build|build -q|-v build|build --no-build|check-build|que
     --new build|--new env true|build --new-value x|--new-value x build|-d . build|-f lakefile.toml build|build -K a=b|\
     -H -R build|build -o out.json|lint --linters x";
 
-/// What settles nothing, since Lake resolves or asks git about the packages.
+/// Commands that settle nothing, since Lake resolves or asks git about the packages.
 const WITHOUT: &str = "update|upgrade|update mathlib|build -U|build --update|-U build|resolve-deps|upload v1|cache get x|cache put x";
 
 /// A workspace with nine packages in all, built, so that nothing is left for which Lake needs git.

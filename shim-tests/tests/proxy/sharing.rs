@@ -48,7 +48,7 @@ fn a_package_is_not_moved_from_under_another_workspace() {
     }
     sandbox.lake("env printf x").cwd("one").run().expect_code(0).expect_stdout("x");
     assert_eq!(head(&sandbox), first);
-    // What it says is what helps.
+    // The hint helps.
     let run = sandbox.lake("env printf x").cwd("two").env("LAKE_SHIM_PRIVATE", "1").run();
     run.expect_code(0).expect_stdout("x");
     assert!(sandbox.path("two/.lake/packages/a/Second.lean").exists());

@@ -10,7 +10,7 @@ use shim_tests::{Call, Run, Sandbox};
 
 use crate::alike;
 
-/// What resolves: the third where there is no manifest.
+/// Commands that resolve: the third where there is no manifest.
 const RESOLVING: [&str; 4] = ["update", "build -U", "env true", "upgrade a"];
 
 fn world(command: &str) -> Sandbox {
@@ -101,7 +101,7 @@ fn standard_streams_and_descriptors_are_inherited() {
     shim.expect_code(0).stdout_contains("hello\n").stdout_contains("from descriptor 9\n0027\n77\n");
 }
 
-/// Whoever sends a signal to the process started sends it to lake.
+/// A signal to the process that was started reaches lake.
 #[test]
 #[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn signals_reach_lake_fake_lake_only() {
@@ -239,7 +239,7 @@ fn control_c_reaches_lake_once() {
 
 // Mathlib's hook
 
-/// What the fake, and the shim, take for the hook in Mathlib's lakefile. The archives have the names that go with it.
+/// Words that the fake, and the shim, take for the hook in Mathlib's lakefile. The archives have the names that go with it.
 fn with_hook() -> Sandbox {
     let sandbox = Sandbox::mini_mathlib().online().with_cloud();
     let names = || -> Value {

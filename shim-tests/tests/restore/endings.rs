@@ -1,4 +1,4 @@
-//! SIGTERM and Ctrl-C are answered within a second, whatever is under way.
+//! SIGTERM and Ctrl-C are answered within a second, at any time.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use shim_tests::Sandbox;
 
 use crate::{expect_no_leftovers, offline_get};
 
-/// What is under way would take a minute.
+/// The work under way would take a minute.
 const PROMPT: Duration = Duration::from_secs(5);
 
 #[test]

@@ -441,7 +441,7 @@ fn an_update_is_done_once_whatever_comes_after_it_fake_lake_only() {
     let run = sandbox.lake("update").run();
     run.expect_code(1).stderr_contains("error: ").stderr_contains("mathlib/.lake/build");
     assert_eq!(lake_lines(&sandbox), ["update"]);
-    // What no store can answer is the real tool's.
+    // A request that no store can answer is the real tool's.
     let sandbox = with_hook();
     edit_mathlib(&sandbox, "Cache/Hashing.lean", "\"lean-toolchain\", ", "");
     let never = sandbox.lake("update").env("LAKE_SHIM_NETWORK", "never").run();

@@ -94,7 +94,7 @@ fn a_leantar_killed_on_the_way_costs_nothing_fake_leantar_only() {
     }
 }
 
-/// What a leantar that cannot be used is, and what is said of it.
+/// Leantars that cannot be used, and the words for each.
 const UNFIT: [(&str, &str); 8] = [
     ("mode", "is not executable"),
     ("directory", "is not a file"),

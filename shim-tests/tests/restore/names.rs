@@ -101,7 +101,7 @@ fn a_missing_source_is_warned_of_and_costs_its_importers_only() {
     run.expect_code(0).stderr_contains(&warning).stderr_contains("` imports. What imports them");
     let restored = sandbox.restored();
     assert!(restored.contains(&"Mathlib.Algebra") && !restored.contains(&"Mathlib"), "{run}");
-    // What does not need it says nothing of it.
+    // A request that does not need it says nothing of it.
     sandbox.lake_shim("names Mathlib.Algebra").run().expect_code(0).expect_stderr("");
     // The module that imports all others may be missing itself.
     sandbox.remove(mathlib.join("Mathlib.lean"));

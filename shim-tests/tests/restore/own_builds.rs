@@ -1,4 +1,4 @@
-//! Builds that the user made: kept if Lake finds them up to date, whatever the stores have.
+//! Builds that the user made: kept if Lake finds them up to date, also where a store has another build.
 
 use std::fs;
 use std::path::PathBuf;
@@ -111,7 +111,7 @@ fn a_part_that_equals_what_a_store_has_is_replaced_without_a_question_fake_lake_
     assert!(lake_lines(&sandbox).is_empty());
 }
 
-/// What Lake said of the whole does not hold with an archive of another build in it.
+/// Lake's answer for the whole does not hold with an archive of another build in it.
 #[test]
 #[cfg_attr(not(has = "fake-lake"), ignore = "needs the fake lake")]
 fn a_build_with_a_gap_is_not_filled_from_another_one_fake_lake_only() {

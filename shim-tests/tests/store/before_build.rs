@@ -172,7 +172,7 @@ fn that_a_lock_is_not_baked_is_found_out_once() {
 fn a_store_that_is_baked_for_this_lock_is_used_by_the_next_build() {
     let (sandbox, _) = baked_for_another_lock();
     lake(&sandbox, "env true").run().expect_code(0).expect_stderr("");
-    // What the store lacks is in the user's cache.
+    // The user's cache has the rest.
     let stores = [sandbox.store(), sandbox.home().join(".cache/mathlib")];
     let stores = std::env::join_paths(stores).expect("no colon in them");
     let restore = sandbox.copy("app", "kept").lake_shim("restore");

@@ -85,7 +85,7 @@ impl Work {
         work.has_stash = !git(&["for-each-ref", "refs/stash"])?.is_empty();
         let fetched = checkout.fetched();
         let log = |of: &[&str]| -> Result<Vec<String>> {
-            // What was fetched may have been pruned since. A HEAD that is gone has failed above.
+            // Fetched commits may have been pruned since. A HEAD that is gone has failed above.
             let args = ["log", "--ignore-missing", "--format=%h %s", "--max-count=4"];
             let fetched: Vec<_> = fetched.iter().map(String::as_str).collect();
             Ok(git(&[&args, of, &fetched].concat())?.lines().map(str::to_owned).collect())

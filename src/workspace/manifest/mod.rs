@@ -62,7 +62,7 @@ pub enum Source {
     Path {
         /// Relative to the root.
         dir: String,
-        /// Whether Lake copies the directory into the packages directory. Known since version 1.3.0.
+        /// `true` if Lake copies the directory into the packages directory. Known since version 1.3.0.
         copy: bool,
     },
     Git {

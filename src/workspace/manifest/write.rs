@@ -86,7 +86,7 @@ impl Entry {
     }
 }
 
-/// Whether manifests of `version` are among those that we know how to write: `7`, `1.0` to `1.3`.
+/// `true` if we know how to write manifests of `version`: `7`, `1.0` to `1.3`.
 ///
 /// # Errors
 /// When they are not.
