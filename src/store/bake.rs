@@ -6,7 +6,7 @@
 use super::index::{Content, Index, Lock, Pack};
 use super::pack::Digest;
 use super::pack::{self, Shard, WriteOptions};
-use super::source::shallow_clone;
+use super::source::{changed_sources, shallow_clone};
 use super::verify::{self, Found};
 use crate::confine::State;
 use crate::error::hint;
@@ -94,6 +94,7 @@ impl Bake<'_> {
     /// When a tool cannot be run, or the disk refuses.
     pub fn run(&self) -> Result<Found> {
         self.materialise()?;
+        self.check_sources()?;
         let toolchain = toolchain::read(&self.workspace.root)?.with_context(|| {
             hint("this workspace has no `lean-toolchain`", "a store is baked for one toolchain")
         })?;
@@ -174,6 +175,28 @@ impl Bake<'_> {
             )),
             None => Ok(()),
         }
+    }
+
+    /// Refuses packages that are not as they are locked: their builds, and the names of their modules, would be baked
+    /// as those of the locked revision.
+    fn check_sources(&self) -> Result<()> {
+        for package in &self.workspace.packages {
+            let Some(lock) = &package.lock else { continue };
+            if let Some(work) = changed_sources(&lock.clone)? {
+                let dir = lock.clone.display();
+                bail!(hint(
+                    format!(
+                        "the sources of `{}` are not those of its locked revision: {work}",
+                        package.name
+                    ),
+                    format!(
+                        "take the changes back (`git -C {dir} stash --include-untracked`), or commit \
+                         and lock them; `git -C {dir} ls-files -v` tells files that `git status` hides"
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn wanted(&self) -> Result<Wanted> {

@@ -6,8 +6,8 @@
 //! baker's machine is in it: no hooks, no other branches, no paths, no user.
 
 use crate::error::{advice, hint};
-use crate::fs::{is_dir, is_full, remove_if_there, set_modified};
-use crate::workspace::git;
+use crate::fs::{exists, is_dir, is_full, remove_if_there, set_modified};
+use crate::workspace::git::{self, Checkout, Work};
 use crate::workspace::url::has_secret;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use fs_err as fs;
@@ -52,6 +52,33 @@ pub fn shallow_clone(package: &Path, rev: &str, url: &str, into: &Path) -> Resul
     forget_machine(&mut bytes).with_context(|| format!("the index of `{}`", package.display()))?;
     fs::write(&index, bytes)?;
     set_time(&index, INDEX_TIME)
+}
+
+/// The changes in the clone at `clone` that a build of it has and its commit does not. `None` if there are none.
+///
+/// # Errors
+/// Fails if git does.
+pub fn changed_sources(clone: &Path) -> Result<Option<Work>> {
+    let Some(checkout) = Checkout::open(clone) else { return Ok(None) };
+    let mut env = git::of_any_owner();
+    // What may be executed is not what is built.
+    env.insert("GIT_CONFIG_COUNT".into(), "2".into());
+    env.insert("GIT_CONFIG_KEY_1".into(), "core.fileMode".into());
+    env.insert("GIT_CONFIG_VALUE_1".into(), "false".into());
+    let Work { mut changed, mut untracked, .. } = Work::of(&checkout, &env)?;
+    // A sparse checkout has no files that Lake does not read.
+    let is_there = |file: &String| exists(&clone.join(file)).unwrap_or(true);
+    changed.retain(|file| is_lakes(file) || is_there(file));
+    untracked.retain(|file| is_lakes(file));
+    let work = Work { changed, untracked, ..Work::default() };
+    Ok((!work.is_none()).then_some(work))
+}
+
+/// `true` if Lake reads a file of this name in any package.
+fn is_lakes(file: &str) -> bool {
+    const CONFIG: [&str; 3] = ["lakefile.toml", "lean-toolchain", "lake-manifest.json"];
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.ends_with(".lean") || CONFIG.contains(&name)
 }
 
 /// The stat cache has to survive being unpacked elsewhere: only sizes and whole-second times are

@@ -2,7 +2,7 @@
 
 use shim_tests::Sandbox;
 
-use crate::{bake, built, lake, restore};
+use crate::{bake, baked, built, lake, restore};
 
 const LATTICE: &str = "app/.lake/packages/mathlib/Mathlib/Order/Lattice.lean";
 const REFUSED: &str = "the build of `mathlib` is not unpacked";
@@ -49,6 +49,58 @@ fn no_build_goes_into_changed_sources() {
             assert!(sandbox.package("batteries").join(".lake/build/.lake-shim.pack").exists());
         }
     }
+}
+
+/// A clean checkout would get another build, or lack modules.
+#[test]
+fn nothing_is_baked_of_sources_that_are_not_the_locked_ones() {
+    type Edit = fn(&Sandbox);
+    let edits: [(&str, Edit); 6] = [
+        ("changed `Mathlib/Order/Lattice.lean`", |sandbox| {
+            sandbox.write(LATTICE, sandbox.read(LATTICE) + "-- mine\n");
+        }),
+        ("changed `Mathlib/Order/Lattice.lean`", |sandbox| {
+            sandbox.write(LATTICE, sandbox.read(LATTICE) + "-- mine\n");
+            let hide = ["update-index", "--skip-worktree", "Mathlib/Order/Lattice.lean"];
+            sandbox.git(&sandbox.package("mathlib"), &hide);
+        }),
+        ("changed `Mathlib/Order/Lattice.lean`", |sandbox| {
+            sandbox.remove(LATTICE);
+        }),
+        ("untracked `Mathlib/Mine.lean`", |sandbox| {
+            sandbox.write("app/.lake/packages/mathlib/Mathlib/Mine.lean", "");
+        }),
+        ("untracked `docs/lakefile.toml`", |sandbox| {
+            sandbox.write("app/.lake/packages/mathlib/docs/lakefile.toml", "");
+        }),
+        ("changed `lake-manifest.json`", |sandbox| {
+            let manifest = "app/.lake/packages/mathlib/lake-manifest.json";
+            sandbox.write(manifest, sandbox.read(manifest) + "\n");
+        }),
+    ];
+    for (reason, edit) in edits {
+        let sandbox = built();
+        edit(&sandbox);
+        for format in ["ltar", "pack", "both"] {
+            let run = bake(&sandbox, &format!("--format {format}")).run();
+            run.expect_code(1).stderr_contains(&format!(
+                "the sources of `mathlib` are not those of its locked revision: {reason}\nhint: "
+            ));
+            assert!(!baked(&sandbox).exists(), "{run}");
+        }
+    }
+}
+
+#[test]
+fn what_no_build_reads_may_be_changed() {
+    let sandbox = built();
+    let mathlib = sandbox.package("mathlib");
+    for file in ["notes.txt", ".DS_Store", "Mathlib/.#Init.lean~"] {
+        sandbox.write(mathlib.join(file), "mine");
+    }
+    sandbox.git(&mathlib, &["config", "core.fileMode", "true"]);
+    sandbox.chmod(LATTICE, 0o755);
+    bake(&sandbox, "--format both").run().expect_code(0);
 }
 
 #[test]
