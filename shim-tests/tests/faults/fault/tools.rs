@@ -43,7 +43,7 @@ const IMPOSTORS: [Impostor; 15] = [
     script("takes its time", "sleep 0.3; exec \"$REAL\" \"$@\"", Ends::Well),
     script(
         "talks nonsense",
-        "head -c 2000000 /dev/urandom; head -c 2000000 /dev/urandom >&2; exec \"$REAL\" \"$@\"",
+        "case $1 in --version) ;; *) head -c 2000000 /dev/urandom; head -c 2000000 /dev/urandom >&2 ;; esac; exec \"$REAL\" \"$@\"",
         Ends::Well,
     ),
     script("says that it has done it, and has not", "exit 0", Ends::Badly),
