@@ -18,7 +18,7 @@ use crate::read;
 use crate::store::Stores;
 use crate::store::index::{Index, Pack};
 use crate::store::pack::{Progress, Shard, unpack};
-use crate::workspace::git::{Checkout, Work, of_any_owner};
+use crate::store::source::changed_sources;
 use crate::workspace::{Package, Workspace};
 use anyhow::{Context, Result, anyhow, ensure};
 use fs_err as fs;
@@ -192,11 +192,8 @@ impl PackStep {
     /// # Errors
     /// Fails if git does.
     pub fn changed_sources(&self) -> Result<Option<String>> {
-        let Some(checkout) = Checkout::open(&self.clone) else { return Ok(None) };
-        let Work { changed, mut untracked, .. } = Work::of(&checkout, &of_any_owner())?;
-        untracked.retain(|path| is_source(path));
-        let work = Work { changed, untracked, ..Work::default() };
-        Ok((!work.is_none()).then(|| format!("its sources are not those of the build: {work}")))
+        let work = changed_sources(&self.clone)?;
+        Ok(work.map(|work| format!("its sources are not those of the build: {work}")))
     }
 
     /// Modules in the build's place that neither came from a pack nor from an archive.
@@ -292,13 +289,6 @@ impl PackStep {
         merge_build(&tree, &self.into)?;
         replace_name(&self.into.join(MARK), format!("{own}{mark}").as_bytes())
     }
-}
-
-/// `true` for what Lake reads when it loads or builds a package. Others do no harm to a build.
-fn is_source(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    name.ends_with(".lean")
-        || ["lakefile.toml", "lake-manifest.json", "lean-toolchain"].contains(&name)
 }
 
 /// The modules that have a trace in `build`.

@@ -10,7 +10,7 @@ pub mod gc;
 pub mod index;
 pub mod pack;
 pub mod resolve;
-mod source;
+pub mod source;
 mod trial;
 pub mod verify;
 
