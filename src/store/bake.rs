@@ -252,7 +252,7 @@ impl Bake<'_> {
             if meta.is_dir() {
                 let path = path.display();
                 bail!(hint(
-                    format!("`{path}` is a directory, and the store's leantar has such a name"),
+                    format!("`{path}` is not a file but a directory, in the place of a leantar"),
                     format!("`mv {path} {path}.old`, and bake again"),
                 ));
             }

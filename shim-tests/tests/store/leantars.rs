@@ -152,6 +152,7 @@ fn a_directory_with_the_name_of_a_leantar_is_named() {
     sandbox.mkdir("baked/leantar-0.1.19");
     let run = bake(&sandbox, "").run();
     let path = baked(&sandbox).join("leantar-0.1.19");
-    run.expect_code(1).stderr_contains(&format!("`{}` is a directory", path.display()));
+    run.expect_code(1)
+        .stderr_contains(&format!("`{}` is not a file but a directory", path.display()));
     run.stderr_contains("hint: `mv ").stderr_lacks("running `lake");
 }
