@@ -3,6 +3,7 @@
 //! Every step finds what an earlier, interrupted bake has done: cache files and shards have names
 //! that say what is in them, and the index comes last. An incomplete store gets no index.
 
+use super::fill::own_files;
 use super::index::{Content, Index, Lock, Pack};
 use super::pack::Digest;
 use super::pack::{self, Shard, WriteOptions};
@@ -10,9 +11,11 @@ use super::source::{changed_sources, shallow_clone};
 use super::verify::{self, Found};
 use crate::confine::State;
 use crate::error::hint;
-use crate::fs::{Lock as FileLock, WorkDir, copy_tree, ensure_dirs, is_dir, new_file_mode};
+use crate::fs::{
+    Lock as FileLock, WorkDir, copy_tree, ensure_dirs, is_dir, is_symlink, new_file_mode,
+};
 use crate::lake::toolchain;
-use crate::mathlib::leantar::{Leantar, Version};
+use crate::mathlib::leantar::{self, Leantar, Version};
 use crate::mathlib::names::NamedModule;
 use crate::mathlib::request::{Wanted, lacking_targets};
 use crate::read;
@@ -104,9 +107,13 @@ impl Bake<'_> {
         super::sweep(self.store);
         let mut index = Index::read(self.store)?.unwrap_or_default();
         let mut lock = Lock::of(self.workspace, &toolchain)?;
+        for (dir, suffix) in [(self.store, ".ltar"), (&Index::packs_dir(self.store), ".tar.zst")] {
+            own_files(dir, suffix)?;
+        }
         let wanted = self.wanted()?;
         let covered = &wanted.modules;
         if self.format != Format::Pack {
+            self.check_leantar_places()?;
             self.fill(&wanted, &mut index)?;
             if !covered.is_empty() {
                 self.put_leantar(&(self.leantar)(wanted.leantar.as_ref())?)?;
@@ -217,20 +224,36 @@ impl Bake<'_> {
             (self.observer)(Event::NoLeantar(leantar.path().to_owned()));
             return Ok(());
         }
-        let is_there = read::open(&path)
+        let is_equal = read::open(&path)
             .and_then(|mut file| Digest::of_reader(&mut file))
             .is_ok_and(|there| {
                 let used = read::open(leantar.path()).and_then(|mut f| Digest::of_reader(&mut f));
                 used.is_ok_and(|used| used == there)
             });
+        let is_there = is_equal && !is_symlink(&path)?;
         if !is_there || fs::metadata(&path)?.permissions().mode() & 0o111 == 0 {
             let work = WorkDir::new_in(self.store)?;
             let copy = work.path().join("leantar");
-            copy_tree(leantar.path(), &copy)?;
+            copy_tree(&fs::canonicalize(leantar.path())?, &copy)?;
             let mode = new_file_mode(work.path())?;
             // Who may read it may run it.
             fs::set_permissions(&copy, Permissions::from_mode(mode | (mode & 0o444) >> 2))?;
             fs::rename(copy, path)?;
+        }
+        Ok(())
+    }
+
+    /// Fails if a directory has the name of a leantar, before anything is downloaded.
+    fn check_leantar_places(&self) -> Result<()> {
+        for path in leantar::of_store(self.store) {
+            let meta = fs::symlink_metadata(&path)?;
+            if meta.is_dir() {
+                let path = path.display();
+                bail!(hint(
+                    format!("`{path}` is not a file but a directory, in the place of a leantar"),
+                    format!("`mv {path} {path}.old`, and bake again"),
+                ));
+            }
         }
         Ok(())
     }

@@ -13,9 +13,10 @@ use crate::mathlib::request::Wanted;
 use crate::read;
 use crate::settings::var;
 use anyhow::Result;
+use fs_err as fs;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 impl Bake<'_> {
@@ -127,13 +128,33 @@ impl Bake<'_> {
             let Some(file) = files.map(|other| other.join(&name)).find(is_fit) else {
                 return Ok(0);
             };
-            let mut copy = new_file(work.path())?;
-            std::io::copy(&mut read::open(&file)?, &mut copy)?;
-            copy.persist(store.join(name))?;
+            copy(&file, work.path(), &store.join(name))?;
             Ok(1)
         });
         copies.sum()
     }
+}
+
+/// Puts copies in the place of links to files in `dir` whose names have this suffix: a store that is moved takes along
+/// only what lies in it.
+pub(super) fn own_files(dir: &Path, suffix: &str) -> Result<()> {
+    let entries = fs::read_dir(dir)?.collect::<io::Result<Vec<_>>>()?;
+    let is_link = |entry: &&fs::DirEntry| {
+        entry.file_name().to_string_lossy().ends_with(suffix)
+            && entry.file_type().is_ok_and(|kind| kind.is_symlink())
+    };
+    let links = entries.iter().filter(is_link).map(|entry| entry.path());
+    let links: Vec<_> = links.filter(|link| link.is_file()).collect();
+    let work = WorkDir::new_in(dir)?;
+    links.par_iter().try_for_each(|link| copy(link, work.path(), link))
+}
+
+/// Puts a copy of the file `from` at `to`, in one step. It gets ready in `work`.
+fn copy(from: &Path, work: &Path, to: &Path) -> Result<()> {
+    let mut copy = new_file(work)?;
+    io::copy(&mut read::open(from)?, &mut copy)?;
+    copy.persist(to)?;
+    Ok(())
 }
 
 fn record(path: &Path) -> Result<Record> {

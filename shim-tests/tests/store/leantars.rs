@@ -119,3 +119,40 @@ fn a_restore_prefers_a_whole_build_to_a_leantar() {
     restore(&sandbox, "").run().expect_code(0);
     sandbox.expect_all_restored();
 }
+
+/// A store that is moved takes along only what lies in it.
+#[test]
+fn links_out_of_a_store_become_copies() {
+    let sandbox = built();
+    bake(&sandbox, "--format both").run().expect_code(0);
+    let before = crate::files(baked(&sandbox));
+    // All but the index.
+    let files = before.keys().filter(|path| !path.ends_with("index.json"));
+    for file in files {
+        let (there, elsewhere) = (baked(&sandbox).join(file), sandbox.path("elsewhere").join(file));
+        sandbox.rename(&there, &elsewhere).symlink(&elsewhere, &there);
+    }
+    bake(&sandbox, "--format both").run().expect_code(0).stderr_contains("is whole");
+    sandbox.remove("elsewhere");
+    assert_eq!(crate::files(baked(&sandbox)), before);
+    verify(&sandbox, "").run().expect_code(0);
+    // The leantar that unpacks may be a link itself.
+    let [name] = in_store(&sandbox).try_into().expect("one leantar");
+    sandbox.rename(baked(&sandbox).join(&name), "elsewhere/leantar");
+    sandbox.symlink("leantar", "elsewhere/link");
+    let leantar = sandbox.path("elsewhere/link");
+    let baking = bake(&sandbox, "--format both").env("LAKE_SHIM_LEANTAR", leantar);
+    baking.run().expect_code(0);
+    assert_eq!(crate::files(baked(&sandbox)), before);
+}
+
+#[test]
+fn a_directory_with_the_name_of_a_leantar_is_named() {
+    let sandbox = built();
+    sandbox.mkdir("baked/leantar-0.1.19");
+    let run = bake(&sandbox, "").run();
+    let path = baked(&sandbox).join("leantar-0.1.19");
+    run.expect_code(1)
+        .stderr_contains(&format!("`{}` is not a file but a directory", path.display()));
+    run.stderr_contains("hint: `mv ").stderr_lacks("running `lake");
+}
