@@ -18,7 +18,7 @@ use crate::store::gc;
 use crate::store::index::{Index, Lock};
 use crate::store::verify::{self, Depth, Found};
 use crate::workspace::Workspace;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -116,6 +116,7 @@ impl Place {
             observer: &|event| match &event {
                 Event::Package { .. } => self.report.start_bytes(&baking(&event), None),
                 Event::Held(_) => self.report.debug(baking(&event)),
+                Event::Mixed(_) => self.report.warn(&anyhow!(baking(&event))),
                 _ => self.report.info(&baking(&event)),
             },
             bytes: &self.report.count_bytes(),
@@ -250,6 +251,17 @@ fn baking(event: &Event) -> String {
         Event::Lake(args) => format!("running `lake {args}`"),
         Event::Held(state) => format!("leantar runs {state}"),
         Event::Copied(files) => format!("copied {} from other stores", count(*files, "file")),
+        Event::Mixed(places) => {
+            let of = |(place, files): &(String, usize)| format!("{files} of {place}");
+            hint(
+                format!(
+                    "no place has all cache files, so that they are mixed: {}. Builds of two places need not \
+                     fit each other",
+                    places.iter().map(of).collect::<Vec<_>>().join(", ")
+                ),
+                "`lake build --no-build` in a workspace that is restored from this store tells",
+            )
+        }
         Event::Packing(modules) => {
             format!("making the cache files of {}", count(*modules, "module"))
         }

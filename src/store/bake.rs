@@ -3,7 +3,7 @@
 //! Every step finds what an earlier, interrupted bake has done: cache files and shards have names
 //! that say what is in them, and the index comes last. An incomplete store gets no index.
 
-use super::fill::own_files;
+use super::fill::{Places, own_files};
 use super::index::{Content, Index, Lock, Pack};
 use super::pack::Digest;
 use super::pack::{self, Shard, WriteOptions};
@@ -57,6 +57,8 @@ pub enum Event {
     Held(State),
     /// So many cache files came from another store.
     Copied(usize),
+    /// So many cache files are of each of these places, which may have other builds.
+    Mixed(Places),
     /// So many are made from the build files that are there.
     Packing(usize),
     /// The leantar at this path is a script, so that the store gets none.
@@ -114,7 +116,7 @@ impl Bake<'_> {
         let covered = &wanted.modules;
         if self.format != Format::Pack {
             self.check_leantar_places()?;
-            self.fill(&wanted, &mut index)?;
+            self.fill(&wanted, &mut index, &lock.id())?;
             if !covered.is_empty() {
                 self.put_leantar(&(self.leantar)(wanted.leantar.as_ref())?)?;
             }

@@ -9,6 +9,7 @@ mod damage;
 mod gc;
 mod leantars;
 mod locks;
+mod mixtures;
 mod own_sources;
 mod sources;
 mod trials;
