@@ -50,16 +50,21 @@ for tool in git tar zstd hyperfine elan; do
   }
 done
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-# As install.sh builds it.
-triple=$(rustc -vV | sed -n 's/^host: //p')
-RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
-  cargo build --quiet --release --locked --bin lake-shim --target "$triple"
 cargo build --quiet --release --locked -p shim-tests --bin fake-lake
 if $smoke; then
+  # The binaries that CI has made already.
+  cargo build --quiet --release --locked --bin lake-shim
   cargo build --quiet --locked -p shim-tests --bin fake-leantar
+  shim=$target/release/lake-shim
   leantar=$target/debug/fake-leantar
+else
+  # As install.sh builds it.
+  triple=$(rustc -vV | sed -n 's/^host: //p')
+  RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
+    cargo build --quiet --release --locked --bin lake-shim --target "$triple"
+  shim=$target/$triple/release/lake-shim
 fi
 work=$(mktemp -d "$work/lake-shim-bench-XXXXXX")
 trap 'rm -rf "$work" "/dev/shm/${work##*/}"*' EXIT
-"${bench[@]}" --work "$work" --shim "$target/$triple/release/lake-shim" --fake-lake "$target/release/fake-lake" \
+"${bench[@]}" --work "$work" --shim "$shim" --fake-lake "$target/release/fake-lake" \
   --leantar "$leantar" "${options[@]}"
