@@ -138,6 +138,12 @@ pub fn is_set(name: &str) -> bool {
     std::env::var_os(name).is_some()
 }
 
+/// The number of settings that the environment has for git (`GIT_CONFIG_COUNT`), as it was given.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn git_config_count() -> Option<OsString> {
+    std::env::var_os(var::GIT_CONFIG_COUNT)
+}
+
 /// The user's home directory (`HOME`).
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn home_dir() -> Option<PathBuf> {

@@ -22,7 +22,7 @@ use judge::judge;
 use nix::unistd::{Uid, geteuid};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -171,12 +171,12 @@ impl GitEnv {
             trusting: Variables::new(),
             count: count.flatten().unwrap_or(0),
         };
-        git_env.trusting = git_env.with(&[("safe.directory".to_owned(), "*")]);
+        git_env.trusting = git_env.with(&[("safe.directory".into(), "*")]);
         git_env
     }
 
     /// The user's own and `settings`, which come after and so count.
-    fn with(&self, settings: &[(String, &str)]) -> Variables {
+    fn with(&self, settings: &[(OsString, &str)]) -> Variables {
         let mut env = self.plain.clone();
         for (i, (name, value)) in settings.iter().enumerate() {
             let n = self.count + i;
@@ -259,7 +259,6 @@ fn changes(clone: &git::Checkout, dir: &Path, env: &GitEnv) -> Result<Vec<String
         return Ok(Vec::new());
     }
     let no_filters = clone.filters_off(&env.plain).map_err(|e| format!("{e:#}"))?;
-    let Some(no_filters) = no_filters else { return Ok(Vec::new()) };
     // Without the first option git would write what it learned into the index. Submodules are
     // repositories with configurations of their own.
     let args = ["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"];

@@ -12,9 +12,10 @@ pub use work::Work;
 use crate::child::Variables;
 use crate::programs;
 use crate::read;
+use crate::settings::{git_config_count, var};
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -223,6 +224,26 @@ pub fn of_any_owner() -> Variables {
         ("GIT_CONFIG_VALUE_0", "*"),
     ];
     settings.map(|(name, value)| (name.into(), value.into())).into()
+}
+
+/// The variables in `env`, and settings that come after those of the variables and so count.
+fn with_settings(env: &Variables, settings: &[(OsString, &str)]) -> Variables {
+    let count = env.get(OsStr::new(var::GIT_CONFIG_COUNT)).cloned();
+    let count = count.or_else(git_config_count);
+    let mut env = env.clone();
+    let count: usize = match count.filter(|count| !count.is_empty()) {
+        None => 0,
+        Some(count) => match count.to_str().and_then(|count| count.parse().ok()) {
+            Some(count) => count,
+            None => return env, // git says what is wrong with it, and does nothing
+        },
+    };
+    for (n, (name, value)) in (count..).zip(settings) {
+        env.insert(format!("GIT_CONFIG_KEY_{n}").into(), name.clone());
+        env.insert(format!("GIT_CONFIG_VALUE_{n}").into(), value.into());
+    }
+    env.insert(var::GIT_CONFIG_COUNT.into(), (count + settings.len()).to_string().into());
+    env
 }
 
 /// Looks `name` up in `packed-refs`: lines of `<object> <name>`, comments, and `^` for peeled tags.

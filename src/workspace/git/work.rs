@@ -1,13 +1,15 @@
 //! Work in a checkout that is nowhere else.
 
-use super::{Checkout, object_name};
+use super::{Checkout, object_name, with_settings};
 use crate::child::Variables;
 use crate::read;
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 
 /// Shown of each kind.
 const SHOWN: usize = 3;
@@ -37,14 +39,9 @@ impl Work {
     /// # Errors
     /// Fails if git does.
     pub fn of(checkout: &Checkout, env: &Variables) -> Result<Self> {
-        let filters = checkout.filters_off(env)?.context("a filter's name is not UTF-8")?;
-        let filters: Vec<_> = filters
-            .iter()
-            .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")])
-            .collect();
+        let env = &with_settings(env, &checkout.filters_off(env)?);
         let git = |args: &[&str]| -> Result<String> {
-            let filters: Vec<_> = filters.iter().map(String::as_str).collect();
-            let mut git = checkout.git(&[&filters, args].concat()).context("cannot run `git`")?;
+            let mut git = checkout.git(args).context("cannot run `git`")?;
             let output = git.envs(env).output().context("cannot run `git`")?;
             let said = String::from_utf8_lossy(&output.stderr);
             let dir = checkout.work_tree.display();
@@ -149,22 +146,22 @@ impl fmt::Display for Work {
 
 impl Checkout {
     /// Settings without which git would run what the checkout's configuration has for a filter; a file that
-    /// only a filter makes equal then counts as changed. `None` if a filter has a name that cannot be given.
-    pub fn filters_off(&self, env: &Variables) -> Result<Option<Vec<(String, &'static str)>>> {
+    /// only a filter makes equal then counts as changed.
+    pub fn filters_off(&self, env: &Variables) -> Result<Vec<(OsString, &'static str)>> {
         const OFF: [(&str, &str); 3] = [("clean", ""), ("process", ""), ("required", "false")];
         let mut list = self.git(&["config", "--null", "--name-only", "--list"])?;
-        let names = list.envs(env).output().context("cannot run `git`")?;
-        let names = String::from_utf8_lossy(&names.stdout).into_owned();
-        let filters: BTreeSet<_> = names
-            .split('\0')
-            .filter_map(|name| Some(name.strip_prefix("filter.")?.rsplit_once('.')?.0))
-            .collect();
-        if filters.iter().any(|filter| filter.contains(['\u{fffd}', '='])) {
-            return Ok(None);
-        }
-        let off =
-            |filter: &str| OFF.map(|(option, value)| (format!("filter.{filter}.{option}"), value));
-        Ok(Some(filters.into_iter().flat_map(off).collect()))
+        let names = list.envs(env).output().context("cannot run `git`")?.stdout;
+        let filter = |name: &[u8]| {
+            let end = name.iter().rposition(|&byte| byte == b'.')?;
+            name.starts_with(b"filter.").then(|| name[..=end].to_vec())
+        };
+        let filters: BTreeSet<_> = names.split(|&byte| byte == 0).filter_map(filter).collect();
+        let off = |filter: Vec<u8>| {
+            OFF.map(|(option, value)| {
+                (OsString::from_vec([&filter, option.as_bytes()].concat()), value)
+            })
+        };
+        Ok(filters.into_iter().flat_map(off).collect())
     }
 
     /// `true` if HEAD's log goes back to the beginning (its first entry has no commit before it) and has no entry of
