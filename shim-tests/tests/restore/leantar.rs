@@ -176,6 +176,9 @@ fn a_bad_leantar_is_named_by_every_command_fake_lake_only() {
         sandbox.rename("toolchain/bin/leantar", "hidden/leantar");
         make_unfit(&sandbox, kind, "store/leantar-0.1.19");
         for line in ["bake --level 1 --store ../store", "verify", "doctor leantar", "restore"] {
+            if kind == "idle" && line == "doctor leantar" {
+                continue; // it asks for the version, and unpacks nothing
+            }
             let run = sandbox.lake_shim(line).env("LAKE_SHIM_NETWORK", "never").run();
             run.expect_code(1);
             let said = format!("{}{}", run.stdout, run.stderr);
