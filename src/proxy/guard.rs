@@ -12,7 +12,7 @@ use crate::child::Variables;
 use crate::error::{Failure, hint};
 use crate::lake::version::Version;
 use crate::settings::{Environment, Network, is_set, var};
-use crate::workspace::git::{Checkout, ELSEWHERE, Work};
+use crate::workspace::git::{self, Checkout, ELSEWHERE, Work};
 use crate::workspace::shared::Shared;
 use crate::workspace::url::{has_secret, same_repository, shown};
 use crate::workspace::{GitLock, Package, Workspace};
@@ -351,23 +351,8 @@ impl Guard<'_> {
     pub(super) fn safe_directories<'p>(&self, dirs: impl Iterator<Item = &'p Path>) -> Variables {
         let me = geteuid().as_raw();
         let foreign = dirs.filter(|dir| Checkout::open(dir).is_some_and(|c| !c.is_owned_by(me)));
-        let count = match self.env.git_config_count.as_deref() {
-            None => Some(0),
-            Some(count) => count.to_str().and_then(|count| count.trim().parse::<u32>().ok()),
-        };
-        let mut added = Variables::new();
-        // A count that is not a number makes every git fail, which is found out by running one.
-        let Some(mut count) = count else { return added };
-        for dir in foreign {
-            let Ok(real) = fs::canonicalize(dir) else { continue };
-            added.insert(format!("GIT_CONFIG_KEY_{count}").into(), "safe.directory".into());
-            added.insert(format!("GIT_CONFIG_VALUE_{count}").into(), real.into());
-            count += 1;
-        }
-        if !added.is_empty() {
-            added.insert(var::GIT_CONFIG_COUNT.into(), count.to_string().into());
-        }
-        added
+        let real = foreign.filter_map(|dir| fs::canonicalize(dir).ok());
+        git::with_settings(&Variables::new(), real.map(|dir| ("safe.directory", dir)))
     }
 }
 

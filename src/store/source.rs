@@ -60,11 +60,8 @@ pub fn shallow_clone(package: &Path, rev: &str, url: &str, into: &Path) -> Resul
 /// Fails if git does.
 pub fn changed_sources(clone: &Path) -> Result<Option<Work>> {
     let Some(checkout) = Checkout::open(clone) else { return Ok(None) };
-    let mut env = git::of_any_owner();
     // The right to execute a file changes no build.
-    env.insert("GIT_CONFIG_COUNT".into(), "2".into());
-    env.insert("GIT_CONFIG_KEY_1".into(), "core.fileMode".into());
-    env.insert("GIT_CONFIG_VALUE_1".into(), "false".into());
+    let env = git::with_settings(&git::of_any_owner(), [("core.fileMode", "false")]);
     let Work { mut changed, mut untracked, .. } = Work::of(&checkout, &env)?;
     // A sparse checkout has no files that Lake does not read.
     let is_there = |file: &String| exists(&clone.join(file)).unwrap_or(true);

@@ -22,7 +22,7 @@ use judge::judge;
 use nix::unistd::{Uid, geteuid};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -156,36 +156,17 @@ struct GitEnv {
     /// In which it reads another user's clone. Only for what runs nothing of the clone's own: its
     /// configuration may name programs.
     trusting: Variables,
-    /// How many settings the user has there.
-    count: usize,
 }
 
 impl GitEnv {
     fn new(env: &Environment) -> Self {
-        let count =
-            env.git_config_count.as_deref().map(|count| count.to_str()?.trim().parse().ok());
-        let is_bogus = count == Some(None);
+        let is_number =
+            |count: &OsStr| count.to_str().is_some_and(|count| count.trim().parse::<u32>().is_ok());
+        let is_bogus = env.git_config_count.as_deref().is_some_and(|count| !is_number(count));
         let plain = is_bogus.then(|| (var::GIT_CONFIG_COUNT.into(), "0".into()));
-        let mut git_env = Self {
-            plain: plain.into_iter().collect(),
-            trusting: Variables::new(),
-            count: count.flatten().unwrap_or(0),
-        };
-        git_env.trusting = git_env.with(&[("safe.directory".into(), "*")]);
-        git_env
-    }
-
-    /// The user's own and `settings`, which come after and so count.
-    fn with(&self, settings: &[(OsString, &str)]) -> Variables {
-        let mut env = self.plain.clone();
-        for (i, (name, value)) in settings.iter().enumerate() {
-            let n = self.count + i;
-            env.insert(format!("GIT_CONFIG_KEY_{n}").into(), name.into());
-            env.insert(format!("GIT_CONFIG_VALUE_{n}").into(), value.into());
-        }
-        let count = self.count + settings.len();
-        env.insert(var::GIT_CONFIG_COUNT.into(), count.to_string().into());
-        env
+        let plain: Variables = plain.into_iter().collect();
+        let trusting = git::with_settings(&plain, [("safe.directory", "*")]);
+        Self { plain, trusting }
     }
 }
 
@@ -263,7 +244,7 @@ fn changes(clone: &git::Checkout, dir: &Path, env: &GitEnv) -> Result<Vec<String
     // repositories with configurations of their own.
     let args = ["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"];
     let mut status = git(dir, &args)?;
-    status.arg("--ignore-submodules=all").envs(env.with(&no_filters));
+    status.arg("--ignore-submodules=all").envs(git::with_settings(&env.plain, no_filters));
     let status = ask_for(&mut status, STATUS_PATIENCE)?.unwrap_or_default();
     Ok(status.lines().map(|line| line.trim().to_owned()).collect())
 }

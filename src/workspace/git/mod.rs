@@ -226,23 +226,25 @@ pub fn of_any_owner() -> Variables {
     settings.map(|(name, value)| (name.into(), value.into())).into()
 }
 
-/// The variables in `env`, and settings that come after those of the variables and so count.
-fn with_settings(env: &Variables, settings: &[(OsString, &str)]) -> Variables {
-    let count = env.get(OsStr::new(var::GIT_CONFIG_COUNT)).cloned();
-    let count = count.or_else(git_config_count);
+/// The variables in `env`, and settings for git that come after those of the variables and so count. Adds nothing
+/// to a count that is no number: every git fails over it, and says so.
+pub fn with_settings<N: Into<OsString>, V: Into<OsString>>(
+    env: &Variables,
+    settings: impl IntoIterator<Item = (N, V)>,
+) -> Variables {
+    let given = env.get(OsStr::new(var::GIT_CONFIG_COUNT)).cloned().or_else(git_config_count);
     let mut env = env.clone();
-    let count: usize = match count.filter(|count| !count.is_empty()) {
-        None => 0,
-        Some(count) => match count.to_str().and_then(|count| count.parse().ok()) {
-            Some(count) => count,
-            None => return env, // git says what is wrong with it, and does nothing
-        },
+    let count = match given.filter(|count| !count.is_empty()) {
+        None => Some(0_u32),
+        Some(count) => count.to_str().and_then(|count| count.trim().parse().ok()),
     };
-    for (n, (name, value)) in (count..).zip(settings) {
-        env.insert(format!("GIT_CONFIG_KEY_{n}").into(), name.clone());
-        env.insert(format!("GIT_CONFIG_VALUE_{n}").into(), value.into());
+    let Some(mut count) = count else { return env };
+    for (name, value) in settings {
+        env.insert(format!("GIT_CONFIG_KEY_{count}").into(), name.into());
+        env.insert(format!("GIT_CONFIG_VALUE_{count}").into(), value.into());
+        count += 1;
+        env.insert(var::GIT_CONFIG_COUNT.into(), count.to_string().into());
     }
-    env.insert(var::GIT_CONFIG_COUNT.into(), (count + settings.len()).to_string().into());
     env
 }
 

@@ -39,7 +39,7 @@ impl Work {
     /// # Errors
     /// Fails if git does.
     pub fn of(checkout: &Checkout, env: &Variables) -> Result<Self> {
-        let env = &with_settings(env, &checkout.filters_off(env)?);
+        let env = &with_settings(env, checkout.filters_off(env)?);
         let git = |args: &[&str]| -> Result<String> {
             let mut git = checkout.git(args).context("cannot run `git`")?;
             let output = git.envs(env).output().context("cannot run `git`")?;
