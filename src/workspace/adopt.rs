@@ -364,11 +364,16 @@ impl<'a> Adoption<'a> {
     }
 }
 
-fn is_unchanged(path: &Path, since: SystemTime) -> Result<bool> {
+/// # Errors
+/// Names the file if it was changed or made after `since`.
+fn check_file(path: &Path, since: SystemTime) -> Result<()> {
     let since = since.duration_since(SystemTime::UNIX_EPOCH)?;
     let meta = fs::symlink_metadata(path)?;
     let changed = (meta.ctime(), meta.ctime_nsec());
-    Ok(changed < (since.as_secs().cast_signed(), i64::from(since.subsec_nanos())))
+    let is_unchanged = changed < (since.as_secs().cast_signed(), i64::from(since.subsec_nanos()));
+    let name = path.file_name().unwrap_or_default();
+    ensure!(is_unchanged, "`{}` was changed while it was moved", name.display());
+    Ok(())
 }
 
 /// # Errors
@@ -379,9 +384,7 @@ fn check_unchanged(dir: &Path, since: SystemTime) -> Result<()> {
         if entry.file_type()?.is_dir() {
             check_unchanged(&entry.path(), since)?;
         } else {
-            let name = entry.file_name();
-            let is_unchanged = is_unchanged(&entry.path(), since)?;
-            ensure!(is_unchanged, "`{}` was changed while it was moved", name.display());
+            check_file(&entry.path(), since)?;
         }
     }
     Ok(())
@@ -397,9 +400,7 @@ fn remove_unchanged(dir: &Path, since: SystemTime) -> Result<()> {
         if entry.file_type()?.is_dir() {
             remove_unchanged(&entry.path(), since)?;
         } else {
-            let name = entry.file_name();
-            let is_unchanged = is_unchanged(&entry.path(), since)?;
-            ensure!(is_unchanged, "`{}` was changed while it was moved", name.display());
+            check_file(&entry.path(), since)?;
             fs::remove_file(entry.path())?;
         }
     }
