@@ -83,11 +83,21 @@ impl At<'_> {
         let interrupts = Interrupts::catch()?;
         let _turn = self.turn(&interrupts)?;
         if !is_complete() {
-            let mut lake = resolve_deps(&self.proxy.lake()?, &self.guard())?;
+            let mut lake = self.resolve_deps()?;
             // Lake says itself what it could not get.
             interrupts.while_waiting(&mut lake, |lake| Ok(lake.wait()?))?;
         }
         Ok(())
+    }
+
+    /// Starts the real lake to clone and check out what is missing.
+    fn resolve_deps(&self) -> Result<Child> {
+        resolve_deps(&self.proxy.lake()?, &self.guard())
+    }
+
+    /// Starts the real lake to say if `modules` are up to date.
+    fn no_build(&self, modules: &[&Module]) -> Result<Child> {
+        no_build(&self.proxy.lake()?, &self.guard(), modules)
     }
 
     /// Waits until no other process works on these packages.
@@ -242,8 +252,8 @@ impl At<'_> {
             force: matches!(asked.verb, CacheVerb::GetForce | CacheVerb::UnpackForce),
             only_fetch: asked.verb == CacheVerb::GetOnly,
             run_lake: Some(&run_lake),
-            resolve: Some(&|| resolve_deps(&self.proxy.lake()?, &self.guard())),
-            is_built: Some(&|modules| no_build(&self.proxy.lake()?, &self.guard(), modules)),
+            resolve: Some(&|| self.resolve_deps()),
+            is_built: Some(&|modules| self.no_build(modules)),
         };
         self.with_session(settings, |session| session.restore(&request, mode))
     }
@@ -268,7 +278,7 @@ impl At<'_> {
 
     /// Lake's own cache holds builds of packages, as our packs do.
     fn lake_cache(&self, settings: &Settings) -> Result<Answer> {
-        let is_built = |modules: &[&Module]| no_build(&self.proxy.lake()?, &self.guard(), modules);
+        let is_built = |modules: &[&Module]| self.no_build(modules);
         match self.with_session(settings, |session| session.restore_packs(&is_built))? {
             Some(outcome) => {
                 self.proxy.report.outcome(&outcome);
@@ -300,11 +310,10 @@ impl At<'_> {
         }
         let request = Request { targets: Targets::None, ..Request::default() };
         // What Lake is about to do anyway, so that it then finds the builds of these sources.
-        let resolve = || resolve_deps(&self.proxy.lake()?, &self.guard());
+        let resolve = || self.resolve_deps();
         let resolve: Option<&dyn Fn() -> Result<Child>> =
             self.proxy.invocation.location.is_plain().then_some(&resolve);
-        let is_built = |modules: &[&Module]| no_build(&self.proxy.lake()?, &self.guard(), modules);
-        let is_built: Option<IsBuilt> = Some(&is_built);
+        let is_built: Option<IsBuilt> = Some(&|modules| self.no_build(modules));
         let mode = Mode { force: false, only_fetch: false, run_lake: None, resolve, is_built };
         let (ended, is_clean) = self.with_session(settings, |session| {
             let ended = session.restore(&request, mode);
