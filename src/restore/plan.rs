@@ -83,9 +83,9 @@ enum There {
 }
 
 /// The build in the place of a module, before an archive is looked for.
-enum Place {
+enum Place<'a> {
     /// The wanted build, and where from; `None` if from a pack.
-    Known(Option<Origin>),
+    Known(Option<&'a Origin>),
     /// The user's own build, with this `depHash`, which Lake found up to date.
     Own(u64),
     /// A build with this `depHash`.
@@ -136,7 +136,7 @@ pub fn plan(
         let ledger = &ledgers[&named.package];
         match ledger.origin(&named.module, named.file, &files) {
             Some(Origin::Own) => files.dep_hash().map_or(Place::Nothing, Place::Own),
-            Some(origin) => Place::Known(Some(origin.clone())),
+            Some(origin) => Place::Known(Some(origin)),
             None => match files.check_own(Look::Presence) {
                 Err(Fault::Unreadable(why)) => Place::Unreadable(why),
                 Err(_) => Place::Nothing,
@@ -153,16 +153,16 @@ pub fn plan(
             // Lake's answer holds as long as nothing has to be put beside it.
             *place = match has_gaps {
                 true => Place::Unknown(dep_hash),
-                false => Place::Known(Some(Origin::Own)),
+                false => Place::Known(Some(&Origin::Own)),
             };
         }
     }
     let origins = places.iter().map(|place| match place {
-        Place::Known(origin) if !force => archives::Need::Known(origin.as_ref()),
+        Place::Known(origin) if !force => archives::Need::Known(*origin),
         _ => archives::Need::Wanted,
     });
     let archives = archives::choose(&modules, &origins.collect::<Vec<_>>(), stores);
-    let mut stores_of: HashSet<String> = HashSet::new();
+    let mut stores_of = HashSet::new();
     let mut plan = Plan { packed: wanted.modules.len() - modules.len(), ..Plan::default() };
     for ((&named, place), archive) in modules.iter().zip(places).zip(archives) {
         match (archive, place) {
@@ -177,7 +177,7 @@ pub fn plan(
                 plan.steps.push(Step { named, source, head, origin, package, there });
             }
             (_, Place::Known(origin)) => {
-                stores_of.extend(origin.as_ref().and_then(Origin::store).map(str::to_owned));
+                stores_of.extend(origin.and_then(Origin::store));
                 plan.skipped.push(named.clone());
             }
             (Archive::Unfit(reason), _) | (_, Place::Unreadable(reason)) => {
@@ -188,8 +188,7 @@ pub fn plan(
             (_, Place::Own(_) | Place::Nothing) => plan.missing.push(named.clone()),
         }
     }
-    let of_steps = plan.steps.iter().filter_map(|step| step.origin.store());
-    stores_of.extend(of_steps.map(str::to_owned));
+    stores_of.extend(plan.steps.iter().filter_map(|step| step.origin.store()));
     plan.is_mixed = stores_of.len() > 1;
     plan.lacking = lacking_targets(workspace, wanted);
     plan.lacking.retain(|target| {

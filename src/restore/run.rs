@@ -299,8 +299,9 @@ impl<'a> Run<'a> {
 fn useless(plan: &Plan, outcome: &Outcome, indices: &[(PathBuf, Index)]) -> Option<String> {
     let reasons: Vec<_> =
         plan.steps.iter().filter_map(|step| outcome.failed.get(&step.named.module)).collect();
-    let is_telling = plan.steps.len() > 1 || plan.steps.iter().any(|step| is_proven(step, indices));
-    let is_useless = reasons.len() == plan.steps.len() && outcome.taken.is_empty() && is_telling;
+    let is_useless = reasons.len() == plan.steps.len()
+        && outcome.taken.is_empty()
+        && (plan.steps.len() > 1 || plan.steps.iter().any(|step| is_proven(step, indices)));
     let reason = reasons.first().filter(|_| is_useless)?;
     Some(format!("unpacks none of {}: {reason}", count(plan.steps.len(), "archive")))
 }
