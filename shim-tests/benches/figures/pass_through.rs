@@ -91,12 +91,15 @@ pub fn write_workspace(lab: &Lab, dir: &Path, app: &Path, packages: &Path) -> Re
     lab.run(dir, "git", &[&commit[..], &["-m", "a"]].concat())?;
     let rev = lab.run(dir, "git", &["-C", &origin, "rev-parse", "HEAD"])?;
     let mut entries = Vec::new();
+    let mut lakefile = "name = \"app\"\n".to_owned();
     for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i"] {
         let clone = packages.join(name).display().to_string();
         lab.run(dir, "git", &["clone", "-q", &origin, &clone])?;
         lab.run(dir, "git", &["-C", &clone, "checkout", "-q", "--detach"])?;
         fs::create_dir_all(packages.join(name).join(".lake/build"))?;
         let (url, rev) = (&origin, rev.trim());
+        // Lake looks only at packages that are required.
+        lakefile += &format!("\n[[require]]\nname = \"{name}\"\ngit = \"{url}\"\n");
         entries.push(
             json!({ "type": "git", "name": name, "url": url, "rev": rev, "inherited": false }),
         );
@@ -105,7 +108,7 @@ pub fn write_workspace(lab: &Lab, dir: &Path, app: &Path, packages: &Path) -> Re
         "version": "1.1.0", "packagesDir": ".lake/packages", "packages": entries,
     });
     fs::write(app.join("lake-manifest.json"), manifest.to_string())?;
-    fs::write(app.join("lakefile.toml"), "name = \"app\"\n")?;
+    fs::write(app.join("lakefile.toml"), lakefile)?;
     fs::write(app.join("lean-toolchain"), "bench\n")?;
     Ok(symlink(packages, app.join(".lake/packages"))?)
 }
